@@ -1,0 +1,54 @@
+# Every target installs what it needs first, at once when it is there. Assumed: rustup's cargo, Python 3, gcc, make.
+#
+#   make demo            the whole path on four local nodes with real Gaia stars, then keep serving   (ONCE=1: end after the report)
+#   make test            formatting, lint, all tests                   make judges   the heavier outside judges
+#   make soak            hours of random work                          make release  optimised binaries
+#   make bench           speed, as ratios against named peers, optimised (the first build takes half an hour)
+#   make python          the Python clients of the tests               make clean    drop what was built
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test judges soak bench release python clean demo-packages test-packages target
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spolia
+# Outside the checkout: dependencies are built once on a machine, for every clone.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# The folder of the demo's site.
+SITE ?= site
+LOCKED := $(if $(CI),--locked)
+
+help:
+	@sed -n '/^#   make/s/^#   //p' Makefile
+
+demo: demo-packages target
+	cargo build --workspace --bins $(LOCKED)
+	$(CARGO_TARGET_DIR)/debug/spolia demo $(if $(ONCE),--once) $(SITE)
+
+test judges soak: test-packages target
+	python=$$(tests/setup/python.sh) && SPOLIA_PYTHON=$$python tests/setup/run.sh $@
+
+release: demo-packages target
+	cargo build --workspace --bins --release $(LOCKED)
+	@echo "the programs are $(CARGO_TARGET_DIR)/release/spolia and, to lie beside it, $(CARGO_TARGET_DIR)/release/spolia-hdf5"
+
+bench: test-packages target
+	cargo build --workspace --bins --release $(LOCKED)
+	python=$$(tests/setup/python.sh) && SPOLIA_PYTHON=$$python cargo bench -p spolia-benches $(LOCKED)
+
+python: test-packages
+	@tests/setup/python.sh
+
+clean:
+	cargo clean
+	rm -rf $(CACHE)/venv
+
+demo-packages:
+	@tests/setup/packages.sh demo
+
+test-packages:
+	@tests/setup/packages.sh test
+
+target:
+	@tests/setup/target.sh

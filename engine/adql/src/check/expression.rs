@@ -1,0 +1,185 @@
+//! Expressions: columns are resolved, functions get the names of their targets, sub-queries are checked.
+
+use sqlparser::ast::{DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query};
+use sqlparser::tokenizer::{Location, Span};
+
+use super::Checker;
+use super::query::find_alias;
+use super::scope::Names;
+use crate::error::{AdqlError, ErrorKind, nearest};
+use crate::functions::{Becomes, Gives, function, function_names};
+use crate::tree;
+
+/// Where an expression stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clause {
+    Select,
+    On,
+    Where,
+    GroupBy,
+    Having,
+    OrderBy,
+    /// Inside an aggregate function.
+    Aggregate,
+}
+
+impl Clause {
+    /// Why an aggregate has no meaning here, if it has none.
+    fn refuses_aggregates(self) -> Option<&'static str> {
+        match self {
+            Clause::Select | Clause::Having | Clause::OrderBy => None,
+            Clause::Where => Some("an aggregate function cannot stand in WHERE; use HAVING"),
+            Clause::On => Some("an aggregate function cannot stand in ON; use HAVING"),
+            Clause::GroupBy => Some("an aggregate function cannot stand in GROUP BY"),
+            Clause::Aggregate => Some("an aggregate function cannot stand inside another one"),
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// Checks an expression or condition and rewrites it for the planner.
+    pub(super) fn expression(&mut self, expr: &mut Expr, names: &Names, clause: Clause) -> Result<(), AdqlError> {
+        tree::with_stack(|| self.expression_here(expr, names, clause))
+    }
+
+    fn expression_here(&mut self, expr: &mut Expr, names: &Names, clause: Clause) -> Result<(), AdqlError> {
+        match expr {
+            Expr::Identifier(name) => *expr = names.column(std::slice::from_ref(name))?.expr,
+            Expr::CompoundIdentifier(parts) => *expr = names.column(parts)?.expr,
+            Expr::Value(_) => {}
+            Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } | Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
+                self.expression(inner, names, clause)?
+            }
+            Expr::Cast { expr: inner, data_type, .. } => {
+                refuse_geometry_type(data_type)?;
+                self.expression(inner, names, clause)?;
+            }
+            Expr::BinaryOp { left, right, .. } => self.expressions([&mut **left, &mut **right], names, clause)?,
+            Expr::Like { expr: inner, pattern, .. } | Expr::ILike { expr: inner, pattern, .. } => {
+                self.expressions([&mut **inner, &mut **pattern], names, clause)?;
+            }
+            Expr::Between { expr: inner, low, high, .. } => {
+                self.expressions([&mut **inner, &mut **low, &mut **high], names, clause)?;
+            }
+            Expr::InList { expr: inner, list, .. } => {
+                self.expressions(std::iter::once(&mut **inner).chain(list), names, clause)?;
+            }
+            Expr::InSubquery { expr: inner, subquery, .. } => {
+                self.expression(inner, names, clause)?;
+                self.one_column(subquery, names)?;
+            }
+            Expr::Exists { subquery, .. } => {
+                self.query(subquery, Some(names))?;
+            }
+            Expr::Function(call) => {
+                let replaced = self.function(call, names, clause)?;
+                if let Some(replaced) = replaced {
+                    *expr = replaced;
+                }
+            }
+            other => {
+                let message = format!("{other} is not part of ADQL");
+                return Err(AdqlError::new(ErrorKind::NotAdql, tree::place_of(other), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a term of ORDER BY or GROUP BY, where the name of a result column may stand, too.
+    pub(super) fn expression_or_alias(
+        &mut self,
+        expr: &mut Expr,
+        names: &Names,
+        clause: Clause,
+        aliases: &[Ident],
+    ) -> Result<(), AdqlError> {
+        if let Expr::Identifier(name) = &*expr
+            && let Some(alias) = find_alias(name, aliases)
+            && names.unqualified(name)?.is_none()
+        {
+            *expr = Expr::Identifier(alias);
+            return Ok(());
+        }
+        self.expression(expr, names, clause)
+    }
+
+    pub(super) fn expressions<'e>(
+        &mut self,
+        exprs: impl IntoIterator<Item = &'e mut Expr>,
+        names: &Names,
+        clause: Clause,
+    ) -> Result<(), AdqlError> {
+        exprs.into_iter().try_for_each(|expr| self.expression(expr, names, clause))
+    }
+
+    /// The sub-query of IN, which has one column.
+    fn one_column(&mut self, subquery: &mut Query, names: &Names) -> Result<(), AdqlError> {
+        let at = tree::place_of_query(&subquery.body);
+        match self.query(subquery, Some(names))?.len() {
+            1 => Ok(()),
+            found => {
+                let message = format!("the sub-query of IN must have one column, found {found}");
+                Err(AdqlError::new(ErrorKind::Meaning, at, message))
+            }
+        }
+    }
+
+    /// Renames a call to its target; gives what replaces it if that is no call of the same arguments.
+    fn function(&mut self, call: &mut Function, names: &Names, clause: Clause) -> Result<Option<Expr>, AdqlError> {
+        let (written, span) = called_name(call);
+        let Some(called) = function(&written) else {
+            let suggestion = nearest(&written, function_names());
+            let message = format!("function \"{written}\" not found");
+            return Err(AdqlError::new(ErrorKind::UnknownFunction, span.start, message).suggest(suggestion));
+        };
+        let mut inside = clause;
+        if called.gives == Gives::Aggregate {
+            if let Some(message) = clause.refuses_aggregates() {
+                return Err(AdqlError::new(ErrorKind::Meaning, span.start, message));
+            }
+            inside = Clause::Aggregate;
+        }
+        match called.becomes {
+            Becomes::Call(target) => {
+                call.name = tree::object_name([tree::quoted(target, span)]);
+                self.expressions(arguments_mut(call), names, inside)?;
+                Ok(None)
+            }
+            Becomes::CallWithoutArguments(target) => Ok(Some(tree::call_of(target, span, []))),
+            Becomes::Geometry(geometry) => self.geometry(geometry, call, names, clause).map(Some),
+            Becomes::NotOffered => Err(not_offered(span.start, called.name)),
+        }
+    }
+}
+
+/// The name of a call and its place.
+pub(super) fn called_name(call: &Function) -> (String, Span) {
+    let name = call.name.0.first().and_then(|part| part.as_ident());
+    name.map_or((String::new(), Span::empty()), |name| (name.value.clone(), name.span))
+}
+
+/// The arguments of a call, without an asterisk.
+pub(super) fn arguments_mut(call: &mut Function) -> impl Iterator<Item = &mut Expr> {
+    let list = match &mut call.args {
+        FunctionArguments::List(list) => list.args.as_mut_slice(),
+        _ => &mut [],
+    };
+    list.iter_mut().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    })
+}
+
+/// The error that the standard has `what`, and this service has it not yet.
+pub(super) fn not_offered(at: Location, what: &str) -> AdqlError {
+    AdqlError::new(
+        ErrorKind::Unsupported,
+        at,
+        format!("{what} is part of ADQL 2.1, but this service does not offer it"),
+    )
+}
+
+fn refuse_geometry_type(data_type: &DataType) -> Result<(), AdqlError> {
+    let DataType::Custom(name, _) = data_type else { return Ok(()) };
+    Err(not_offered(tree::place_of_name(name), &format!("CAST to {name}")))
+}

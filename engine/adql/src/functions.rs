@@ -1,0 +1,196 @@
+//! The functions of ADQL 2.1 (sections 2.3, 4.2, 4.4, 4.6 to 4.8) and what the syntax tree calls instead.
+//!
+//! A user defined function of the service is one more line of [`FUNCTIONS`].
+
+/// Functions that DataFusion has not, or has with another meaning: the planner registers them under these names.
+pub mod names {
+    /// `adql_mod(x, y)`: the remainder of x / y, with the sign of x.
+    pub const MOD: &str = "adql_mod";
+    /// `adql_point(lon, lat)`: a position as an array of two doubles. Degrees.
+    pub const POINT: &str = "adql_point";
+    /// `adql_in_circle(lon, lat, centre_lon, centre_lat, radius)`: 1 if the position lies in the circle or on its
+    /// edge, else 0. Degrees.
+    pub const IN_CIRCLE: &str = "adql_in_circle";
+    /// `adql_distance(lon1, lat1, lon2, lat2)`: the great-circle distance of two positions. Degrees.
+    pub const DISTANCE: &str = "adql_distance";
+}
+
+/// A function of ADQL.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Function {
+    /// Its name in ADQL, in upper case.
+    pub(crate) name: &'static str,
+    /// What it takes.
+    pub(crate) takes: Takes,
+    /// What it gives.
+    pub(crate) gives: Gives,
+    /// What becomes of it in the syntax tree.
+    pub(crate) becomes: Becomes,
+}
+
+/// What a function takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// So many numbers.
+    Numbers(usize),
+    /// A number, and how many decimal places to keep (a signed integer literal, optional).
+    NumberAndPlaces,
+    /// A seed (an unsigned integer literal, optional).
+    Seed,
+    /// One string.
+    Text,
+    /// One or more values of any kind.
+    Values,
+    /// One value of any kind, with DISTINCT or ALL before it.
+    Set,
+    /// One value of any kind, with DISTINCT or ALL before it, or an asterisk.
+    SetOrAsterisk,
+    /// A number and a unit (a string literal).
+    NumberAndUnit,
+    /// What the geometry function of that name takes.
+    Geometry(Geometry),
+}
+
+/// What a function gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gives {
+    Number,
+    Text,
+    Geometry,
+    /// A value of any kind, from one row.
+    Any,
+    /// A value of any kind, from all rows of a group.
+    Aggregate,
+}
+
+/// What a function becomes in the syntax tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Becomes {
+    /// A call of the DataFusion function of that name, with the same arguments.
+    Call(&'static str),
+    /// The same, without arguments.
+    CallWithoutArguments(&'static str),
+    /// What `check::geometry` makes of it.
+    Geometry(Geometry),
+    /// Nothing yet: this service does not offer it.
+    NotOffered,
+}
+
+/// The geometry functions of ADQL 2.1, section 4.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Geometry {
+    Area,
+    Box,
+    Centroid,
+    Circle,
+    Contains,
+    Coord1,
+    Coord2,
+    Coordsys,
+    Distance,
+    Intersects,
+    Point,
+    Polygon,
+    Region,
+}
+
+/// The function of that name, in any case of letters.
+pub(crate) fn function(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|function| function.name.eq_ignore_ascii_case(name))
+}
+
+/// The names of all functions, in upper case.
+pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|function| function.name)
+}
+
+const fn number(name: &'static str, arguments: usize, call: &'static str) -> Function {
+    Function { name, takes: Takes::Numbers(arguments), gives: Gives::Number, becomes: Becomes::Call(call) }
+}
+
+const fn places(name: &'static str, call: &'static str) -> Function {
+    Function { name, takes: Takes::NumberAndPlaces, gives: Gives::Number, becomes: Becomes::Call(call) }
+}
+
+const fn text(name: &'static str, call: &'static str) -> Function {
+    Function { name, takes: Takes::Text, gives: Gives::Text, becomes: Becomes::Call(call) }
+}
+
+const fn aggregate(name: &'static str, takes: Takes, call: &'static str) -> Function {
+    Function { name, takes, gives: Gives::Aggregate, becomes: Becomes::Call(call) }
+}
+
+const fn geometry(name: &'static str, gives: Gives, geometry: Geometry) -> Function {
+    Function { name, takes: Takes::Geometry(geometry), gives, becomes: Becomes::Geometry(geometry) }
+}
+
+/// Every function that this service knows.
+const FUNCTIONS: &[Function] = &[
+    number("ABS", 1, "abs"),
+    number("ACOS", 1, "acos"),
+    number("ASIN", 1, "asin"),
+    number("ATAN", 1, "atan"),
+    number("ATAN2", 2, "atan2"),
+    number("CEILING", 1, "ceil"),
+    number("COS", 1, "cos"),
+    number("COT", 1, "cot"),
+    number("DEGREES", 1, "degrees"),
+    number("EXP", 1, "exp"),
+    number("FLOOR", 1, "floor"),
+    // ADQL's LOG is the natural logarithm, DataFusion's `log` the decimal one.
+    number("LOG", 1, "ln"),
+    number("LOG10", 1, "log10"),
+    number("MOD", 2, names::MOD),
+    number("PI", 0, "pi"),
+    number("POWER", 2, "power"),
+    number("RADIANS", 1, "radians"),
+    number("SIN", 1, "sin"),
+    number("SQRT", 1, "sqrt"),
+    number("TAN", 1, "tan"),
+    places("ROUND", "round"),
+    places("TRUNCATE", "trunc"),
+    Function {
+        name: "RAND",
+        takes: Takes::Seed,
+        gives: Gives::Number,
+        becomes: Becomes::CallWithoutArguments("random"),
+    },
+    text("LOWER", "lower"),
+    text("UPPER", "upper"),
+    Function { name: "COALESCE", takes: Takes::Values, gives: Gives::Any, becomes: Becomes::Call("coalesce") },
+    Function { name: "IN_UNIT", takes: Takes::NumberAndUnit, gives: Gives::Number, becomes: Becomes::NotOffered },
+    aggregate("AVG", Takes::Set, "avg"),
+    aggregate("COUNT", Takes::SetOrAsterisk, "count"),
+    aggregate("MAX", Takes::Set, "max"),
+    aggregate("MIN", Takes::Set, "min"),
+    aggregate("SUM", Takes::Set, "sum"),
+    geometry("AREA", Gives::Number, Geometry::Area),
+    geometry("BOX", Gives::Geometry, Geometry::Box),
+    geometry("CENTROID", Gives::Geometry, Geometry::Centroid),
+    geometry("CIRCLE", Gives::Geometry, Geometry::Circle),
+    geometry("CONTAINS", Gives::Number, Geometry::Contains),
+    geometry("COORD1", Gives::Number, Geometry::Coord1),
+    geometry("COORD2", Gives::Number, Geometry::Coord2),
+    geometry("COORDSYS", Gives::Text, Geometry::Coordsys),
+    geometry("DISTANCE", Gives::Number, Geometry::Distance),
+    geometry("INTERSECTS", Gives::Number, Geometry::Intersects),
+    geometry("POINT", Gives::Geometry, Geometry::Point),
+    geometry("POLYGON", Gives::Geometry, Geometry::Polygon),
+    geometry("REGION", Gives::Geometry, Geometry::Region),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::is_reserved;
+
+    #[test]
+    fn the_functions_of_the_standard_are_reserved_words() {
+        assert!(function_names().all(is_reserved));
+    }
+
+    #[test]
+    fn the_logarithm_is_natural() {
+        assert_eq!(function("log").map(|log| log.becomes), Some(Becomes::Call("ln")));
+    }
+}

@@ -1,0 +1,178 @@
+//! ADQL 2.1 text to sqlparser's tree, by recursive descent over the productions of the standard's grammar.
+//!
+//! sqlparser's own parser is not used: it takes a sub-query in FROM or IN on trial and forgets where the trial
+//! failed, so that an error inside loses its place, and nested trials take exponential time (`<derived_table>`,
+//! `<joined_table>`, `<in_predicate>`). Its tokens and its tree are.
+
+mod call;
+mod condition;
+mod query;
+mod signature;
+mod table;
+mod value;
+
+use sqlparser::ast::{self, Ident};
+use sqlparser::tokenizer::{Location, Span};
+
+use crate::error::{AdqlError, ErrorKind};
+use crate::lexer::{Lexeme, Token, tokens};
+use crate::tree;
+use crate::words::{is_keyword, is_reserved};
+
+/// Deepest nesting of parentheses, calls and sub-queries.
+const MAX_NESTING: usize = 50;
+
+/// Most levels in the tree of one value: each operator of `a + b - c + …` adds one. AND and OR do not, their trees
+/// are balanced.
+const MAX_VALUE_DEPTH: usize = 300;
+
+/// Most tables and sub-queries in all FROM clauses together; it bounds joins and set operations, too.
+const MAX_TABLES: usize = 200;
+
+/// Most columns in a result, and most terms in GROUP BY and ORDER BY.
+pub(crate) const MAX_COLUMNS: usize = 4096;
+
+/// The tree of the query that `text` is.
+pub(crate) fn parse(text: &str) -> Result<ast::Query, AdqlError> {
+    let mut parser = Parser { lexemes: tokens(text)?, next: 0, nesting: 0, tables: 0 };
+    parser.whole_query()
+}
+
+/// A cursor over the tokens.
+struct Parser {
+    lexemes: Vec<Lexeme>,
+    next: usize,
+    nesting: usize,
+    tables: usize,
+}
+
+impl Parser {
+    /// The lexeme `ahead` places after the next one; the end of the text if there are not so many.
+    fn peek(&self, ahead: usize) -> &Lexeme {
+        // The list is never empty: its last lexeme is the end.
+        &self.lexemes[(self.next + ahead).min(self.lexemes.len() - 1)]
+    }
+
+    fn advance(&mut self) -> Lexeme {
+        let lexeme = self.peek(0).clone();
+        self.next = (self.next + 1).min(self.lexemes.len() - 1);
+        lexeme
+    }
+
+    fn here(&self) -> Location {
+        self.peek(0).span.start
+    }
+
+    fn sees_symbol(&self, ahead: usize, symbol: &str) -> bool {
+        matches!(&self.peek(ahead).token, Token::Symbol(found) if *found == symbol)
+    }
+
+    fn sees_word(&self, ahead: usize, keyword: &str) -> bool {
+        matches!(&self.peek(ahead).token, Token::Word(word) if word.eq_ignore_ascii_case(keyword))
+    }
+
+    /// Whether a name stands there: a delimited identifier, or a regular one that is not reserved.
+    fn sees_name(&self, ahead: usize) -> bool {
+        match &self.peek(ahead).token {
+            Token::Word(word) => !is_reserved(word),
+            Token::Delimited(_) => true,
+            _ => false,
+        }
+    }
+
+    fn eat_symbol(&mut self, symbol: &str) -> bool {
+        let found = self.sees_symbol(0, symbol);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn eat_word(&mut self, keyword: &str) -> bool {
+        let found = self.sees_word(0, keyword);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn expect_symbol(&mut self, symbol: &'static str) -> Result<(), AdqlError> {
+        if self.eat_symbol(symbol) { Ok(()) } else { Err(self.expected(&format!("\"{symbol}\""))) }
+    }
+
+    fn expect_word(&mut self, keyword: &'static str) -> Result<(), AdqlError> {
+        if self.eat_word(keyword) { Ok(()) } else { Err(self.expected(keyword)) }
+    }
+
+    /// `<identifier>`; the tree keeps whether it was delimited.
+    fn name(&mut self, what: &str) -> Result<Ident, AdqlError> {
+        if !self.sees_name(0) {
+            return Err(self.expected(what));
+        }
+        let Lexeme { token, span } = self.advance();
+        Ok(match token {
+            Token::Delimited(name) => tree::quoted(&name, span),
+            Token::Word(name) => Ident::with_span(span, name),
+            _ => return Err(self.expected(what)),
+        })
+    }
+
+    /// `<unsigned_decimal>`: digits only.
+    fn unsigned(&mut self, what: &str) -> Result<(String, Span), AdqlError> {
+        match &self.peek(0).token {
+            Token::Number(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                let (digits, span) = (digits.clone(), self.peek(0).span);
+                self.next += 1;
+                Ok((digits, span))
+            }
+            _ => Err(self.expected(what)),
+        }
+    }
+
+    /// Runs `production` one level deeper.
+    fn nested<T>(&mut self, production: impl FnOnce(&mut Self) -> Result<T, AdqlError>) -> Result<T, AdqlError> {
+        if self.nesting == MAX_NESTING {
+            let message = format!("the query is nested more than {MAX_NESTING} levels deep");
+            return Err(AdqlError::new(ErrorKind::TooComplex, self.here(), message));
+        }
+        self.nesting += 1;
+        let result = tree::with_stack(|| production(self));
+        self.nesting -= 1;
+        result
+    }
+
+    /// Refuses the next `what` if there are `found` of them already and no more than `most` are taken.
+    fn bound(&self, found: usize, most: usize, what: &str) -> Result<(), AdqlError> {
+        if found < most {
+            return Ok(());
+        }
+        Err(AdqlError::new(ErrorKind::TooComplex, self.here(), format!("more than {most} {what}")))
+    }
+
+    /// The error that the next token is not `what`. In `FROM t LIMIT 10` and `FROM t WHRE x = 1` the word to blame is
+    /// taken for an alias and the error comes one token later: the word before is looked at, too.
+    fn expected(&self, what: &str) -> AdqlError {
+        let found = self.peek(0);
+        let previous = self.next.checked_sub(1).and_then(|previous| self.lexemes.get(previous));
+        for lexeme in std::iter::once(found).chain(previous) {
+            if let Some(advice) = lexeme.token.advice() {
+                return AdqlError::new(ErrorKind::NotAdql, lexeme.span.start, advice);
+            }
+        }
+        for lexeme in std::iter::once(found).chain(previous) {
+            if let Some(keyword) = lexeme.token.misspelt_keyword() {
+                let message = format!("expected {what}, found {}", lexeme.token);
+                return AdqlError::new(ErrorKind::Syntax, lexeme.span.start, message).suggest(Some(keyword));
+            }
+        }
+        let message = format!("expected {what}, found {}", found.token);
+        match &found.token {
+            Token::Word(word) if is_reserved(word) && !is_keyword(word) && what.contains("name") => {
+                let message = format!("{message}; to use it as a name write it in double quotes");
+                AdqlError::new(ErrorKind::ReservedWord, found.span.start, message)
+            }
+            _ => AdqlError::new(ErrorKind::Syntax, found.span.start, message),
+        }
+    }
+}
+
+/// A refusal of something that is SQL, but not ADQL.
+fn not_adql(at: Location, message: impl Into<String>) -> AdqlError {
+    AdqlError::new(ErrorKind::NotAdql, at, message)
+}

@@ -1,0 +1,174 @@
+//! `<from_clause>`: tables, sub-queries and joins.
+
+use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{
+    Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, SelectItem, SetExpr, TableFactor, TableWithJoins,
+    WildcardAdditionalOptions,
+};
+
+use super::{MAX_TABLES, Parser, not_adql};
+use crate::error::{AdqlError, ErrorKind};
+use crate::tree;
+
+/// Makes a kind of join from its condition.
+type MakeJoin = fn(JoinConstraint) -> JoinOperator;
+
+/// What parentheses in FROM hold.
+enum Parenthesised {
+    Query(Box<Query>),
+    Joined(Box<TableWithJoins>),
+}
+
+impl Parser {
+    /// The tables of `<from_clause>`.
+    pub(super) fn table_references(&mut self) -> Result<Vec<TableWithJoins>, AdqlError> {
+        let mut from = vec![self.table_reference()?];
+        while self.eat_symbol(",") {
+            from.push(self.table_reference()?);
+        }
+        Ok(from)
+    }
+
+    fn table_reference(&mut self) -> Result<TableWithJoins, AdqlError> {
+        let relation = self.table_primary()?;
+        self.joins(relation)
+    }
+
+    /// `relation` and all joins after it.
+    fn joins(&mut self, relation: TableFactor) -> Result<TableWithJoins, AdqlError> {
+        let mut joins = vec![];
+        while let Some(join) = self.qualified_join()? {
+            joins.push(join);
+        }
+        Ok(TableWithJoins { relation, joins })
+    }
+
+    fn table_primary(&mut self) -> Result<TableFactor, AdqlError> {
+        self.bound(self.tables, MAX_TABLES, "tables and sub-queries in FROM")?;
+        self.tables += 1;
+        if self.eat_symbol("(") {
+            let inside = self.nested(Self::parenthesised)?;
+            return self.named(inside);
+        }
+        let mut parts = vec![self.name("a table name")?];
+        while parts.len() < 3 && self.eat_symbol(".") {
+            parts.push(self.name("a table name after \".\"")?);
+        }
+        if self.sees_symbol(0, "(") {
+            let message = "table functions are not part of ADQL; FROM takes tables and sub-queries";
+            return Err(not_adql(self.here(), message));
+        }
+        let alias = self.correlation_name()?.map(tree::table_alias);
+        Ok(tree::table(tree::object_name(parts), alias))
+    }
+
+    /// What follows an opening parenthesis in FROM, and the closing one. Which of the two it is shows only after
+    /// all further opening parentheses have been read.
+    fn parenthesised(&mut self) -> Result<Parenthesised, AdqlError> {
+        let inside = if self.sees_word(0, "SELECT") || self.sees_word(0, "WITH") {
+            Parenthesised::Query(Box::new(self.select_expression(None)?))
+        } else if self.eat_symbol("(") {
+            match self.nested(Self::parenthesised)? {
+                Parenthesised::Query(query) if !self.sees_word(0, "AS") && !self.sees_name(0) => {
+                    Parenthesised::Query(Box::new(self.select_expression(Some(SetExpr::Query(query)))?))
+                }
+                inner => {
+                    let relation = self.named(inner)?;
+                    Parenthesised::Joined(Box::new(self.joins(relation)?))
+                }
+            }
+        } else {
+            Parenthesised::Joined(Box::new(self.table_reference()?))
+        };
+        if let Parenthesised::Joined(tables) = &inside
+            && tables.joins.is_empty()
+            && !matches!(tables.relation, TableFactor::NestedJoin { .. })
+        {
+            return Err(self.expected("JOIN: parentheses in FROM hold a join or a sub-query"));
+        }
+        self.expect_symbol(")")?;
+        Ok(inside)
+    }
+
+    /// Gives a sub-query its name, which it must have; a join may have one.
+    fn named(&mut self, inside: Parenthesised) -> Result<TableFactor, AdqlError> {
+        let name = self.correlation_name()?;
+        Ok(match (inside, name) {
+            (Parenthesised::Query(query), Some(name)) => tree::derived_table(*query, tree::table_alias(name)),
+            (Parenthesised::Query(_), None) => {
+                return Err(self.expected("a name for the sub-query, as in (SELECT …) AS q"));
+            }
+            (Parenthesised::Joined(tables), None) => TableFactor::NestedJoin { table_with_joins: tables, alias: None },
+            (Parenthesised::Joined(tables), Some(name)) => {
+                let everything = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+                let select = tree::select(AttachedToken::empty(), everything, vec![*tables]);
+                tree::derived_table(tree::query(SetExpr::Select(Box::new(select))), tree::table_alias(name))
+            }
+        })
+    }
+
+    fn correlation_name(&mut self) -> Result<Option<Ident>, AdqlError> {
+        if self.eat_word("AS") || self.sees_name(0) {
+            let name = self.name("a table name after AS")?;
+            if self.sees_symbol(0, "(") {
+                let message = "ADQL has no column lists after a table's name; name the columns by AS in a sub-query";
+                // `FROM f(x)` and `FROM t LATERAL (…)` come here too, with a word that may have advice of its own.
+                return Err(match self.expected("") {
+                    error if error.kind == ErrorKind::NotAdql => error,
+                    _ => not_adql(self.here(), message),
+                });
+            }
+            return Ok(Some(name));
+        }
+        Ok(None)
+    }
+
+    /// `[NATURAL] [INNER | {LEFT | RIGHT | FULL} [OUTER]] JOIN table [ON … | USING (…)]`, if one comes next.
+    fn qualified_join(&mut self) -> Result<Option<Join>, AdqlError> {
+        let at = self.here();
+        let natural = self.eat_word("NATURAL");
+        let Some(operator) = self.join_type()? else {
+            return if natural { Err(self.expected("JOIN after NATURAL")) } else { Ok(None) };
+        };
+        let relation = self.table_primary()?;
+        let constraint = match () {
+            () if natural => JoinConstraint::Natural,
+            () if self.eat_word("ON") => JoinConstraint::On(self.search_condition()?),
+            () if self.eat_word("USING") => JoinConstraint::Using(self.join_columns()?),
+            // The grammar makes it optional; the IVOA's own corpus of queries counts its absence as an error.
+            () => {
+                let message = "a JOIN needs ON or USING; to combine every row with every row write \
+                               FROM a, b";
+                return Err(AdqlError::new(ErrorKind::Syntax, at, message));
+            }
+        };
+        Ok(Some(Join { relation, global: false, join_operator: operator(constraint) }))
+    }
+
+    fn join_type(&mut self) -> Result<Option<MakeJoin>, AdqlError> {
+        let outer: MakeJoin = match () {
+            () if self.eat_word("JOIN") => return Ok(Some(JoinOperator::Join)),
+            () if self.eat_word("INNER") => {
+                self.expect_word("JOIN")?;
+                return Ok(Some(JoinOperator::Inner));
+            }
+            () if self.eat_word("LEFT") => JoinOperator::LeftOuter,
+            () if self.eat_word("RIGHT") => JoinOperator::RightOuter,
+            () if self.eat_word("FULL") => JoinOperator::FullOuter,
+            () => return Ok(None),
+        };
+        self.eat_word("OUTER");
+        self.expect_word("JOIN")?;
+        Ok(Some(outer))
+    }
+
+    fn join_columns(&mut self) -> Result<Vec<ObjectName>, AdqlError> {
+        self.expect_symbol("(")?;
+        let mut columns = vec![tree::object_name([self.name("a column name")?])];
+        while self.eat_symbol(",") {
+            columns.push(tree::object_name([self.name("a column name")?]));
+        }
+        self.expect_symbol(")")?;
+        Ok(columns)
+    }
+}

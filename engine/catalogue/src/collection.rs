@@ -1,0 +1,262 @@
+//! Collections and the tables they declare.
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::types::Json;
+
+use crate::control::Control;
+use crate::error::{Act, CatalogueError};
+
+/// The type of a column, named as PostgreSQL names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// 64-bit integer; VOTable `long`.
+    Bigint,
+    /// 32-bit integer; VOTable `int`.
+    Integer,
+    /// 16-bit integer; VOTable `short`.
+    Smallint,
+    /// 64-bit float; VOTable `double`.
+    Double,
+    /// 32-bit float; VOTable `float`.
+    Real,
+    /// Text; VOTable `char` with arraysize `*`.
+    Text,
+    /// Truth value; VOTable `boolean`.
+    Boolean,
+    /// Microseconds, UTC, no zone; VOTable `char` with xtype `timestamp`.
+    Timestamp,
+}
+
+impl ColumnType {
+    /// The type's name in PostgreSQL.
+    pub fn sql_name(self) -> &'static str {
+        match self {
+            Self::Bigint => "bigint",
+            Self::Integer => "integer",
+            Self::Smallint => "smallint",
+            Self::Double => "double precision",
+            Self::Real => "real",
+            Self::Text => "text",
+            Self::Boolean => "boolean",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
+/// One column of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnDef {
+    /// Its name in ADQL: a lowercase regular identifier.
+    pub name: String,
+    /// The field of the object in the file that fills it; none for columns the archive fills itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Its type, or that of its elements.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// The number of elements where it is an array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u32>,
+    /// True when an object without this field is refused.
+    #[serde(default)]
+    pub required: bool,
+    /// True when each node keeps an index on it.
+    #[serde(default)]
+    pub indexed: bool,
+    /// Unit, VOUnits 1.0 syntax.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Unified content descriptor, UCD1+.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ucd: Option<String>,
+    /// What it means.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// The columns that hold an object's position.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PositionColumns {
+    /// Longitude, ICRS, radians.
+    pub lon: String,
+    /// Latitude, ICRS, radians.
+    pub lat: String,
+}
+
+/// One table: what a class of objects in files becomes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableDef {
+    /// Its name in ADQL, without the schema.
+    pub name: String,
+    /// What one row is.
+    pub description: String,
+    /// The class of objects; a file of it is named `<class>_…`, a table in it `<class>`.
+    pub class: String,
+    /// The name of one object without its number: `CompleteSourceImpl` for `CompleteSourceImpl_5369`.
+    pub object: String,
+    /// The column that decides where a row lives.
+    pub shard_key: String,
+    /// Where the object is, if rows have positions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<PositionColumns>,
+    /// The table whose rows these belong to, by equal shard keys: transits to their sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transits_of: Option<String>,
+    /// Columns whose minima and maxima the manifest keeps, so that chunks can be skipped.
+    #[serde(default)]
+    pub bounded: Vec<String>,
+    /// The columns that come out of the file.
+    #[serde(rename = "column")]
+    pub columns: Vec<ColumnDef>,
+}
+
+/// The columns every table has for the file its row came from, and their meaning.
+pub const FILE_COLUMNS: &[(&str, ColumnType, &str)] = &[
+    ("id", ColumnType::Bigint, "Row key: the file's number and the object's number in it"),
+    ("did_rse", ColumnType::Text, "Rucio storage element that holds the file"),
+    ("did_scope", ColumnType::Text, "Scope of the file's Rucio data identifier"),
+    ("did_name", ColumnType::Text, "Name of the file's Rucio data identifier"),
+    ("checksum", ColumnType::Text, "MD5 of the file, 32 hexadecimal digits"),
+    ("file_version", ColumnType::Integer, "Version of the file, from 0"),
+    ("file_name", ColumnType::Text, "Name of the file, without its extension"),
+    ("file_extension", ColumnType::Text, "Extension of the file, with its dot"),
+    ("key_name", ColumnType::Text, "Name of the object inside the file"),
+];
+
+impl TableDef {
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&ColumnDef> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// A collection: the tables that one kind of files fills.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collection {
+    /// Its name, which is also the schema of its tables in ADQL.
+    pub name: String,
+    /// What it holds.
+    pub description: String,
+    /// Its tables.
+    #[serde(rename = "table")]
+    pub tables: Vec<TableDef>,
+}
+
+/// What makes a collection's declaration unusable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {fault}")]
+pub struct ValidationError {
+    /// The collection, table or column at fault.
+    pub place: String,
+    /// What is wrong with it.
+    pub fault: String,
+}
+
+impl Collection {
+    /// The table of that name.
+    pub fn table(&self, name: &str) -> Option<&TableDef> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// Checks names (they become SQL identifiers) and the columns that tables refer to.
+    ///
+    /// # Errors
+    /// The first fault found, with its place.
+    pub fn validate(&self) -> Result<(), ValidationError> {
+        identifier("collection", &self.name)?;
+        for table in &self.tables {
+            let place = format!("{}.{}", self.name, table.name);
+            identifier(&place, &table.name)?;
+            for (i, column) in table.columns.iter().enumerate() {
+                identifier(&place, &column.name)?;
+                let taken = table.columns[..i].iter().any(|other| other.name == column.name)
+                    || FILE_COLUMNS.iter().any(|(name, ..)| *name == column.name)
+                    || RESERVED_COLUMNS.contains(&column.name.as_str());
+                if taken {
+                    return Err(fault(
+                        &place,
+                        format!("column {:?} is declared twice or belongs to the archive", column.name),
+                    ));
+                }
+            }
+            table.check_references(&place)?;
+            if let Some(name) = table.transits_of.as_ref().filter(|name| self.table(name).is_none()) {
+                return Err(fault(&place, format!("transits_of names {name:?}, which is no table of this collection")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names that the nodes' own columns and computed columns take.
+const RESERVED_COLUMNS: &[&str] = &["chunk", "batch", "superseded", "hpx29", "ordinal", "access_url"];
+
+impl TableDef {
+    fn check_references(&self, place: &str) -> Result<(), ValidationError> {
+        let is = |name: &str, wanted: ColumnType| match self.column(name) {
+            Some(column) if column.column_type == wanted && column.length.is_none() => Ok(()),
+            _ => Err(fault(place, format!("column {name:?} must be there as a single {}", wanted.sql_name()))),
+        };
+        is(&self.shard_key, ColumnType::Bigint)?;
+        if let Some(position) = &self.position {
+            is(&position.lon, ColumnType::Double)?;
+            is(&position.lat, ColumnType::Double)?;
+        }
+        match self
+            .bounded
+            .iter()
+            .find(|name| self.column(name).is_none_or(|column| column.column_type != ColumnType::Bigint))
+        {
+            Some(name) => Err(fault(place, format!("bounded column {name:?} must be a bigint"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn fault(place: &str, fault: String) -> ValidationError {
+    ValidationError { place: place.to_owned(), fault }
+}
+
+fn identifier(place: &str, name: &str) -> Result<(), ValidationError> {
+    let mut letters = name.bytes();
+    let regular = letters.next().is_some_and(|b| b.is_ascii_lowercase())
+        && letters.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && name.len() <= 48;
+    if regular {
+        Ok(())
+    } else {
+        Err(fault(place, format!("{name:?} is no lowercase identifier of at most 48 letters")))
+    }
+}
+
+impl Control {
+    /// Declares a collection, or replaces its declaration.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn put_collection(&self, collection: &Collection) -> Result<(), CatalogueError> {
+        let sql = "INSERT INTO spolia.collection VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET definition = $2";
+        self.client().await?.execute(sql, &[&collection.name, &Json(collection)]).await.act("declare a collection")?;
+        Ok(())
+    }
+
+    /// All collections, by name.
+    ///
+    /// # Errors
+    /// When the control database fails or a declaration does not parse.
+    pub async fn collections(&self) -> Result<Vec<Collection>, CatalogueError> {
+        let sql = "SELECT definition FROM spolia.collection ORDER BY name COLLATE \"C\"";
+        let rows = self.client().await?.query(sql, &[]).await.act("list collections")?;
+        rows.into_iter()
+            .map(|row| {
+                serde_json::from_value(row.get(0))
+                    .map_err(|source| CatalogueError::Document { what: "collection", source })
+            })
+            .collect()
+    }
+}

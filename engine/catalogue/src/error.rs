@@ -1,0 +1,68 @@
+//! What can go wrong between the archive and its control database.
+
+/// An act on the control database that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// No connection to the control node.
+    #[error("the control node does not answer; the archive cannot plan queries without it (is its PostgreSQL up?)")]
+    Connect(#[source] deadpool_postgres::PoolError),
+    /// The pool of connections could not be made.
+    #[error("cannot set up connections to the control node")]
+    Pool(#[source] deadpool_postgres::BuildError),
+    /// A statement failed.
+    #[error("the control database failed to {act}")]
+    Statement {
+        /// What was being done.
+        act: &'static str,
+        /// PostgreSQL's answer.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A stored document has another shape than this version writes.
+    #[error("the control database holds a damaged {what}")]
+    Document {
+        /// Which kind of document.
+        what: &'static str,
+        /// How it failed to parse.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The database was made by a newer version.
+    #[error("the control database is at version {found}, this program knows up to {known}; use a newer spolia")]
+    TooNew {
+        /// The version found.
+        found: i32,
+        /// The newest version known here.
+        known: i32,
+    },
+    /// The database has not been set up, or is older than this program.
+    #[error(
+        "the control database is at version {found}, this program needs {needed}; run `spolia init` to bring it up"
+    )]
+    TooOld {
+        /// The version found.
+        found: i32,
+        /// The version needed.
+        needed: i32,
+    },
+    /// No manifest has been published.
+    #[error("the archive holds no collection; ingest files first (`spolia ingest gaia FILES…`)")]
+    Empty,
+    /// The collection is not in the archive.
+    #[error("collection {0:?} is not in this archive")]
+    UnknownCollection(String),
+    /// Another ingest holds the collection.
+    #[error("another ingest into collection {0:?} is running; wait for it to end")]
+    Busy(String),
+}
+
+/// Names the act beside PostgreSQL's own answer.
+pub(crate) trait Act<T> {
+    fn act(self, act: &'static str) -> Result<T, CatalogueError>;
+}
+
+impl<T> Act<T> for Result<T, tokio_postgres::Error> {
+    fn act(self, act: &'static str) -> Result<T, CatalogueError> {
+        self.map_err(|source| CatalogueError::Statement { act, source })
+    }
+}

@@ -1,0 +1,22 @@
+//! The control database: what the archive holds, where, and which of it may be seen.
+//!
+//! One small PostgreSQL database keeps collections with their tables, files with their checksums, batches of ingested
+//! files, the manifest of each epoch, and the site's signing keys. The rows themselves lie on the nodes; only
+//! `shard-router` talks to those.
+
+mod batch;
+mod collection;
+mod control;
+mod error;
+mod file;
+mod manifest;
+mod migrations;
+mod signing_key;
+
+pub use batch::{Batch, BatchState, CollectionLock};
+pub use collection::{Collection, ColumnDef, ColumnType, FILE_COLUMNS, PositionColumns, TableDef, ValidationError};
+pub use control::Control;
+pub use error::CatalogueError;
+pub use file::{ArchivedFile, FileState, NewFile};
+pub use manifest::{Chunk, ChunkStats, Manifest, Visibility};
+pub use signing_key::SigningKey;

@@ -1,0 +1,91 @@
+//! The numbered steps that make and change the control database's tables.
+
+use tokio_postgres::GenericClient;
+
+use crate::error::{Act, CatalogueError};
+
+/// The steps in order; step n brings the database from version n to n + 1. Published steps are never edited.
+const STEPS: &[&str] = &["
+CREATE TABLE spolia.collection (
+    name        text PRIMARY KEY,
+    definition  jsonb NOT NULL
+);
+CREATE TABLE spolia.batch (
+    batch       integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    collection  text NOT NULL REFERENCES spolia.collection,
+    state       text NOT NULL CHECK (state IN ('loading', 'visible', 'abandoned')),
+    started     timestamptz NOT NULL DEFAULT now(),
+    ended       timestamptz
+);
+CREATE UNIQUE INDEX batch_one_loading ON spolia.batch (collection) WHERE state = 'loading';
+CREATE TABLE spolia.file (
+    file_id         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    collection      text NOT NULL REFERENCES spolia.collection,
+    table_name      text NOT NULL,
+    file_name       text NOT NULL,
+    file_extension  text NOT NULL,
+    file_version    integer NOT NULL,
+    did_rse         text NOT NULL,
+    did_scope       text NOT NULL,
+    did_name        text NOT NULL,
+    checksum        text NOT NULL,
+    adler32         text NOT NULL,
+    size            bigint NOT NULL,
+    location        text NOT NULL,
+    objects         bigint,
+    batch           integer NOT NULL REFERENCES spolia.batch,
+    state           text NOT NULL CHECK (state IN ('loading', 'loaded')),
+    superseded      integer REFERENCES spolia.batch,
+    UNIQUE (collection, file_name, file_version)
+);
+CREATE INDEX file_batch ON spolia.file (batch);
+CREATE TABLE spolia.manifest (
+    epoch       bigint PRIMARY KEY,
+    published   timestamptz NOT NULL DEFAULT now(),
+    document    jsonb NOT NULL
+);
+CREATE TABLE spolia.signing_key (
+    version     integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    secret      bytea NOT NULL,
+    created     timestamptz NOT NULL DEFAULT now()
+);
+"];
+
+/// The version this program reads and writes.
+pub(crate) const VERSION: i32 = STEPS.len() as i32;
+
+/// The version of the database; 0 where nothing has been set up.
+pub(crate) async fn version(client: &impl GenericClient) -> Result<i32, CatalogueError> {
+    let row =
+        client.query_one("SELECT to_regclass('spolia.version') IS NOT NULL", &[]).await.act("look for its version")?;
+    if !row.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    let row = client.query_one("SELECT max(version) FROM spolia.version", &[]).await.act("read its version")?;
+    Ok(row.get::<_, Option<i32>>(0).unwrap_or(0))
+}
+
+/// Brings the database to [`VERSION`] in one transaction.
+pub(crate) async fn migrate(client: &mut tokio_postgres::Client) -> Result<(), CatalogueError> {
+    let transaction = client.transaction().await.act("begin a migration")?;
+    transaction
+        .batch_execute(
+            "CREATE SCHEMA IF NOT EXISTS spolia;
+             CREATE TABLE IF NOT EXISTS spolia.version (version integer NOT NULL);
+             LOCK TABLE spolia.version IN EXCLUSIVE MODE",
+        )
+        .await
+        .act("make its schema")?;
+    let found = version(&transaction).await?;
+    if found > VERSION {
+        return Err(CatalogueError::TooNew { found, known: VERSION });
+    }
+    for (step, sql) in STEPS.iter().enumerate().skip(found as usize) {
+        transaction.batch_execute(sql).await.act("migrate")?;
+        transaction
+            .execute("INSERT INTO spolia.version VALUES ($1)", &[&(step as i32 + 1)])
+            .await
+            .act("note a migration")?;
+    }
+    transaction.commit().await.act("commit a migration")
+}

@@ -1,0 +1,19 @@
+//! Cut & Merge: which objects are cut out of which file, and the merged file they become.
+//!
+//! A [`CutPlan`] names files of the object store and objects in them; [`cut`] writes the merged file. [`rows`] reads the
+//! fields of a file's objects into record batches. Both leave libhdf5 to a child process under bounds ([`ChildSettings`]):
+//! bytes that someone else wrote are never parsed by it in this one.
+
+mod child;
+mod cut;
+mod error;
+mod plan;
+mod row_model;
+mod rows;
+
+pub use child::ChildSettings;
+pub use cut::cut;
+pub use error::CutoutError;
+pub use plan::{CutFile, CutPlan, CutReport, Provenance};
+pub use row_model::{FieldType, RowField, RowModel};
+pub use rows::rows;

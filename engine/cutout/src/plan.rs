@@ -1,0 +1,81 @@
+//! A cut as data: the plan that goes in and the report that comes out.
+
+use serde::{Deserialize, Serialize};
+
+/// One file and the objects wanted from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutFile {
+    /// Its name without the extension, which names its group in the merged file.
+    pub file_name: String,
+    /// Its key in the object store.
+    pub location: String,
+    /// Its Rucio data identifier, `scope:name`.
+    pub did: String,
+    /// Its version.
+    pub version: i32,
+    /// Its MD5, 32 hexadecimal digits.
+    pub checksum: String,
+    /// Bytes.
+    pub size: u64,
+    /// The class of its objects.
+    pub class: String,
+    /// The name of one object without its number.
+    pub object: String,
+    /// The numbers of the objects wanted.
+    pub ordinals: Vec<i64>,
+}
+
+/// Where a merged file comes from, as the file itself tells. It has no time and no job in it: equal requests give equal
+/// bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The query that chose the objects, if one did.
+    pub adql: Option<String>,
+    /// The ids that chose them, if any did.
+    pub ids: Vec<i64>,
+    /// What the ids are: `source_id`, or `id` for row ids.
+    pub id_kind: String,
+    /// Whether the sources' transits were added.
+    pub with_transits: bool,
+    /// The epoch of the archive.
+    pub epoch: i64,
+    /// The program and its version.
+    pub software: String,
+    /// What was dropped and why.
+    pub messages: Vec<String>,
+}
+
+/// What to cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutPlan {
+    /// The files.
+    pub files: Vec<CutFile>,
+    /// What the merged file says of itself.
+    pub provenance: Provenance,
+}
+
+impl CutPlan {
+    /// Puts files and objects into the order of the merged file (class, file, number) and drops doubles, so that equal
+    /// requests give equal files.
+    pub(crate) fn canonical(mut self) -> Self {
+        for file in &mut self.files {
+            file.ordinals.sort_unstable();
+            file.ordinals.dedup();
+        }
+        self.files.sort_by(|a, b| (&a.class, &a.file_name, a.version).cmp(&(&b.class, &b.file_name, b.version)));
+        self
+    }
+}
+
+/// What a cut did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CutReport {
+    /// Objects in the merged file.
+    pub objects: u64,
+    /// Bytes of the merged file.
+    pub bytes_written: u64,
+    /// Copying objects, in milliseconds.
+    pub copy_ms: f64,
+    /// Writing provenance and closing the file, in milliseconds.
+    pub close_ms: f64,
+}

@@ -1,0 +1,45 @@
+//! Query results as bytes: Arrow record batches in, the formats that astronomers ask for out.
+//!
+//! An [`Encoder`] is fed batch by batch and appends to a byte buffer, so that a server can send the first rows before the
+//! last one is read; it does no I/O. [`Format`] knows the names and media types of TAP 1.1, [`ResultInfo`] carries what is
+//! said beside the table (INFO elements, DataLink service descriptors).
+//!
+//! Column metadata travels in the Arrow field's metadata under the keys `unit`, `ucd`, `utype`, `xtype`, `description` and
+//! `arraysize` ([`VoField`]). **Invariant:** a 64-bit integer never passes through a double or a JSON number.
+//!
+//! | format | null | NaN, infinities | 64-bit integers | overflow told | failure told |
+//! |---|---|---|---|---|---|
+//! | VOTable TABLEDATA | empty cell (text: same as empty) | `NaN`, `+Inf`, `-Inf` | digits | INFO after the table | INFO after the table |
+//! | VOTable BINARY2 | null flag | IEEE | 8 bytes | INFO after the table | INFO after the table |
+//! | CSV | nothing (empty text: `""`) | `NaN`, `Infinity`, `-Infinity` | digits | no | no |
+//! | TSV | nothing (text: same as empty) | as CSV | digits | no | no |
+//! | JSON | `null` | the strings `"NaN"`, `"Infinity"`, `"-Infinity"` | **strings** of digits | `status` | `status` |
+//! | text | blank | as CSV | digits | last line | last line |
+//! | Arrow | validity bitmap | IEEE | 8 bytes | no | no |
+//! | Parquet | definition level | IEEE | 8 bytes | INFO in the VOTable header | no |
+//! | FITS | TNULL, NaN, NUL | IEEE | 8 bytes | keyword `QSTATUS` | no |
+//!
+//! Where a failure can't be told, [`Encoder::finish`] returns [`FormatError::Unreported`] and the caller breaks the
+//! transfer, so that a cut-off result is never taken for a whole one.
+
+mod arrow_stream;
+mod cell;
+mod delimited;
+mod encoder;
+mod error;
+mod field;
+mod fits;
+mod format;
+mod info;
+mod json;
+mod literal;
+mod text;
+mod voparquet;
+mod votable;
+
+pub use encoder::{DEFAULT_FITS_BYTES, Encoder, Status};
+pub use error::FormatError;
+pub use field::{Datatype, Shape, VoField};
+pub use format::Format;
+pub use info::{Param, ResultInfo, ServiceDescriptor};
+pub use votable::error_votable;

@@ -1,0 +1,11 @@
+//! The formats as their readers see them: exact text here, astropy, pyarrow and STILTS in `judges`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says so when it was skipped"
+)]
+
+mod judges;
+mod sample;
+mod written;

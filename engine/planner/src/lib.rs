@@ -1,0 +1,12 @@
+//! From a checked ADQL query to a DataFusion plan.
+//!
+//! A [`Session`] knows the tables of one epoch, ADQL's own functions, and TAP_SCHEMA; it has bounded memory and no way to
+//! files or the network. What a table is made of is not its business: it takes any `TableProvider`.
+
+mod functions;
+mod integer_sum;
+mod session;
+mod tap_schema;
+
+pub use session::{PlanError, QuerySettings, Session, plain};
+pub use tap_schema::{tap_schema_declaration, tap_schema_tables};

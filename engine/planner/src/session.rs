@@ -1,0 +1,160 @@
+//! A session: the tables of one epoch, ADQL's functions, and bounds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
+use serde::{Deserialize, Serialize};
+use spolia_adql::{AdqlError, TapSchema};
+
+use crate::functions;
+use crate::integer_sum::CheckedIntegerSum;
+use crate::tap_schema::tap_schema_tables;
+
+/// The catalog that all tables are in; ADQL names stop at the schema.
+const CATALOG: &str = "archive";
+
+/// Bounds on one query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuerySettings {
+    /// Memory that sorts, joins and groups of all running queries may take together, in MB; beyond, they spill to disk.
+    pub memory_mb: usize,
+    /// Partitions that joins and groups are computed in.
+    pub partitions: usize,
+}
+
+impl Default for QuerySettings {
+    fn default() -> Self {
+        Self { memory_mb: 1024, partitions: 2 }
+    }
+}
+
+/// A query that could not be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The text is no query this service answers.
+    #[error(transparent)]
+    Adql(#[from] AdqlError),
+    /// The planner found a fault that the text's own check did not: types that do not fit, mostly.
+    #[error("the query cannot be planned: {}", plain(.0))]
+    Plan(#[source] DataFusionError),
+}
+
+/// What DataFusion has to say, without the names of its own parts and on one line.
+pub fn plain(error: &DataFusionError) -> String {
+    let message = error.strip_backtrace();
+    let innermost = message.rsplit("caused by\n").next().unwrap_or_default().trim();
+    let parts = [
+        "Error during planning: ",
+        "Schema error: ",
+        "Execution error: ",
+        "This feature is not implemented: ",
+        "Arrow error: ",
+        "Cast error: ",
+    ];
+    let bare = parts.iter().fold(innermost, |rest, part| rest.strip_prefix(part).unwrap_or(rest));
+    bare.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The tables of one epoch, ready for queries.
+pub struct Session {
+    context: SessionContext,
+    schema: TapSchema,
+}
+
+impl Session {
+    /// A session over `tables` (schema, name, provider) that `schema` describes, with `functions` beside ADQL's own.
+    ///
+    /// # Errors
+    /// When DataFusion refuses a table.
+    pub fn new(
+        schema: TapSchema,
+        tables: Vec<(String, String, Arc<dyn TableProvider>)>,
+        functions: Vec<ScalarUDF>,
+        pool: Arc<dyn MemoryPool>,
+        settings: &QuerySettings,
+    ) -> Result<Self, DataFusionError> {
+        let context = SessionContext::new_with_state(state(pool, settings)?);
+        for function in functions::all().into_iter().chain(functions) {
+            context.register_udf(function);
+        }
+        context.add_analyzer_rule(Arc::new(CheckedIntegerSum));
+        let own = tap_schema_tables(&schema)?.into_iter().map(|(name, table)| ("tap_schema".to_owned(), name, table));
+        let catalog = MemoryCatalogProvider::new();
+        let mut schemas: HashMap<String, Arc<MemorySchemaProvider>> = HashMap::new();
+        for (schema, name, table) in tables.into_iter().chain(own) {
+            let provider = schemas.entry(schema).or_default();
+            provider.register_table(name, table)?;
+        }
+        for (name, provider) in schemas {
+            catalog.register_schema(&name, provider)?;
+        }
+        context.register_catalog(CATALOG, Arc::new(catalog));
+        Ok(Self { context, schema })
+    }
+
+    /// The memory that all sessions share.
+    pub fn memory_pool(settings: &QuerySettings) -> Arc<dyn MemoryPool> {
+        Arc::new(FairSpillPool::new(settings.memory_mb << 20))
+    }
+
+    /// What the session's tables are.
+    pub fn schema(&self) -> &TapSchema {
+        &self.schema
+    }
+
+    /// The DataFusion context, for running plans.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Parses, checks and plans an ADQL query, with at most `limit` rows.
+    ///
+    /// # Errors
+    /// [`PlanError::Adql`] with line and column for a fault in the text, [`PlanError::Plan`] for one in its meaning.
+    pub async fn plan(&self, adql: &str, limit: Option<usize>) -> Result<LogicalPlan, PlanError> {
+        let query = spolia_adql::parse(adql)?.check(&self.schema)?;
+        let statement = Statement::Statement(Box::new(query.statement().clone()));
+        let plan = self.context.state().statement_to_plan(statement).await.map_err(PlanError::Plan)?;
+        let plan = match limit {
+            Some(limit) => datafusion::logical_expr::LogicalPlanBuilder::from(plan)
+                .limit(0, Some(limit))
+                .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
+                .map_err(PlanError::Plan)?,
+            None => plan,
+        };
+        Ok(plan)
+    }
+
+    /// Turns a plan into one that runs.
+    ///
+    /// # Errors
+    /// [`PlanError::Plan`] when no way to run it is found.
+    pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, PlanError> {
+        self.context.state().create_physical_plan(plan).await.map_err(PlanError::Plan)
+    }
+}
+
+fn state(pool: Arc<dyn MemoryPool>, settings: &QuerySettings) -> Result<SessionState, DataFusionError> {
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, "gaia")
+        .with_information_schema(false)
+        .with_target_partitions(settings.partitions);
+    // ADQL's own rules for identifiers have been applied already; DataFusion must fold nothing.
+    config.options_mut().sql_parser.enable_ident_normalization = false;
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
+    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build())
+}

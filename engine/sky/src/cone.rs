@@ -1,0 +1,125 @@
+//! A cone on the sky: the region within a radius of a position.
+
+use std::f64::consts::PI;
+
+use crate::healpix::{HPX29_ORDER, PixelRanges};
+use crate::{Position, SkyError};
+
+/// Rounding slack added to a radius when it is turned into pixels, in radians (about 0.2 micro-arcsecond).
+const COVER_SLACK_RAD: f64 = 1e-12;
+
+/// A cone in ICRS: all positions within `radius` of the centre, boundary included. ADQL 2.1 section 4.2.10.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cone {
+    centre: Position,
+    radius_rad: f64,
+}
+
+impl Cone {
+    /// A cone around `centre`; `radius_deg` in [0, 180].
+    ///
+    /// # Errors
+    /// [`SkyError::Radius`] outside that range.
+    pub fn new(centre: Position, radius_deg: f64) -> Result<Self, SkyError> {
+        if !(0.0..=180.0).contains(&radius_deg) {
+            return Err(SkyError::Radius(radius_deg));
+        }
+        Ok(Self { centre, radius_rad: radius_deg.to_radians() })
+    }
+
+    /// The centre.
+    pub fn centre(&self) -> Position {
+        self.centre
+    }
+
+    /// The radius in radians.
+    pub fn radius_rad(&self) -> f64 {
+        self.radius_rad
+    }
+
+    /// True when the position lies within the radius, boundary included.
+    pub fn contains(&self, position: &Position) -> bool {
+        self.centre.distance_rad(position) <= self.radius_rad
+    }
+
+    /// HEALPix ranges at `order` that cover the whole cone: never too few pixels, some too many.
+    pub fn pixel_ranges(&self, order: u8) -> PixelRanges {
+        let order = order.min(HPX29_ORDER);
+        let radius_rad = self.radius_rad + COVER_SLACK_RAD;
+        if radius_rad >= PI {
+            return PixelRanges::new(order, vec![0..12u64 << (2 * u32::from(order))]);
+        }
+        let cover = cdshealpix::nested::cone_coverage_approx_custom(
+            order,
+            2.min(HPX29_ORDER - order),
+            self.centre.lon_rad(),
+            self.centre.lat_rad(),
+            radius_rad,
+        );
+        PixelRanges::new(order, cover.to_ranges().to_vec())
+    }
+
+    /// The order at which the cone's cover has a few dozen ranges: fine enough to be tight, coarse enough to be short.
+    pub fn cover_order(&self) -> u8 {
+        let mut order = 0;
+        let mut pixel_rad = 1.0;
+        while order < HPX29_ORDER && pixel_rad > self.radius_rad / 4.0 {
+            order += 1;
+            pixel_rad /= 2.0;
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::healpix_index;
+
+    fn cone(lon_deg: f64, lat_deg: f64, radius_deg: f64) -> Cone {
+        Cone::new(Position::from_degrees(lon_deg, lat_deg).unwrap(), radius_deg).unwrap()
+    }
+
+    #[test]
+    fn cover_holds_every_point_of_the_cone() {
+        for (lon, lat, radius) in [(0.0, 0.0, 0.1), (92.7, 23.0, 1.0), (10.0, 89.95, 0.2), (359.99, -45.0, 0.05)] {
+            let cone = cone(lon, lat, radius);
+            let ranges = cone.pixel_ranges(cone.cover_order());
+            for step in 0..720 {
+                let angle = f64::from(step).to_radians() / 2.0;
+                let (dx, dy) = (angle.cos() * radius * 0.999, angle.sin() * radius * 0.999);
+                let lat_p = (lat + dy).clamp(-90.0, 90.0);
+                let Ok(p) = Position::from_degrees(lon + dx / lat_p.to_radians().cos().max(1e-9), lat_p) else {
+                    continue;
+                };
+                if cone.contains(&p) {
+                    let pixel = healpix_index(ranges.order(), &p);
+                    assert!(ranges.as_slice().iter().any(|r| r.contains(&pixel)), "{lon} {lat} {radius} {step}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_whole_sky_and_a_point_have_covers() {
+        assert_eq!(cone(0.0, 0.0, 180.0).pixel_ranges(3).as_slice(), &[0..768]);
+        let point = cone(92.7, 23.0, 0.0);
+        let pixel = healpix_index(12, &point.centre());
+        assert!(point.pixel_ranges(12).as_slice().iter().any(|r| r.contains(&pixel)));
+    }
+
+    #[test]
+    fn a_cover_stays_short() {
+        for radius in [0.001, 0.1, 1.0, 30.0] {
+            let cone = cone(92.7, 23.0, radius);
+            assert!(cone.pixel_ranges(cone.cover_order()).as_slice().len() < 150, "{radius}");
+        }
+    }
+
+    #[test]
+    fn impossible_radii_are_refused() {
+        let centre = Position::from_degrees(0.0, 0.0).unwrap();
+        assert_eq!(Cone::new(centre, -1.0), Err(SkyError::Radius(-1.0)));
+        assert!(Cone::new(centre, f64::NAN).is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! HEALPix pixels (NESTED) and sorted sets of pixel ranges.
+
+use std::ops::Range;
+
+use crate::Position;
+
+/// The order at which chunks are cut: that of the pixel in a Gaia `source_id`.
+pub const PIXEL_ORDER: u8 = 12;
+/// The number of pixels at [`PIXEL_ORDER`].
+pub const PIXELS: u64 = 12 << (2 * PIXEL_ORDER as u64);
+/// The deepest HEALPix order that fits 64 bits; the `hpx29` column holds pixels of it.
+pub const HPX29_ORDER: u8 = 29;
+
+/// The HEALPix pixel (NESTED) of a position at `order` 0 to 29.
+pub fn healpix_index(order: u8, position: &Position) -> u64 {
+    cdshealpix::nested::hash(order.min(HPX29_ORDER), position.lon_rad(), position.lat_rad())
+}
+
+/// A sorted set of disjoint, half-open pixel ranges of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PixelRanges {
+    order: u8,
+    ranges: Vec<Range<u64>>,
+}
+
+impl PixelRanges {
+    /// Sorts the ranges, joins those that touch, and drops empty ones.
+    pub fn new(order: u8, mut ranges: Vec<Range<u64>>) -> Self {
+        ranges.retain(|range| range.start < range.end);
+        ranges.sort_by_key(|range| range.start);
+        let mut joined: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match joined.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => joined.push(range),
+            }
+        }
+        Self { order, ranges: joined }
+    }
+
+    /// The order of the pixels, 0 to 29.
+    pub fn order(&self) -> u8 {
+        self.order
+    }
+
+    /// The ranges, ascending and disjoint.
+    pub fn as_slice(&self) -> &[Range<u64>] {
+        &self.ranges
+    }
+
+    /// True when no pixel is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The smallest set at `order` that covers this one: exact for a deeper order, rounded outward for a coarser one.
+    pub fn covering(&self, order: u8) -> Self {
+        let order = order.min(HPX29_ORDER);
+        let ranges = if order >= self.order {
+            let shift = 2 * u32::from(order - self.order);
+            self.ranges.iter().map(|r| r.start << shift..r.end << shift).collect()
+        } else {
+            let shift = 2 * u32::from(self.order - order);
+            self.ranges.iter().map(|r| r.start >> shift..((r.end - 1) >> shift) + 1).collect()
+        };
+        Self::new(order, ranges)
+    }
+
+    /// True when the two sets share a pixel; compared at the deeper of the two orders.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let order = self.order.max(other.order);
+        let (a, b) = (self.covering(order), other.covering(order));
+        let (mut i, mut j) = (0, 0);
+        while let (Some(x), Some(y)) = (a.ranges.get(i), b.ranges.get(j)) {
+            if x.start < y.end && y.start < x.end {
+                return true;
+            }
+            if x.end <= y.end { i += 1 } else { j += 1 }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn udf_catalogue_vector() {
+        let position = Position::from_degrees(1.0, 1.0).unwrap();
+        assert_eq!(healpix_index(17, &position), 81_609_757_711);
+    }
+
+    #[test]
+    fn ranges_join_cover_and_overlap() {
+        let set = PixelRanges::new(12, vec![8..10, 0..4, 4..5, 7..7]);
+        assert_eq!(set.as_slice(), &[0..5, 8..10]);
+        assert_eq!(set.covering(11).as_slice(), &[0..3]);
+        assert_eq!(set.covering(13).as_slice(), &[0..20, 32..40]);
+        assert!(set.overlaps(&PixelRanges::new(13, vec![39..40])));
+        assert!(!set.overlaps(&PixelRanges::new(13, vec![20..32])));
+    }
+}

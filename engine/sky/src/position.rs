@@ -1,0 +1,96 @@
+//! A point on the sky, and the errors of things that are not on it.
+
+/// What makes a position or a region impossible.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum SkyError {
+    /// The longitude is not a finite number.
+    #[error("longitude {0} is not a finite angle")]
+    Longitude(f64),
+    /// The latitude lies beyond a pole, or is not a number.
+    #[error("latitude {0} deg lies outside -90 to 90")]
+    Latitude(f64),
+    /// The radius of a cone is negative, above 180 degrees, or not a number.
+    #[error("radius {0} deg lies outside 0 to 180")]
+    Radius(f64),
+}
+
+/// A point on the sky in ICRS; longitude in [0, 2 pi) and latitude in [-pi/2, pi/2], kept in radians.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Position {
+    lon_rad: f64,
+    lat_rad: f64,
+}
+
+impl Position {
+    /// A position from radians, as Gaia's `alpha` and `delta` are stored.
+    ///
+    /// # Errors
+    /// [`SkyError`] when an angle is not finite or the latitude lies beyond a pole.
+    pub fn from_radians(lon_rad: f64, lat_rad: f64) -> Result<Self, SkyError> {
+        if !lon_rad.is_finite() {
+            return Err(SkyError::Longitude(lon_rad));
+        }
+        if lat_rad.is_nan() || lat_rad.abs() > std::f64::consts::FRAC_PI_2 {
+            return Err(SkyError::Latitude(lat_rad.to_degrees()));
+        }
+        Ok(Self { lon_rad: lon_rad.rem_euclid(std::f64::consts::TAU), lat_rad })
+    }
+
+    /// A position from degrees, as ADQL's POINT takes them.
+    ///
+    /// # Errors
+    /// As [`Position::from_radians`].
+    pub fn from_degrees(lon_deg: f64, lat_deg: f64) -> Result<Self, SkyError> {
+        if lat_deg.is_nan() || lat_deg.abs() > 90.0 {
+            return Err(SkyError::Latitude(lat_deg));
+        }
+        let lat_rad = lat_deg.to_radians().clamp(-std::f64::consts::FRAC_PI_2, std::f64::consts::FRAC_PI_2);
+        Self::from_radians(lon_deg.to_radians(), lat_rad)
+    }
+
+    /// Longitude (right ascension) in radians, in [0, 2 pi).
+    pub fn lon_rad(&self) -> f64 {
+        self.lon_rad
+    }
+
+    /// Latitude (declination) in radians.
+    pub fn lat_rad(&self) -> f64 {
+        self.lat_rad
+    }
+
+    /// The angle to another position, in radians, by the haversine formula: exact to rounding for small angles.
+    pub fn distance_rad(&self, other: &Position) -> f64 {
+        let half_lat = ((other.lat_rad - self.lat_rad) / 2.0).sin();
+        let half_lon = ((other.lon_rad - self.lon_rad) / 2.0).sin();
+        let square = half_lat * half_lat + self.lat_rad.cos() * other.lat_rad.cos() * half_lon * half_lon;
+        2.0 * square.clamp(0.0, 1.0).sqrt().asin()
+    }
+
+    /// The angle to another position, in degrees. ADQL 2.1 section 4.2.16, DISTANCE.
+    pub fn distance_deg(&self, other: &Position) -> f64 {
+        self.distance_rad(other).to_degrees()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longitude_wraps_and_latitude_is_bounded() {
+        assert!((Position::from_degrees(-10.0, 0.0).unwrap().lon_rad() - 350f64.to_radians()).abs() < 1e-15);
+        assert_eq!(Position::from_degrees(0.0, 90.1), Err(SkyError::Latitude(90.1)));
+        assert!(Position::from_radians(f64::NAN, 0.0).is_err());
+        assert!(Position::from_degrees(12.0, 90.0).is_ok());
+    }
+
+    #[test]
+    fn distance_across_the_wrap_and_the_pole() {
+        let a = Position::from_degrees(359.9, 0.0).unwrap();
+        let b = Position::from_degrees(0.1, 0.0).unwrap();
+        assert!((a.distance_deg(&b) - 0.2).abs() < 1e-12);
+        let north = Position::from_degrees(0.0, 89.0).unwrap();
+        let over = Position::from_degrees(180.0, 89.0).unwrap();
+        assert!((north.distance_deg(&over) - 2.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,148 @@
+//! `/datalink/gaiamerger`: Cut & Merge of the chosen rows, as a file to download.
+
+use std::path::Path;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, Response};
+use sha2::{Digest, Sha256};
+use spolia_exec::{CutAnswer, CutRequest, Selection};
+use tokio::io::AsyncReadExt;
+
+use super::rows::{all_rows, client, epoch};
+use crate::answer::EPOCH_HEADER;
+use crate::delivery::{Artefact, Asked, Source, deliver};
+use crate::door::Door;
+use crate::fault::Fault;
+use crate::gate::Place;
+use crate::parameters::Parameters;
+use crate::record::Record;
+use crate::service::Service;
+
+/// What a user should know of the cut; the file's own provenance says the same.
+const MESSAGE_HEADER: HeaderName = HeaderName::from_static("x-spolia-message");
+/// The number of objects in the file.
+const OBJECTS_HEADER: HeaderName = HeaderName::from_static("x-spolia-objects");
+/// Letters of a message that go into a header.
+const MESSAGE_LENGTH: usize = 1000;
+/// Bytes hashed at a time.
+const HASH_BYTES: usize = 64 << 10;
+
+/// Cuts, merges and sends.
+pub(crate) async fn cut(State(service): State<Service>, request: Request) -> Response<Body> {
+    let asked = Asked { headers: request.headers().clone(), head: request.method() == Method::HEAD };
+    let answered = async {
+        let parameters = Parameters::read(request).await?;
+        let (request, text) = cut_request(&service, &parameters)?;
+        let mut record = service.begin("cut", Door::Cut, &text);
+        record.note("client", client(&parameters));
+        record.note("with_transits", request.with_transits);
+        match make(&service, &request, &mut record).await {
+            Ok((artefact, place)) => deliver(&service, &asked, artefact, record, place).await,
+            Err(fault) => {
+                record.fail(&fault.message);
+                Err(fault)
+            }
+        }
+    };
+    answered.await.unwrap_or_else(|fault: Fault| fault.text())
+}
+
+/// The request, and the line that tells it in the log.
+fn cut_request(service: &Service, parameters: &Parameters) -> Result<(CutRequest, String), Fault> {
+    let rows = all_rows(service, parameters)?;
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let text = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let request = CutRequest {
+        selection: Selection::RowIds(ids),
+        with_transits: parameters.flag("WITH_TRANSITS")?,
+        keep_unmatched: parameters.flag("KEEP_UNMATCHED")?,
+        epoch: epoch(&rows),
+    };
+    Ok((request, text))
+}
+
+async fn make(service: &Service, request: &CutRequest, record: &mut Record) -> Result<(Artefact, Place), Fault> {
+    let place = service.cuts.enter().await?;
+    let failed = |error: std::io::Error| Fault::internal("make the merged file", &error);
+    // The folder goes when this function ends; the open file lives on until it has been sent.
+    let folder = tempfile::Builder::new().prefix("cut-").tempdir_in(service.spool.as_path()).map_err(failed)?;
+    let path = folder.path().join("merged.h5");
+    let answer = service.archive.cut(request, &path).await?;
+    note(record, &answer);
+    let (size, hash) = fingerprint(&path).await.map_err(failed)?;
+    let file = tokio::fs::File::open(&path).await.map_err(failed)?;
+    let artefact = Artefact {
+        source: Source::Local(file),
+        size,
+        file_name: format!("gaia_merger_{hash}.h5"),
+        etag: hash,
+        content_type: "application/x-hdf5",
+        headers: headers(&answer),
+    };
+    Ok((artefact, place))
+}
+
+fn note(record: &mut Record, answer: &CutAnswer) {
+    record.rows(answer.objects.values().sum::<usize>() as u64);
+    record.note("epoch", answer.epoch);
+    record.note("files", answer.files);
+    record.note("query_ms", answer.query_ms);
+    record.note("locate_ms", answer.locate_ms);
+    record.note("merge_ms", answer.merge_ms);
+    record.note("messages", answer.messages.clone());
+    record.note_nodes(&answer.nodes);
+}
+
+/// Size in bytes, and the first half of the SHA-256: equal requests give equal files, and so equal names.
+async fn fingerprint(path: &Path) -> std::io::Result<(u64, String)> {
+    let mut file = tokio::fs::File::open(path).await?;
+    let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; HASH_BYTES]);
+    loop {
+        let read = file.read(&mut buffer).await?;
+        if read == 0 {
+            break;
+        }
+        size += read as u64;
+        hash.update(&buffer[..read]);
+    }
+    Ok((size, hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+fn headers(answer: &CutAnswer) -> Vec<(HeaderName, HeaderValue)> {
+    let objects = answer.objects.values().sum::<usize>();
+    let mut headers =
+        vec![(EPOCH_HEADER, HeaderValue::from(answer.epoch)), (OBJECTS_HEADER, HeaderValue::from(objects))];
+    if !answer.messages.is_empty() {
+        headers.extend(header_text(&answer.messages.join("; ")).map(|text| (MESSAGE_HEADER, text)));
+    }
+    headers
+}
+
+/// A message as a header can carry it: printable ASCII, of bounded length.
+fn header_text(message: &str) -> Option<HeaderValue> {
+    let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    let text: String = message.chars().take(MESSAGE_LENGTH).map(plain).collect();
+    HeaderValue::try_from(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_cannot_break_out_of_its_header() {
+        let text = header_text("3 of 5 transits dropped\r\nSet-Cookie: a=b é").unwrap();
+        assert_eq!(text, "3 of 5 transits dropped??Set-Cookie: a=b ?");
+        assert_eq!(header_text(&"x".repeat(5000)).unwrap().len(), MESSAGE_LENGTH);
+    }
+
+    #[tokio::test]
+    async fn equal_bytes_have_equal_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, b"abc").unwrap();
+        let expect = (3, "ba7816bf8f01cfea414140de5dae2223".to_owned());
+        assert_eq!(fingerprint(&path).await.unwrap(), expect);
+    }
+}

@@ -1,0 +1,161 @@
+//! From the ids of a request to rows of the archive, and the files and tables they are in.
+
+use std::collections::BTreeMap;
+
+use spolia_catalogue::{ArchivedFile, Collection, TableDef};
+use spolia_exec::{LinkError, RowLink};
+
+use crate::fault::Fault;
+use crate::parameters::Parameters;
+use crate::service::{Service, client_id};
+
+/// A row id's upper half is the number of its file.
+const FILE_SHIFT: u32 = 32;
+
+/// The ids of a request as they were given, doubles left out.
+pub(crate) fn given_ids(parameters: &Parameters) -> Vec<&str> {
+    let mut seen = std::collections::HashSet::new();
+    parameters.all("ID").map(str::trim).filter(|id| !id.is_empty() && seen.insert(*id)).collect()
+}
+
+/// The client id: of the request, or else of the first access_url that is given as an id, or else a new one.
+pub(crate) fn client(parameters: &Parameters) -> String {
+    let of_url = || parameters.all("ID").find_map(|id| in_url(id, "CLIENTID"));
+    let given = parameters.all("CLIENTID").next().map(str::to_owned).or_else(of_url);
+    client_id(given.as_deref())
+}
+
+/// The row that an id stands for. It may be given as a whole access_url, as service descriptors do.
+///
+/// # Errors
+/// [`LinkError`] for an id that this archive did not make.
+pub(crate) fn row(service: &Service, given: &str) -> Result<RowLink, LinkError> {
+    service.archive.verify_link(&link_id(given))
+}
+
+/// The link id in what was given.
+pub(crate) fn link_id(given: &str) -> String {
+    in_url(given, "ID").unwrap_or_else(|| given.to_owned())
+}
+
+/// The value of a parameter, where the text is a URL.
+fn in_url(text: &str, name: &str) -> Option<String> {
+    let (_, query) = text.split_once("://")?.1.split_once('?')?;
+    let mut parameters = Parameters::default();
+    parameters.add(query.as_bytes()).ok()?;
+    parameters.all(name).next().map(str::to_owned)
+}
+
+/// The rows of a request that makes no sense without every one of them.
+///
+/// # Errors
+/// [`Fault`] for no id, too many, or one that this archive did not make.
+pub(crate) fn all_rows(service: &Service, parameters: &Parameters) -> Result<Vec<RowLink>, Fault> {
+    let given = given_ids(parameters);
+    let most = service.settings.max_ids;
+    if given.is_empty() {
+        return Err(Fault::usage("id is missing: give it the id of a row's access_url, or repeat it for several rows"));
+    }
+    if given.len() > most {
+        return Err(Fault::usage(format!("{} ids are given; a request takes at most {most}", given.len())));
+    }
+    let mut rows = given
+        .iter()
+        .map(|id| row(service, id))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Fault::not_found(error.to_string()))?;
+    rows.sort_unstable();
+    rows.dedup();
+    Ok(rows)
+}
+
+/// The epoch that a request for these rows reads: the newest that one of them was seen in.
+pub(crate) fn epoch(rows: &[RowLink]) -> Option<i64> {
+    rows.iter().map(|row| row.epoch).max()
+}
+
+/// The files of rows, and the collections their tables belong to.
+pub(crate) struct Places {
+    files: BTreeMap<i32, ArchivedFile>,
+    collections: Vec<Collection>,
+}
+
+/// Where one row is.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) file: &'a ArchivedFile,
+    pub(crate) collection: &'a Collection,
+    pub(crate) table: &'a TableDef,
+}
+
+impl Places {
+    /// Looks up the files of these rows.
+    ///
+    /// # Errors
+    /// [`Fault`] when the control database fails.
+    pub(crate) async fn of(service: &Service, rows: impl Iterator<Item = i64>) -> Result<Self, Fault> {
+        let mut numbers: Vec<i32> = rows.map(|id| (id >> FILE_SHIFT) as i32).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let control = service.archive.router().control();
+        let failed = |error| Fault::from(spolia_exec::ExecError::Catalogue(error));
+        let files = control.files(&numbers).await.map_err(failed)?;
+        let collections = control.collections().await.map_err(failed)?;
+        Ok(Self { files: files.into_iter().map(|file| (file.file_id, file)).collect(), collections })
+    }
+
+    /// Where a row is.
+    pub(crate) fn place(&self, row: i64) -> Option<Place<'_>> {
+        let file = self.files.get(&((row >> FILE_SHIFT) as i32))?;
+        let collection = self.collections.iter().find(|collection| collection.name == file.file.collection)?;
+        Some(Place { file, collection, table: collection.table(&file.file.table_name)? })
+    }
+
+    /// True when a file name alone may be ambiguous.
+    pub(crate) fn several_collections(&self) -> bool {
+        self.collections.len() > 1
+    }
+}
+
+impl Place<'_> {
+    /// The table whose rows belong to this one's: its transits.
+    pub(crate) fn transits(&self) -> Option<&TableDef> {
+        self.collection.tables.iter().find(|table| table.transits_of.as_ref() == Some(&self.table.name))
+    }
+
+    /// The table that this one's rows belong to: their sources.
+    pub(crate) fn sources(&self) -> Option<&TableDef> {
+        self.collection.table(self.table.transits_of.as_ref()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(text: &str) -> Parameters {
+        let mut parameters = Parameters::default();
+        parameters.add(text.as_bytes()).unwrap();
+        parameters
+    }
+
+    #[test]
+    fn an_id_may_be_given_as_its_access_url() {
+        assert_eq!(link_id("AAEAAA"), "AAEAAA");
+        assert_eq!(link_id("http://localhost:3000/datalink?id=AAEAAA&clientId=c1"), "AAEAAA");
+        assert_eq!(link_id("http://localhost:3000/datalink"), "http://localhost:3000/datalink");
+        assert_eq!(link_id("../../etc/passwd?id=1"), "../../etc/passwd?id=1");
+    }
+
+    #[test]
+    fn the_client_is_carried_on() {
+        assert_eq!(client(&parameters("id=a&clientId=c1")), "c1");
+        assert_eq!(client(&parameters("ID=http%3A%2F%2Fh%2Fdatalink%3Fid%3Da%26clientId%3Dc2")), "c2");
+        assert_eq!(client(&parameters("id=a")).len(), 36);
+    }
+
+    #[test]
+    fn an_id_given_twice_counts_once() {
+        assert_eq!(given_ids(&parameters("id=b&ID=a&id=b&id=")), ["b", "a"]);
+    }
+}

@@ -1,0 +1,94 @@
+//! What all doors share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use spolia_exec::{Archive, LinkBase, Principal};
+
+use crate::door::Door;
+use crate::error::ServerError;
+use crate::gate::Gate;
+use crate::metrics::Metrics;
+use crate::record::Record;
+use crate::settings::ServerSettings;
+
+/// Letters of a client id taken over into links and the log.
+const CLIENT_ID_LENGTH: usize = 64;
+
+/// What all doors share.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) archive: Archive,
+    pub(crate) settings: Arc<ServerSettings>,
+    pub(crate) base_url: Arc<str>,
+    pub(crate) spool: Arc<PathBuf>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) queries: Arc<Gate>,
+    pub(crate) cuts: Arc<Gate>,
+    pub(crate) downloads: Arc<Gate>,
+    pub(crate) up_since: DateTime<Utc>,
+}
+
+impl Service {
+    /// Prepares the doors of `archive`; makes the spool folder.
+    ///
+    /// # Errors
+    /// [`ServerError::Spool`] when the folder cannot be made.
+    pub(crate) fn new(archive: Archive, settings: ServerSettings, base_url: String) -> Result<Self, ServerError> {
+        let spool = archive.site().join(&settings.spool);
+        std::fs::create_dir_all(&spool).map_err(|source| ServerError::Spool { path: spool.clone(), source })?;
+        let gate = |places| Arc::new(Gate::new(places, settings.waiting, Duration::from_secs(settings.wait_s)));
+        Ok(Self {
+            archive,
+            base_url: base_url.into(),
+            spool: Arc::new(spool),
+            metrics: Arc::default(),
+            queries: gate(settings.queries),
+            cuts: gate(settings.cuts),
+            downloads: gate(settings.downloads),
+            up_since: Utc::now(),
+            settings: Arc::new(settings),
+        })
+    }
+
+    /// Begins the operation log's line of a request.
+    pub(crate) fn begin(&self, what: &'static str, door: Door, text: &str) -> Record {
+        let operation = self.archive.log().begin(what, &Principal::anonymous(), text);
+        Record::new(operation, door, Arc::clone(&self.metrics))
+    }
+
+    /// How links begin and end for this client.
+    pub(crate) fn links(&self, client_id: String) -> LinkBase {
+        LinkBase { base_url: self.base_url.to_string(), client_id }
+    }
+
+    /// How long an answer waits for its client to read.
+    pub(crate) fn stall(&self) -> Duration {
+        Duration::from_secs(self.settings.stall_timeout_s)
+    }
+}
+
+/// The client id of a request, if it is one that may stand in a URL as it is; else a new one.
+pub(crate) fn client_id(given: Option<&str>) -> String {
+    let plain = |id: &&str| {
+        !id.is_empty()
+            && id.len() <= CLIENT_ID_LENGTH
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    given.filter(plain).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_id_is_carried_on_unless_it_could_do_harm() {
+        assert_eq!(client_id(Some("d8a25848-e8a8-468c-a1db-c5c0ae356802")), "d8a25848-e8a8-468c-a1db-c5c0ae356802");
+        for harmful in ["", "a b", "x&id=1", "\"><script>", "é", &"x".repeat(65)] {
+            assert_eq!(client_id(Some(harmful)).len(), 36, "{harmful}");
+        }
+    }
+}

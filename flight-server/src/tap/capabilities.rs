@@ -1,0 +1,228 @@
+//! `/tap/capabilities`: what the service can do. VOSI 1.1 section 4, TAPRegExt 1.0.
+
+use std::io;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Response;
+use spolia_formats::Format;
+
+use crate::datalink::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
+use crate::service::Service;
+use crate::settings::ServerSettings;
+use crate::xml::{self, Xml};
+
+/// The namespaces that the first element declares.
+const NAMESPACES: [(&str, &str); 5] = [
+    ("xmlns:vosi", "http://www.ivoa.net/xml/VOSICapabilities/v1.0"),
+    ("xmlns:tr", "http://www.ivoa.net/xml/TAPRegExt/v1.0"),
+    ("xmlns:vr", "http://www.ivoa.net/xml/VOResource/v1.0"),
+    ("xmlns:vs", "http://www.ivoa.net/xml/VODataService/v1.1"),
+    ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
+];
+/// Optional features of ADQL 2.1 on offer, by TAPRegExt's feature types.
+const FEATURES: [(&str, &[&str]); 7] = [
+    ("adqlgeo", &["POINT", "CIRCLE", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2"]),
+    ("adql-string", &["LOWER", "UPPER", "ILIKE"]),
+    ("adql-conditional", &["COALESCE"]),
+    ("adql-type", &["CAST"]),
+    ("adql-sets", &["UNION", "EXCEPT", "INTERSECT"]),
+    ("adql-common-table", &["WITH"]),
+    ("adql-offset", &["OFFSET"]),
+];
+
+/// The capabilities document.
+pub(crate) async fn capabilities(State(service): State<Service>) -> Response<Body> {
+    let document = xml::respond(|xml| document(xml, &service.base_url, &service.settings));
+    document.unwrap_or_else(|fault| fault.text())
+}
+
+fn document(xml: &mut Xml, base_url: &str, settings: &ServerSettings) -> io::Result<()> {
+    let vosi = [
+        ("ivo://ivoa.net/std/VOSI#capabilities", "capabilities"),
+        ("ivo://ivoa.net/std/VOSI#availability", "availability"),
+        ("ivo://ivoa.net/std/VOSI#tables-1.1", "tables"),
+    ];
+    xml.create_element("vosi:capabilities").with_attributes(NAMESPACES).write_inner_content(|xml| {
+        tap(xml, base_url, settings)?;
+        for (standard, resource) in vosi {
+            capability(xml, standard, |xml| {
+                let version = if resource == "tables" { "1.1" } else { "1.0" };
+                interface(xml, "vs:ParamHTTP", version, "full", &format!("{base_url}/tap/{resource}"))
+            })?;
+        }
+        capability(xml, "ivo://ivoa.net/std/DALI#examples", |xml| {
+            interface(xml, "vr:WebBrowser", "1.0", "full", &format!("{base_url}/tap/examples"))
+        })?;
+        links(xml, base_url)
+    })?;
+    Ok(())
+}
+
+fn capability(xml: &mut Xml, standard: &str, content: impl FnOnce(&mut Xml) -> io::Result<()>) -> io::Result<()> {
+    xml.create_element("capability").with_attribute(("standardID", standard)).write_inner_content(content)?;
+    Ok(())
+}
+
+fn interface(xml: &mut Xml, kind: &str, version: &str, usage: &str, url: &str) -> io::Result<()> {
+    let attributes = [("xsi:type", kind), ("role", "std"), ("version", version)];
+    xml.create_element("interface")
+        .with_attributes(attributes)
+        .write_inner_content(|xml| access_url(xml, usage, url))?;
+    Ok(())
+}
+
+fn access_url(xml: &mut Xml, usage: &str, url: &str) -> io::Result<()> {
+    let text = quick_xml::events::BytesText::new(url);
+    xml.create_element("accessURL").with_attribute(("use", usage)).write_text_content(text)?;
+    Ok(())
+}
+
+fn tap(xml: &mut Xml, base_url: &str, settings: &ServerSettings) -> io::Result<()> {
+    let attributes = [("standardID", "ivo://ivoa.net/std/TAP"), ("xsi:type", "tr:TableAccess")];
+    xml.create_element("capability").with_attributes(attributes).write_inner_content(|xml| {
+        interface(xml, "vs:ParamHTTP", "1.1", "base", &format!("{base_url}/tap"))?;
+        language(xml)?;
+        Format::all().iter().try_for_each(|format| output_format(xml, *format))?;
+        xml.create_element("outputLimit").write_inner_content(|xml| {
+            let limits = [("default", settings.maxrec_default), ("hard", settings.maxrec_hard)];
+            limits.into_iter().try_for_each(|(name, rows)| {
+                let text = rows.to_string();
+                let text = quick_xml::events::BytesText::new(&text);
+                xml.create_element(name).with_attribute(("unit", "row")).write_text_content(text)?;
+                Ok(())
+            })
+        })?;
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn language(xml: &mut Xml) -> io::Result<()> {
+    xml.create_element("language").write_inner_content(|xml| {
+        xml::text(xml, "name", "ADQL")?;
+        for version in ["2.0", "2.1"] {
+            let id = format!("ivo://ivoa.net/std/ADQL#v{version}");
+            let text = quick_xml::events::BytesText::new(version);
+            xml.create_element("version").with_attribute(("ivo-id", id.as_str())).write_text_content(text)?;
+        }
+        xml::text(xml, "description", "ADQL 2.1, checked against its grammar; geometry is in ICRS degrees")?;
+        FEATURES.iter().try_for_each(|(kind, forms)| {
+            let id = format!("ivo://ivoa.net/std/TAPRegExt#features-{kind}");
+            xml.create_element("languageFeatures").with_attribute(("type", id.as_str())).write_inner_content(
+                |xml| {
+                    forms.iter().try_for_each(|form| {
+                        xml.create_element("feature").write_inner_content(|xml| xml::text(xml, "form", form))?;
+                        Ok(())
+                    })
+                },
+            )?;
+            Ok::<_, io::Error>(())
+        })
+    })?;
+    Ok(())
+}
+
+fn output_format(xml: &mut Xml, format: Format) -> io::Result<()> {
+    let known = match format {
+        Format::VotableTabledata => Some("ivo://ivoa.net/std/TAPRegExt#output-votable-td"),
+        Format::VotableBinary2 => Some("ivo://ivoa.net/std/TAPRegExt#output-votable-binary2"),
+        _ => None,
+    };
+    let element = xml.create_element("outputFormat");
+    let element = match known {
+        Some(id) => element.with_attribute(("ivo-id", id)),
+        None => element,
+    };
+    element.write_inner_content(|xml| {
+        xml::text(xml, "mime", format.content_type())?;
+        format.aliases().iter().try_for_each(|alias| xml::text(xml, "alias", alias))
+    })?;
+    Ok(())
+}
+
+/// The DataLink service. DataLink 1.1 section 2.2.
+fn links(xml: &mut Xml, base_url: &str) -> io::Result<()> {
+    capability(xml, LINKS_STANDARD, |xml| {
+        let attributes = [("xsi:type", "vs:ParamHTTP"), ("role", "std"), ("version", "1.1")];
+        xml.create_element("interface").with_attributes(attributes).write_inner_content(|xml| {
+            access_url(xml, "base", &format!("{base_url}/datalink/links"))?;
+            xml::text(xml, "queryType", "GET")?;
+            xml::text(xml, "queryType", "POST")?;
+            xml::text(xml, "resultType", LINKS_CONTENT_TYPE)?;
+            let attributes = [("std", "true"), ("use", "required")];
+            xml.create_element("param").with_attributes(attributes).write_inner_content(|xml| {
+                xml::text(xml, "name", "ID")?;
+                xml::text(xml, "description", "A row's access_url, or the id in it")?;
+                xml::text(xml, "ucd", "meta.id;meta.main")?;
+                xml::text(xml, "dataType", "string")
+            })?;
+            Ok(())
+        })?;
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_says_what_the_service_does() {
+        let settings = ServerSettings { maxrec_default: 7, maxrec_hard: 70, ..ServerSettings::default() };
+        let written = xml::document(|xml| document(xml, "http://localhost:1", &settings)).unwrap();
+        let written = String::from_utf8(written).unwrap();
+        for part in [
+            "<capability standardID=\"ivo://ivoa.net/std/TAP\" xsi:type=\"tr:TableAccess\">",
+            "<accessURL use=\"base\">http://localhost:1/tap</accessURL>",
+            "<version ivo-id=\"ivo://ivoa.net/std/ADQL#v2.1\">2.1</version>",
+            "<form>CONTAINS</form>",
+            "<mime>application/x-votable+xml;serialization=BINARY2</mime>",
+            "<alias>votable/td</alias>",
+            "<default unit=\"row\">7</default>",
+            "<hard unit=\"row\">70</hard>",
+            "<accessURL use=\"full\">http://localhost:1/tap/examples</accessURL>",
+            "<capability standardID=\"ivo://ivoa.net/std/DataLink#links-1.1\">",
+        ] {
+            assert!(written.contains(part), "{part} is not in\n{written}");
+        }
+        assert_eq!(written.matches("standardID=\"ivo://ivoa.net/std/TAP\"").count(), 1);
+    }
+
+    #[test]
+    fn no_feature_is_promised_that_the_parser_refuses() {
+        for form in FEATURES.iter().flat_map(|(_, forms)| *forms) {
+            let query = match *form {
+                "POINT" => "SELECT POINT(1, 2) AS p FROM t",
+                "CIRCLE" | "CONTAINS" => "SELECT a FROM t WHERE 1 = CONTAINS(POINT(a, b), CIRCLE(1, 2, 3))",
+                "INTERSECTS" => "SELECT a FROM t WHERE 1 = INTERSECTS(POINT(a, b), CIRCLE(1, 2, 3))",
+                "DISTANCE" => "SELECT DISTANCE(POINT(a, b), POINT(1, 2)) AS d FROM t",
+                "COORD1" | "COORD2" => "SELECT COORD1(POINT(a, b)) AS x, COORD2(POINT(a, b)) AS y FROM t",
+                "LOWER" | "UPPER" | "ILIKE" => "SELECT LOWER(s) AS l, UPPER(s) AS u FROM t WHERE s ILIKE 'x%'",
+                "COALESCE" => "SELECT COALESCE(a, b) AS c FROM t",
+                "CAST" => "SELECT CAST(a AS INTEGER) AS i FROM t",
+                "UNION" | "EXCEPT" | "INTERSECT" => {
+                    "SELECT a FROM t UNION SELECT b FROM t EXCEPT SELECT a FROM t INTERSECT SELECT b FROM t"
+                }
+                "WITH" => "WITH w AS (SELECT a FROM t) SELECT a FROM w",
+                "OFFSET" => "SELECT a FROM t ORDER BY a OFFSET 3",
+                other => panic!("{other} has no example"),
+            };
+            let checked = spolia_adql::parse(query).and_then(|query| query.check(&schema()));
+            assert!(checked.is_ok(), "{form}: {:?}", checked.err());
+        }
+    }
+
+    fn schema() -> spolia_adql::TapSchema {
+        use spolia_adql::{Column, Schema, Table, TapSchema};
+        let column = |(name, datatype): (&str, &str)| Column {
+            name: name.to_owned(),
+            datatype: datatype.to_owned(),
+            ..Column::default()
+        };
+        let columns = [("a", "double"), ("b", "double"), ("s", "char")].map(column).to_vec();
+        let table = Table { name: "x.t".to_owned(), columns, ..Table::default() };
+        let schema = Schema { name: "x".to_owned(), tables: vec![table], ..Schema::default() };
+        TapSchema { schemas: vec![schema], keys: Vec::new() }
+    }
+}

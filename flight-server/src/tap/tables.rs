@@ -1,0 +1,180 @@
+//! `/tap/tables`: what can be queried. VOSI 1.1 section 6, VODataService 1.1.
+
+use std::io;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::Response;
+use spolia_adql::{Column, ForeignKey, Schema, Table, TapSchema};
+
+use crate::fault::Fault;
+use crate::parameters::Parameters;
+use crate::service::Service;
+use crate::xml::{self, Xml};
+
+/// The namespaces that a document's first element declares.
+const NAMESPACES: [(&str, &str); 4] = [
+    ("xmlns:vosi", "http://www.ivoa.net/xml/VOSITables/v1.0"),
+    ("xmlns:vs", "http://www.ivoa.net/xml/VODataService/v1.1"),
+    ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
+    ("version", "1.1"),
+];
+
+/// All schemas and tables; `detail=min` leaves the columns out.
+pub(crate) async fn tables(State(service): State<Service>, request: Request) -> Response<Body> {
+    let answered = async {
+        let with_columns = with_columns(&Parameters::read(request).await?)?;
+        let schema = service.archive.tap_schema().await?;
+        xml::respond(|xml| tableset(xml, &schema, with_columns))
+    };
+    answered.await.unwrap_or_else(|fault: Fault| fault.text())
+}
+
+/// One table with its columns.
+pub(crate) async fn table(State(service): State<Service>, Path(name): Path<String>) -> Response<Body> {
+    let answered = async {
+        let schema = service.archive.tap_schema().await?;
+        let Some(table) = schema.table(&name) else {
+            let shown: String = name.chars().take(80).collect();
+            return Err(Fault::not_found(format!("there is no table {shown:?}; /tap/tables lists them")));
+        };
+        xml::respond(|xml| {
+            let root = NAMESPACES.into_iter().chain([("type", "table")]);
+            xml.create_element("vosi:table")
+                .with_attributes(root)
+                .write_inner_content(|xml| content(xml, table, &schema.keys, true))?;
+            Ok(())
+        })
+    };
+    answered.await.unwrap_or_else(|fault: Fault| fault.text())
+}
+
+fn with_columns(parameters: &Parameters) -> Result<bool, Fault> {
+    match parameters.one("DETAIL")?.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("max") => Ok(true),
+        Some("min") => Ok(false),
+        Some(_) => Err(Fault::usage("detail is min or max")),
+    }
+}
+
+fn tableset(xml: &mut Xml, schema: &TapSchema, with_columns: bool) -> io::Result<()> {
+    xml.create_element("vosi:tableset").with_attributes(NAMESPACES).write_inner_content(|xml| {
+        schema.schemas.iter().try_for_each(|part| write_schema(xml, part, &schema.keys, with_columns))
+    })?;
+    Ok(())
+}
+
+fn write_schema(xml: &mut Xml, schema: &Schema, keys: &[ForeignKey], with_columns: bool) -> io::Result<()> {
+    xml.create_element("schema").write_inner_content(|xml| {
+        xml::text(xml, "name", &schema.name)?;
+        xml::optional(xml, "description", schema.description.as_deref())?;
+        schema.tables.iter().try_for_each(|table| {
+            xml.create_element("table")
+                .with_attribute(("type", "table"))
+                .write_inner_content(|xml| content(xml, table, keys, with_columns))?;
+            Ok(())
+        })
+    })?;
+    Ok(())
+}
+
+/// What is inside a `table` element.
+fn content(xml: &mut Xml, table: &Table, keys: &[ForeignKey], with_columns: bool) -> io::Result<()> {
+    xml::text(xml, "name", &table.name)?;
+    xml::optional(xml, "description", table.description.as_deref())?;
+    if !with_columns {
+        return Ok(());
+    }
+    table.columns.iter().try_for_each(|column| write_column(xml, column))?;
+    keys.iter().filter(|key| key.from_table == table.name).try_for_each(|key| foreign_key(xml, key))
+}
+
+fn write_column(xml: &mut Xml, column: &Column) -> io::Result<()> {
+    let std = if column.std { "true" } else { "false" };
+    xml.create_element("column").with_attribute(("std", std)).write_inner_content(|xml| {
+        xml::text(xml, "name", &column.name)?;
+        let parts = [
+            ("description", &column.description),
+            ("unit", &column.unit),
+            ("ucd", &column.ucd),
+            ("utype", &column.utype),
+        ];
+        parts.into_iter().try_for_each(|(name, value)| xml::optional(xml, name, value.as_deref()))?;
+        data_type(xml, column)?;
+        let flags = [("indexed", column.indexed), ("principal", column.principal)];
+        flags.into_iter().filter(|(_, set)| *set).try_for_each(|(flag, _)| xml::text(xml, "flag", flag))
+    })?;
+    Ok(())
+}
+
+fn data_type(xml: &mut Xml, column: &Column) -> io::Result<()> {
+    let attributes = [("arraysize", &column.arraysize), ("extendedType", &column.xtype)];
+    let given = attributes.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+    xml.create_element("dataType")
+        .with_attributes([("xsi:type", "vs:VOTableType")].into_iter().chain(given))
+        .write_text_content(quick_xml::events::BytesText::new(&column.datatype))?;
+    Ok(())
+}
+
+fn foreign_key(xml: &mut Xml, key: &ForeignKey) -> io::Result<()> {
+    xml.create_element("foreignKey").write_inner_content(|xml| {
+        xml::text(xml, "targetTable", &key.target_table)?;
+        key.columns.iter().try_for_each(|(from, target)| {
+            xml.create_element("fkColumn").write_inner_content(|xml| {
+                xml::text(xml, "fromColumn", from)?;
+                xml::text(xml, "targetColumn", target)
+            })?;
+            Ok::<_, io::Error>(())
+        })?;
+        xml::optional(xml, "description", key.description.as_deref())
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(with_columns: bool) -> String {
+        let text = |text: &str| Some(text.to_owned());
+        let column = |name: &str, datatype: &str, arraysize: Option<&str>| Column {
+            name: name.to_owned(),
+            datatype: datatype.to_owned(),
+            arraysize: arraysize.map(str::to_owned),
+            ..Column::default()
+        };
+        let time = Column { xtype: text("timestamp"), unit: text("s"), ..column("t", "char", Some("*")) };
+        let id = Column { indexed: true, description: text("a < b"), ..column("id", "long", None) };
+        let table = Table { name: "gaia.t".to_owned(), description: None, columns: vec![id, time] };
+        let key = ForeignKey {
+            from_table: "gaia.t".to_owned(),
+            target_table: "gaia.s".to_owned(),
+            columns: vec![("id".to_owned(), "id".to_owned())],
+            ..ForeignKey::default()
+        };
+        let schema = Schema { name: "gaia".to_owned(), description: None, tables: vec![table] };
+        let schema = TapSchema { schemas: vec![schema], keys: vec![key] };
+        String::from_utf8(xml::document(|xml| tableset(xml, &schema, with_columns)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn columns_have_their_votable_types() {
+        let document = written(true);
+        for part in [
+            "<dataType xsi:type=\"vs:VOTableType\">long</dataType>",
+            "<dataType xsi:type=\"vs:VOTableType\" arraysize=\"*\" extendedType=\"timestamp\">char</dataType>",
+            "<description>a &lt; b</description>",
+            "<flag>indexed</flag>",
+            "<unit>s</unit>",
+            "<targetTable>gaia.s</targetTable>",
+        ] {
+            assert!(document.contains(part), "{part} is not in\n{document}");
+        }
+    }
+
+    #[test]
+    fn the_small_answer_names_the_tables_only() {
+        let document = written(false);
+        assert!(document.contains("<name>gaia.t</name>") && !document.contains("<column"), "{document}");
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+/// A sky archive: metadata in many PostgreSQL nodes, bytes in HDF5 files, one small HDF5 with just the objects you picked.
+#[derive(Debug, Parser)]
+#[command(name = "spolia", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The site's folder; it holds spolia.toml
+    #[arg(long, global = true, env = "SPOLIA_SITE", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub site: PathBuf,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  spolia demo --once /tmp/site                       the whole path, from real stars to a merged file
+  spolia init mysite && cd mysite && spolia up       an empty site with four local nodes
+  spolia ingest gaia files/*.h5                      bring files in
+  spolia query 'SELECT TOP 5 source_id, alpha, delta FROM gaia.completesource'
+  spolia cut --ids 3425114617586286848 --with-transits -o merged.h5
+  spolia serve                                       TAP, DataLink and Arrow Flight";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Makes a site from real stars, ingests, asks, cuts and merges, prints what it did; then serves
+    Demo(Demo),
+    /// Makes an empty site, or brings an existing one up to this version
+    Init(Init),
+    /// Starts the nodes that the site runs itself
+    Up,
+    /// Stops the nodes that the site runs itself
+    Down,
+    /// Shows the nodes, the epoch and what is archived
+    Status(Json),
+    /// Writes Gaia-shaped HDF5 files for trials, from real stars
+    MakeGaia(MakeGaia),
+    /// Brings files into a collection
+    Ingest(Ingest),
+    /// Answers an ADQL query
+    Query(Query),
+    /// Shows which nodes a query asks, which it skips and why, and the SQL they get
+    Explain(Explain),
+    /// Cuts objects out of their files and merges them into one
+    Cut(Cut),
+    /// Serves TAP, DataLink, files and Arrow Flight
+    Serve(Serve),
+    /// Prints the effective settings, secrets masked
+    Settings,
+    /// Prints a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// The site's folder; made if it is not there
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Sources to make; their transits are twelve times as many
+    #[arg(long, default_value_t = 4000)]
+    pub sources: u32,
+    /// Local PostgreSQL nodes
+    #[arg(long, default_value_t = 4)]
+    pub shards: u32,
+    /// End after the report instead of serving
+    #[arg(long)]
+    pub once: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The site's folder; the one of --site where it is not given
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// Local PostgreSQL nodes
+    #[arg(long, default_value_t = 4)]
+    pub shards: u32,
+    /// A node that runs elsewhere, by URL; repeat for each. No local nodes are made then
+    #[arg(long = "node", value_name = "URL")]
+    pub nodes: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct MakeGaia {
+    /// Handed to `spolia-hdf5 make-gaia`; try --help
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    pub options: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Running it again after an interruption goes on where it stopped.\n
+Examples:
+  spolia ingest gaia files/*.h5
+  spolia ingest gaia --supersede CompleteSource_130097_0003.h5
+  spolia ingest my-model.toml files/*.h5")]
+pub struct Ingest {
+    /// A built-in data model (gaia), or a path to a .toml file
+    pub model: String,
+    /// The files
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Replace archived files of the same name and other content
+    #[arg(long)]
+    pub supersede: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spolia query \"SELECT TOP 5 source_id, alpha, delta FROM gaia.completesource WHERE varpi > 10 ORDER BY varpi DESC\"
+  spolia query -o near.vot \"SELECT * FROM gaia.completesource
+      WHERE 1 = CONTAINS(POINT(DEGREES(alpha), DEGREES(delta)), CIRCLE(92.7, 23.0, 0.5))\"")]
+pub struct Query {
+    /// The query, ADQL 2.1; `-` reads it from standard input
+    pub adql: String,
+    /// text, csv, tsv, json, votable, votable/b2, arrow, parquet or fits; by the output's extension, else text
+    #[arg(long, short)]
+    pub format: Option<String>,
+    /// The file to write; standard output where it is not given
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Rows at most
+    #[arg(long)]
+    pub maxrec: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The query, ADQL 2.1; `-` reads it from standard input
+    pub adql: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spolia cut --ids 3425114617586286848,3425114617586288128 --with-transits -o merged.h5
+  spolia cut --ids @ids.txt -o merged.h5
+  spolia cut --adql 'SELECT id FROM gaia.astroelementary WHERE transit_id = 71044382629193047' -o transit.h5")]
+pub struct Cut {
+    /// Source ids, separated by commas; @FILE reads them from a file, one a line
+    #[arg(long, required_unless_present = "adql", conflicts_with = "adql")]
+    pub ids: Option<String>,
+    /// A query that returns the column id (of any table) or source_id
+    #[arg(long)]
+    pub adql: Option<String>,
+    /// Add the transits of the chosen sources
+    #[arg(long)]
+    pub with_transits: bool,
+    /// Keep chosen transits that no chosen source matches
+    #[arg(long)]
+    pub keep_unmatched: bool,
+    /// The file to write
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address of the HTTP doors
+    #[arg(long)]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Address of Arrow Flight
+    #[arg(long)]
+    pub flight_listen: Option<std::net::SocketAddr>,
+    /// The URL that links in answers begin with, where it is not the address itself
+    #[arg(long)]
+    pub base_url: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

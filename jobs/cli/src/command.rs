@@ -1,0 +1,48 @@
+//! The commands, one module each.
+
+mod cut;
+mod demo;
+mod explain;
+mod ingest;
+mod init;
+mod make_gaia;
+mod nodes;
+mod query;
+mod report;
+mod serve;
+mod status;
+
+use clap::CommandFactory;
+
+use crate::arguments::{Arguments, Command};
+use crate::error::CommandError;
+use crate::site::Site;
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// When it cannot be done.
+pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
+    let site = || Site::open(&arguments.site);
+    match arguments.command {
+        Command::Demo(demo) => demo::run(demo).await,
+        Command::Init(init) => init::run(&arguments.site, init).await,
+        Command::Up => nodes::up(&site()?).await,
+        Command::Down => nodes::down(&site()?).await,
+        Command::Status(options) => status::run(&site()?, options.json).await,
+        Command::MakeGaia(make) => make_gaia::run(&make.options).await,
+        Command::Ingest(ingest) => ingest::run(&site()?, ingest).await,
+        Command::Query(query) => query::run(&site()?, query).await,
+        Command::Explain(explain) => explain::run(&site()?, explain).await,
+        Command::Cut(cut) => cut::run(&site()?, cut).await,
+        Command::Serve(serve) => serve::run(site()?, serve).await,
+        Command::Settings => {
+            print!("{}", site()?.settings.masked()?);
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "spolia", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

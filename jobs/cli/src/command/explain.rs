@@ -1,0 +1,21 @@
+//! `spolia explain`: which nodes a query asks, which it skips and why, and the SQL they get.
+
+use spolia_exec::QueryRequest;
+
+use crate::arguments::Explain;
+use crate::command::query::{links, text};
+use crate::error::CommandError;
+use crate::site::Site;
+
+/// Prints the explanation.
+pub async fn run(site: &Site, explain: Explain) -> Result<(), CommandError> {
+    let archive = site.archive().await?;
+    let request = QueryRequest { adql: text(&explain.adql)?, maxrec: None, links: links(site), epoch: None };
+    let explanation = archive.explain(&request).await?;
+    if explain.json {
+        println!("{}", serde_json::to_string_pretty(&explanation).map_err(|e| CommandError::Said(e.to_string()))?);
+    } else {
+        print!("{explanation}");
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `spolia ingest`: files into a collection, with a progress bar.
+
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use spolia_exec::Archive;
+use spolia_ingest::{Event, IngestReport, model};
+
+use crate::arguments::Ingest;
+use crate::error::CommandError;
+use crate::site::Site;
+
+/// Ingests and reports.
+pub async fn run(site: &Site, ingest: Ingest) -> Result<(), CommandError> {
+    let archive = site.archive().await?;
+    let report = files(&archive, &ingest.model, &ingest.files, ingest.supersede).await?;
+    if ingest.json {
+        println!("{}", to_json(&report));
+    } else {
+        eprintln!("{}", sentence(&report));
+    }
+    Ok(())
+}
+
+/// Ingests files with a progress bar on standard error.
+pub async fn files(
+    archive: &Archive,
+    model_name: &str,
+    paths: &[PathBuf],
+    supersede: bool,
+) -> Result<IngestReport, CommandError> {
+    let collection = model(model_name)?;
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template("{msg:>10} [{bar:40}] {pos}/{len} files, {elapsed}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    let progress = |event: Event| match event {
+        Event::Checking(files) => restart(&bar, "checking", files),
+        Event::Loading(files) => restart(&bar, "loading", files),
+        Event::Checked | Event::Loaded { .. } => bar.inc(1),
+        Event::Publishing => bar.set_message("publishing"),
+    };
+    let ingest = spolia_ingest::Ingest {
+        router: archive.router(),
+        store: archive.store(),
+        hdf5: archive.hdf5(),
+        collection: &collection,
+        supersede,
+        progress: &progress,
+    };
+    let report = ingest.run(paths).await;
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn restart(bar: &ProgressBar, message: &'static str, length: usize) {
+    bar.set_length(length as u64);
+    bar.set_position(0);
+    bar.set_message(message);
+}
+
+/// The report in words.
+pub fn sentence(report: &IngestReport) -> String {
+    let Some(epoch) = report.epoch else {
+        return format!("nothing to do: all {} files are in the archive already", report.unchanged);
+    };
+    let mut words = format!("{} files with {} objects came in", report.loaded, report.objects);
+    for (count, what) in
+        [(report.resumed, "of an interrupted run"), (report.superseded, "replaced"), (report.unchanged, "unchanged")]
+    {
+        if count > 0 {
+            words.push_str(&format!(", {count} {what}"));
+        }
+    }
+    format!("{words}; epoch {epoch}")
+}
+
+fn to_json(report: &IngestReport) -> serde_json::Value {
+    serde_json::json!({
+        "loaded": report.loaded, "resumed": report.resumed, "superseded": report.superseded,
+        "unchanged": report.unchanged, "objects": report.objects, "epoch": report.epoch,
+    })
+}

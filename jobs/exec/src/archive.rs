@@ -1,0 +1,178 @@
+//! A site opened for reading.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::catalog::{TableProvider, default_table_source::DefaultTableSource, view::ViewTable};
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::logical_expr::{LogicalPlanBuilder, ScalarUDF};
+use datafusion::prelude::{col, ident};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use serde::{Deserialize, Serialize};
+use spolia_adql::TapSchema;
+use spolia_catalogue::{Control, SigningKey};
+use spolia_cutout::ChildSettings;
+use spolia_planner::{QuerySettings, Session};
+use spolia_shard_router::{NodeAddress, Router, RouterSettings, ShardedTable, Snapshot};
+
+use crate::error::ExecError;
+use crate::link::{LinkBase, LinkError, RowLink, access_url};
+use crate::operation_log::{LogSettings, OperationLog};
+use crate::tap_schema::{ACCESS_URL_COLUMN, ACCESS_URL_DESCRIPTION, ACCESS_URL_UCD, tap_schema};
+
+/// Where the archived files lie.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    /// A folder, relative to the site's.
+    pub root: PathBuf,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { root: PathBuf::from("objects") }
+    }
+}
+
+/// What it takes to open a site.
+#[derive(Debug, Clone)]
+pub struct ArchiveSettings {
+    /// The site's folder.
+    pub site: PathBuf,
+    /// The nodes; the control database lies on the first one.
+    pub nodes: Vec<NodeAddress>,
+    /// How to reach the control database.
+    pub control: NodeAddress,
+    /// The object store.
+    pub store: StoreSettings,
+    /// Bounds on nodes.
+    pub router: RouterSettings,
+    /// Bounds on queries.
+    pub query: QuerySettings,
+    /// Bounds on the program that reads and writes HDF5.
+    pub hdf5: ChildSettings,
+    /// The operation log.
+    pub log: LogSettings,
+}
+
+/// A site opened for reading.
+#[derive(Clone)]
+pub struct Archive {
+    router: Router,
+    store: Arc<dyn ObjectStore>,
+    store_root: PathBuf,
+    site: PathBuf,
+    keys: Vec<SigningKey>,
+    memory: Arc<dyn MemoryPool>,
+    query: QuerySettings,
+    hdf5: ChildSettings,
+    log: OperationLog,
+}
+
+impl Archive {
+    /// Opens a site: checks the control database's version and reads the signing keys.
+    ///
+    /// # Errors
+    /// When the control node does not answer, or the site needs `spolia init`.
+    pub async fn open(settings: ArchiveSettings) -> Result<Self, ExecError> {
+        let control = Control::new(settings.control.config.clone())?;
+        control.check_version().await?;
+        let store_root = settings.site.join(&settings.store.root);
+        let store = open_store(&store_root)?;
+        Ok(Self {
+            keys: control.signing_keys().await?,
+            router: Router::new(control, settings.nodes, &settings.router)?,
+            store,
+            store_root,
+            log: OperationLog::new(&settings.site.join("log"), settings.log),
+            memory: Session::memory_pool(&settings.query),
+            query: settings.query,
+            hdf5: settings.hdf5,
+            site: settings.site,
+        })
+    }
+
+    /// The router.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// The object store of the archived files.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// The store's folder.
+    pub fn store_root(&self) -> &Path {
+        &self.store_root
+    }
+
+    /// The site's folder.
+    pub fn site(&self) -> &Path {
+        &self.site
+    }
+
+    /// Bounds on the program that reads and writes HDF5.
+    pub fn hdf5(&self) -> &ChildSettings {
+        &self.hdf5
+    }
+
+    /// The operation log.
+    pub fn log(&self) -> &OperationLog {
+        &self.log
+    }
+
+    /// What the archive offers now, as TAP_SCHEMA describes it.
+    ///
+    /// # Errors
+    /// When the control node fails.
+    pub async fn tap_schema(&self) -> Result<TapSchema, ExecError> {
+        Ok(tap_schema(&self.router.control().collections().await?))
+    }
+
+    /// The row that a link id stands for.
+    ///
+    /// # Errors
+    /// [`LinkError`] for an id that this site did not make.
+    pub fn verify_link(&self, text: &str) -> Result<RowLink, LinkError> {
+        RowLink::verify(text, &self.keys)
+    }
+
+    /// A signed link id for a row.
+    pub fn sign_link(&self, link: RowLink) -> String {
+        self.keys.first().map(|key| link.sign(key)).unwrap_or_default()
+    }
+
+    /// A session over one epoch, whose rows carry links under `links`.
+    pub(crate) fn session(&self, snapshot: &Snapshot, links: &LinkBase) -> Result<Session, ExecError> {
+        let key = self.keys.first().cloned().unwrap_or(SigningKey { version: 0, secret: Vec::new() });
+        let link = access_url(links.clone(), snapshot.manifest().epoch, key);
+        let tables = snapshot.tables().into_iter().map(|table| linked(table, &link)).collect::<Result<_, _>>()?;
+        let schema = tap_schema(snapshot.collections());
+        Ok(Session::new(schema, tables, vec![link], Arc::clone(&self.memory), &self.query)?)
+    }
+}
+
+/// A table with the column that leads to DataLink.
+fn linked(
+    table: Arc<ShardedTable>,
+    link: &ScalarUDF,
+) -> Result<(String, String, Arc<dyn TableProvider>), DataFusionError> {
+    let (schema, name) = (table.name().0.to_owned(), table.name().1.to_owned());
+    let mut columns: Vec<_> = table.schema().fields().iter().map(|field| ident(field.name())).collect();
+    let metadata = [("ucd", ACCESS_URL_UCD), ("description", ACCESS_URL_DESCRIPTION)];
+    let metadata: std::collections::BTreeMap<_, _> = metadata.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    columns.push(link.call(vec![col("id")]).alias_with_metadata(ACCESS_URL_COLUMN, Some(metadata.into())));
+    let source = Arc::new(DefaultTableSource::new(table));
+    let plan = LogicalPlanBuilder::scan(&name, source, None)?.project(columns)?.build()?;
+    Ok((schema, name, Arc::new(ViewTable::new(plan, None))))
+}
+
+fn open_store(root: &Path) -> Result<Arc<dyn ObjectStore>, ExecError> {
+    let failed = |source| ExecError::Store { root: root.to_owned(), source };
+    std::fs::create_dir_all(root)
+        .map_err(|source| failed(object_store::Error::Generic { store: "folder", source: source.into() }))?;
+    Ok(Arc::new(LocalFileSystem::new_with_prefix(root).map_err(failed)?))
+}

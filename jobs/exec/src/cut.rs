@@ -1,0 +1,155 @@
+//! Cut & Merge: from a selection to one small HDF5 file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use spolia_catalogue::{ArchivedFile, Collection, TableDef};
+use spolia_cutout::{CutFile, CutPlan, CutReport, Provenance, cut};
+use spolia_shard_router::{NodeTiming, Snapshot};
+
+use crate::archive::Archive;
+use crate::error::ExecError;
+use crate::selection::{Chooser, Chosen, Selection};
+
+/// What to cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutRequest {
+    /// The objects.
+    pub selection: Selection,
+    /// Add the transits of chosen sources.
+    pub with_transits: bool,
+    /// Keep chosen transits whose source is not chosen; they are dropped otherwise, and counted.
+    pub keep_unmatched: bool,
+    /// The epoch to read; the newest where none is given.
+    pub epoch: Option<i64>,
+}
+
+/// A cut that has been made.
+#[derive(Debug, Clone)]
+pub struct CutAnswer {
+    /// The epoch read.
+    pub epoch: i64,
+    /// Objects in the file, by table.
+    pub objects: BTreeMap<String, usize>,
+    /// Files they came from.
+    pub files: usize,
+    /// What the user should know: transits dropped, ids not found.
+    pub messages: Vec<String>,
+    /// What the cut itself did.
+    pub report: CutReport,
+    /// What the nodes did.
+    pub nodes: Vec<NodeTiming>,
+    /// Finding the rows, in milliseconds.
+    pub query_ms: f64,
+    /// Finding the files, in milliseconds.
+    pub locate_ms: f64,
+    /// Cutting and merging, in milliseconds.
+    pub merge_ms: f64,
+}
+
+impl Archive {
+    /// Cuts the chosen objects out of their files and merges them into `output`, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// When nothing is chosen, a node or a file fails, or the output cannot be written.
+    pub async fn cut(&self, request: &CutRequest, output: &Path) -> Result<CutAnswer, ExecError> {
+        let started = Instant::now();
+        let snapshot = match request.epoch {
+            Some(epoch) => self.router().snapshot_at(epoch).await?,
+            None => self.router().snapshot().await?,
+        };
+        let chooser = Chooser::new(self, &snapshot)?;
+        let chosen = chooser.choose(&request.selection, request.with_transits, request.keep_unmatched).await?;
+        if chosen.tables.is_empty() {
+            let why = chosen.messages.join("; ");
+            return Err(ExecError::NotFound(format!(
+                "nothing is left to cut{}{why}",
+                if why.is_empty() { "" } else { ": " }
+            )));
+        }
+        let (query_ms, started) = (millis(started), Instant::now());
+        let files = self.locate(&snapshot, &chosen).await?;
+        let (locate_ms, started) = (millis(started), Instant::now());
+        let plan = CutPlan { files, provenance: self.provenance(request, &snapshot, &chosen) };
+        let report = cut(self.store(), Some(self.store_root()), &plan, output, self.hdf5()).await?;
+        Ok(CutAnswer {
+            epoch: snapshot.manifest().epoch,
+            objects: chosen.tables.iter().map(|(table, rows)| (table.clone(), rows.len())).collect(),
+            files: plan.files.len(),
+            messages: chosen.messages,
+            report,
+            nodes: chosen.timings,
+            query_ms,
+            locate_ms,
+            merge_ms: millis(started),
+        })
+    }
+
+    /// The files of the chosen rows, with the numbers of the objects in each.
+    async fn locate(&self, snapshot: &Snapshot, chosen: &Chosen) -> Result<Vec<CutFile>, ExecError> {
+        let mut ordinals: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+        for id in chosen.tables.values().flat_map(BTreeMap::keys) {
+            ordinals.entry((id >> 32) as i32).or_default().push(id & 0xFFFF_FFFF);
+        }
+        let numbers: Vec<i32> = ordinals.keys().copied().collect();
+        let files = self.router().control().files(&numbers).await?;
+        let lost = || ExecError::NotFound("a file of a chosen row is not in the catalogue".to_owned());
+        files
+            .into_iter()
+            .map(|file| {
+                let table = table_of(snapshot.collections(), &file).ok_or_else(lost)?;
+                let ordinals = ordinals.remove(&file.file_id).ok_or_else(lost)?;
+                Ok(cut_file(file, table, ordinals))
+            })
+            .collect()
+    }
+
+    fn provenance(&self, request: &CutRequest, snapshot: &Snapshot, chosen: &Chosen) -> Provenance {
+        let (adql, ids) = match &request.selection {
+            Selection::Adql(adql) => (Some(adql.clone()), Vec::new()),
+            Selection::SourceIds(ids) | Selection::RowIds(ids) => (None, sorted(ids)),
+        };
+        Provenance {
+            adql,
+            ids,
+            id_kind: match request.selection {
+                Selection::RowIds(_) => "id".to_owned(),
+                _ => "source_id".to_owned(),
+            },
+            with_transits: request.with_transits,
+            epoch: snapshot.manifest().epoch,
+            software: format!("spolia {}", env!("CARGO_PKG_VERSION")),
+            messages: chosen.messages.clone(),
+        }
+    }
+}
+
+fn table_of<'a>(collections: &'a [Collection], file: &ArchivedFile) -> Option<&'a TableDef> {
+    collections.iter().find(|collection| collection.name == file.file.collection)?.table(&file.file.table_name)
+}
+
+fn cut_file(file: ArchivedFile, table: &TableDef, ordinals: Vec<i64>) -> CutFile {
+    CutFile {
+        file_name: file.file.file_name,
+        location: file.file.location,
+        did: format!("{}:{}", file.file.did_scope, file.file.did_name),
+        version: file.file.file_version,
+        checksum: file.file.checksum,
+        size: file.file.size as u64,
+        class: table.class.clone(),
+        object: table.object.clone(),
+        ordinals,
+    }
+}
+
+fn sorted(ids: &[i64]) -> Vec<i64> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn millis(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}

@@ -1,0 +1,88 @@
+//! What can go wrong while answering.
+
+use datafusion::error::DataFusionError;
+use spolia_catalogue::CatalogueError;
+use spolia_cutout::CutoutError;
+use spolia_planner::{PlanError, plain};
+use spolia_shard_router::RouterError;
+
+use crate::link::LinkError;
+
+/// A request that was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// The query cannot be planned; the user can mend it.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The request makes no sense; the user can mend it.
+    #[error("{0}")]
+    Request(String),
+    /// What was asked for is not in the archive.
+    #[error("{0}")]
+    NotFound(String),
+    /// A link id is not one of ours.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The control database failed.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// A node failed.
+    #[error(transparent)]
+    Router(#[from] RouterError),
+    /// The cut failed.
+    #[error(transparent)]
+    Cutout(#[from] CutoutError),
+    /// A query failed while running.
+    #[error("{}", cause(.0))]
+    Run(#[from] DataFusionError),
+    /// The object store could not be opened.
+    #[error("the object store {root:?} cannot be opened")]
+    Store {
+        /// Its folder.
+        root: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: object_store::Error,
+    },
+}
+
+impl ExecError {
+    /// True when the request was at fault, not the archive.
+    pub fn is_request(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::Request(_) | Self::NotFound(_) | Self::Link(_))
+    }
+
+    /// The message for a user: the error and what caused it, on one line.
+    pub fn message(&self) -> String {
+        chain(self)
+    }
+}
+
+/// The innermost error that says something to a user: a node's own, else DataFusion's.
+fn cause(error: &DataFusionError) -> String {
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
+    loop {
+        if let Some(router) = innermost.downcast_ref::<RouterError>() {
+            return chain(router);
+        }
+        match innermost.source() {
+            Some(source) => innermost = source,
+            None => return plain(error),
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    // DataFusion's errors repeat their causes in their own words, which `plain` has said already.
+    while let Some(error) = source.filter(|error| !error.is::<DataFusionError>()) {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        source = error.source();
+    }
+    message
+}

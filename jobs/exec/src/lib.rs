@@ -1,0 +1,24 @@
+//! What a door or a job does, without HTTP and without MPI.
+//!
+//! An [`Archive`] is a site opened for reading: it answers ADQL with a stream of record batches, explains what it would
+//! ask of which node, signs and reads link ids, and cuts and merges files. Every door and the command line use it, so that
+//! the same request gives the same answer through each of them.
+
+mod archive;
+mod cut;
+mod error;
+mod explain;
+mod link;
+mod operation_log;
+mod query;
+mod selection;
+mod tap_schema;
+
+pub use archive::{Archive, ArchiveSettings, StoreSettings};
+pub use cut::{CutAnswer, CutRequest};
+pub use error::ExecError;
+pub use explain::{Explanation, NodeExplanation, TableExplanation};
+pub use link::{LinkBase, LinkError, RowLink};
+pub use operation_log::{LogSettings, Operation, OperationLog, Principal};
+pub use query::{QueryAnswer, QueryRequest};
+pub use selection::Selection;

@@ -1,0 +1,125 @@
+//! Answering an ADQL query with a stream of record batches.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::{Stream, StreamExt};
+use spolia_shard_router::{NodeTiming, timings};
+
+use crate::archive::Archive;
+use crate::error::ExecError;
+use crate::link::LinkBase;
+
+/// A query and how it wants to be answered.
+#[derive(Debug, Clone)]
+pub struct QueryRequest {
+    /// The query.
+    pub adql: String,
+    /// Rows at most; one more, and the answer is marked as overflown.
+    pub maxrec: Option<usize>,
+    /// What the rows' links have in common.
+    pub links: LinkBase,
+    /// The epoch to read; the newest where none is given.
+    pub epoch: Option<i64>,
+}
+
+/// An answer under way. Polling it reads from the nodes; dropping it ends their statements.
+pub struct QueryAnswer {
+    /// The columns, with unit, UCD and description as field metadata.
+    pub schema: SchemaRef,
+    /// The epoch read.
+    pub epoch: i64,
+    rows: SendableRecordBatchStream,
+    plan: Arc<dyn ExecutionPlan>,
+    left: Option<usize>,
+    sent: usize,
+    overflow: bool,
+}
+
+impl Archive {
+    /// Plans a query and begins to answer it.
+    ///
+    /// # Errors
+    /// [`ExecError::Plan`] for a fault in the query; otherwise what failed.
+    pub async fn query(&self, request: &QueryRequest) -> Result<QueryAnswer, ExecError> {
+        let snapshot = match request.epoch {
+            Some(epoch) => self.router().snapshot_at(epoch).await?,
+            None => self.router().snapshot().await?,
+        };
+        let session = self.session(&snapshot, &request.links)?;
+        let plan = session.plan(&request.adql, request.maxrec.map(|maxrec| maxrec.saturating_add(1))).await?;
+        let plan = session.physical(&plan).await?;
+        let rows = execute_stream(Arc::clone(&plan), session.context().task_ctx())?;
+        Ok(QueryAnswer {
+            schema: rows.schema(),
+            epoch: snapshot.manifest().epoch,
+            rows,
+            plan,
+            left: request.maxrec,
+            sent: 0,
+            overflow: false,
+        })
+    }
+}
+
+impl QueryAnswer {
+    /// True once the query had more rows than were asked for.
+    pub fn overflow(&self) -> bool {
+        self.overflow
+    }
+
+    /// Rows handed out so far.
+    pub fn rows(&self) -> usize {
+        self.sent
+    }
+
+    /// What each asked node has done so far.
+    pub fn timings(&self) -> Vec<NodeTiming> {
+        timings(&self.plan)
+    }
+
+    /// Reads all rows that are left.
+    ///
+    /// # Errors
+    /// The first error of the stream.
+    pub async fn collect(&mut self) -> Result<Vec<RecordBatch>, ExecError> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+}
+
+impl Stream for QueryAnswer {
+    type Item = Result<RecordBatch, DataFusionError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let Some(batch) = ready!(self.rows.poll_next_unpin(context)) else { return Poll::Ready(None) };
+            let mut batch = batch?;
+            if let Some(left) = self.left {
+                self.overflow |= batch.num_rows() > left;
+                batch = batch.slice(0, batch.num_rows().min(left));
+                self.left = Some(left - batch.num_rows());
+            }
+            // An empty batch says nothing; the one that overflows may be empty.
+            if batch.num_rows() > 0 {
+                self.sent += batch.num_rows();
+                return Poll::Ready(Some(Ok(batch)));
+            }
+        }
+    }
+}
+
+impl RecordBatchStream for QueryAnswer {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}

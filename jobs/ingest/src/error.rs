@@ -1,0 +1,101 @@
+//! What can go wrong while files come in.
+
+use std::path::PathBuf;
+
+use spolia_catalogue::{CatalogueError, ValidationError};
+use spolia_cutout::CutoutError;
+use spolia_shard_router::RouterError;
+
+/// An ingest that did not finish. Nothing of it is visible; running it again goes on where it stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// No such data model.
+    #[error("no data model {name:?}; built in are {known}; a path to a .toml file works too")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The data model does not parse.
+    #[error("the data model {name} does not parse: {source}")]
+    ModelSyntax {
+        /// The model.
+        name: String,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// The data model contradicts itself.
+    #[error("the data model is not usable: {0}")]
+    Model(#[from] ValidationError),
+    /// The archive already holds the collection under another declaration.
+    #[error("collection {0:?} is already declared with other tables or columns; its rows cannot change their form")]
+    ModelChanged(String),
+    /// A file cannot be read.
+    #[error("{path}: cannot be read: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file's name says nothing about what it holds.
+    #[error("{path}: its name begins with no class of this collection (expected {expected})")]
+    UnknownClass {
+        /// The file.
+        path: PathBuf,
+        /// The classes.
+        expected: String,
+    },
+    /// Two files of one ingest have the same name.
+    #[error("{first} and {second} have the same name; a name stands for one file of a collection")]
+    Twice {
+        /// One of them.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// The archive holds another file of that name.
+    #[error(
+        "{path}: the archive holds another file of this name (version {version}, MD5 {archived}; this one has MD5 {found}); \
+         --supersede replaces it"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The archived version.
+        version: i32,
+        /// Its checksum.
+        archived: String,
+        /// The checksum of the file at hand.
+        found: String,
+    },
+    /// The file changed while it was being ingested.
+    #[error("{path}: it changed while it was being ingested; start again when it is complete")]
+    ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The object store failed.
+    #[error("{path}: the object store did not take it: {source}")]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: object_store::Error,
+    },
+    /// The file's content is not what its name and the data model say.
+    #[error("{path}: {source}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CutoutError,
+    },
+    /// A node failed, or refused a row.
+    #[error(transparent)]
+    Router(#[from] RouterError),
+    /// The control database failed.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}

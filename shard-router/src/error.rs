@@ -1,0 +1,85 @@
+//! What can go wrong between the router and its nodes.
+
+use datafusion::error::DataFusionError;
+
+/// An act of the router that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// A node gave no connection.
+    #[error("node {node} does not answer; the query needs its rows (see `spolia status`)")]
+    Connect {
+        /// The node's name.
+        node: String,
+        /// Why.
+        #[source]
+        source: deadpool_postgres::PoolError,
+    },
+    /// The pool for a node could not be made.
+    #[error("cannot set up connections to node {node}")]
+    Pool {
+        /// The node's name.
+        node: String,
+        /// Why.
+        #[source]
+        source: deadpool_postgres::BuildError,
+    },
+    /// A statement on a node failed, or the node went away.
+    #[error("node {node} failed to {act}")]
+    Statement {
+        /// The node's name.
+        node: String,
+        /// What was being done.
+        act: &'static str,
+        /// PostgreSQL's answer.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A node's binary answer is not what was asked for.
+    #[error("node {node} answered with a damaged COPY stream: {fault}")]
+    CopyFormat {
+        /// The node's name.
+        node: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// Rows could not be turned into COPY's binary form.
+    #[error("rows cannot be encoded for COPY: {0}")]
+    Encode(String),
+    /// Arrow refused the rows.
+    #[error("rows do not fit their table")]
+    Arrow(#[from] datafusion::arrow::error::ArrowError),
+    /// A row has a position that is no position.
+    #[error("object {ordinal} of file {file}: {source}")]
+    Position {
+        /// The file's name.
+        file: String,
+        /// The object's number.
+        ordinal: i64,
+        /// What is wrong with it.
+        source: spolia_sky::SkyError,
+    },
+    /// A row's key lies outside every chunk.
+    #[error(
+        "object {ordinal} of file {file}: {key} is not the id of a Gaia source (its pixel lies outside HEALPix order 12)"
+    )]
+    Unplaceable {
+        /// The file's name.
+        file: String,
+        /// The object's number.
+        ordinal: i64,
+        /// The key.
+        key: i64,
+    },
+    /// A group of the manifest has no node in the settings.
+    #[error("no node serves shard group {0}; the settings name fewer nodes than the archive was laid out for")]
+    NoNode(i32),
+    /// The catalogue failed.
+    #[error(transparent)]
+    Catalogue(#[from] spolia_catalogue::CatalogueError),
+}
+
+impl From<RouterError> for DataFusionError {
+    fn from(error: RouterError) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}

@@ -1,0 +1,232 @@
+//! Bringing rows to their nodes: each row to the chunk its key falls into, by binary COPY.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
+use futures::SinkExt;
+use futures::future::try_join_all;
+use pgpq::ArrowToPostgresBinaryEncoder;
+use spolia_catalogue::{ArchivedFile, Manifest, TableDef};
+use spolia_sky::{HPX29_ORDER, Position, SkyError, SourceId, healpix_index};
+
+use crate::error::RouterError;
+use crate::node::Node;
+use crate::router::Router;
+
+/// Bytes sent to a node in one message.
+const MESSAGE_BYTES: usize = 256 << 10;
+
+impl Router {
+    /// Makes a file known on every node, so that its rows can be joined with it.
+    ///
+    /// # Errors
+    /// When a node does not answer or refuses.
+    pub async fn announce_file(&self, file: &ArchivedFile, table: &TableDef) -> Result<(), RouterError> {
+        let sql = "INSERT INTO spolia_node.file VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+        let announce = |node: Arc<Node>| async move {
+            let f = &file.file;
+            node.writer()
+                .await?
+                .execute(
+                    sql,
+                    &[
+                        &file.file_id,
+                        &f.did_rse,
+                        &f.did_scope,
+                        &f.did_name,
+                        &f.checksum,
+                        &f.file_version,
+                        &f.file_name,
+                        &f.file_extension,
+                        &table.object,
+                    ],
+                )
+                .await
+                .map_err(node.failed("note a file"))
+        };
+        try_join_all(self.nodes().iter().cloned().map(announce)).await?;
+        Ok(())
+    }
+
+    /// Takes a file's rows off every node again, and the file with them.
+    ///
+    /// # Errors
+    /// When a node does not answer or refuses.
+    pub async fn remove_file(&self, file: &ArchivedFile) -> Result<(), RouterError> {
+        let (first, end) = id_range(file.file_id);
+        let sql = format!(
+            "DELETE FROM {}.{} WHERE id >= {first} AND id < {end}; DELETE FROM spolia_node.file WHERE file_id = {}",
+            file.file.collection, file.file.table_name, file.file_id
+        );
+        let remove = |node: Arc<Node>| {
+            let sql = sql.clone();
+            async move { node.writer().await?.batch_execute(&sql).await.map_err(node.failed("remove a file's rows")) }
+        };
+        try_join_all(self.nodes().iter().cloned().map(remove)).await?;
+        Ok(())
+    }
+
+    /// Marks the rows of a file as replaced by `batch`; they stay visible until an epoch shows that batch.
+    ///
+    /// # Errors
+    /// When a node does not answer or refuses.
+    pub async fn supersede_file(&self, file: &ArchivedFile, batch: i32) -> Result<(), RouterError> {
+        let (first, end) = id_range(file.file_id);
+        let sql = format!(
+            "UPDATE {}.{} SET superseded = {batch} WHERE id >= {first} AND id < {end} AND superseded IS DISTINCT FROM {batch}",
+            file.file.collection, file.file.table_name
+        );
+        let supersede = |node: Arc<Node>| {
+            let sql = sql.clone();
+            async move { node.writer().await?.batch_execute(&sql).await.map_err(node.failed("supersede a file's rows")) }
+        };
+        try_join_all(self.nodes().iter().cloned().map(supersede)).await?;
+        Ok(())
+    }
+
+    /// Sends rows of `file` to their nodes. `rows` has `ordinal` (bigint) first, then the table's declared columns.
+    ///
+    /// # Errors
+    /// When a row has no place or no position, or a node does not answer; rows may then be on some nodes, invisible,
+    /// until [`Router::remove_file`] takes them off.
+    pub async fn load(
+        &self,
+        table: &TableDef,
+        file: &ArchivedFile,
+        manifest: &Manifest,
+        rows: &RecordBatch,
+    ) -> Result<(), RouterError> {
+        let placed = Placed { table, file, manifest, rows };
+        let chunks = placed.chunks()?;
+        let complete = placed.complete(&chunks)?;
+        let mut by_node: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
+        for (row, chunk) in (0u32..).zip(&chunks) {
+            by_node.entry(manifest.chunks[*chunk as usize].group).or_default().push(row);
+        }
+        let names: Vec<String> = complete.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let copy =
+            format!("COPY {}.{} ({}) FROM STDIN (FORMAT binary)", file.file.collection, table.name, names.join(", "));
+        let send = |(group, rows): (i32, Vec<u32>)| {
+            let (complete, copy) = (&complete, &copy);
+            async move {
+                let rows = take_record_batch(complete, &UInt32Array::from(rows))?;
+                copy_in(self.node_of(group)?, copy, &rows).await
+            }
+        };
+        try_join_all(by_node.into_iter().map(send)).await?;
+        Ok(())
+    }
+}
+
+/// The ids that rows of a file have: the file's number above, the object's number below.
+fn id_range(file_id: i32) -> (i64, i64) {
+    (i64::from(file_id) << 32, (i64::from(file_id) + 1) << 32)
+}
+
+async fn copy_in(node: &Node, copy: &str, rows: &RecordBatch) -> Result<(), RouterError> {
+    let encode = |error: pgpq::error::ErrorKind| RouterError::Encode(error.to_string());
+    let mut encoder = ArrowToPostgresBinaryEncoder::try_new(rows.schema_ref()).map_err(encode)?;
+    let mut bytes = BytesMut::new();
+    encoder.write_header(&mut bytes).map_err(encode)?;
+    encoder.write_batch(rows, &mut bytes).map_err(encode)?;
+    encoder.write_footer(&mut bytes).map_err(encode)?;
+    let client = node.writer().await?;
+    let sink = client.copy_in::<str, Bytes>(copy).await.map_err(node.failed("take rows"))?;
+    let mut sink = pin!(sink);
+    let mut bytes = bytes.freeze();
+    while !bytes.is_empty() {
+        let message = bytes.split_to(bytes.len().min(MESSAGE_BYTES));
+        sink.send(message).await.map_err(node.failed("take rows"))?;
+    }
+    sink.finish().await.map_err(node.failed("take rows"))?;
+    Ok(())
+}
+
+/// Rows of one file on their way to their chunks.
+struct Placed<'a> {
+    table: &'a TableDef,
+    file: &'a ArchivedFile,
+    manifest: &'a Manifest,
+    rows: &'a RecordBatch,
+}
+
+impl Placed<'_> {
+    fn column(&self, name: &str) -> Result<&ArrayRef, RouterError> {
+        self.rows.column_by_name(name).ok_or_else(|| RouterError::Encode(format!("column {name:?} is missing")))
+    }
+
+    fn ordinals(&self) -> Result<&Int64Array, RouterError> {
+        Ok(self.column("ordinal")?.as_primitive::<Int64Type>())
+    }
+
+    /// The chunk of each row.
+    fn chunks(&self) -> Result<Vec<i32>, RouterError> {
+        let (keys, ordinals) = (self.column(&self.table.shard_key)?.as_primitive::<Int64Type>(), self.ordinals()?);
+        let chunk = |row: usize| {
+            let key = keys.is_valid(row).then(|| keys.value(row));
+            let chunk = self.manifest.chunk_of(key.and_then(|key| SourceId(key).pixel(12)));
+            chunk.map(|chunk| chunk.chunk).ok_or_else(|| RouterError::Unplaceable {
+                file: self.file.file.file_name.clone(),
+                ordinal: ordinals.value(row),
+                key: key.unwrap_or_default(),
+            })
+        };
+        (0..self.rows.num_rows()).map(chunk).collect()
+    }
+
+    /// The rows with the columns that only the archive knows: id, chunk, batch and pixel.
+    fn complete(&self, chunks: &[i32]) -> Result<RecordBatch, RouterError> {
+        let count = self.rows.num_rows();
+        let (first, end) = id_range(self.file.file_id);
+        let ids: Int64Array = self.ordinals()?.iter().map(|ordinal| ordinal.map(|o| first + o)).collect();
+        if let Some(ordinal) = self.ordinals()?.iter().flatten().find(|ordinal| !(0..end - first).contains(ordinal)) {
+            return Err(RouterError::Encode(format!("object number {ordinal} is not between 0 and 2^32 - 1")));
+        }
+        let mut fields = vec![
+            Field::new("id", DataType::Int64, false),
+            Field::new("chunk", DataType::Int32, false),
+            Field::new("batch", DataType::Int32, false),
+        ];
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(ids),
+            Arc::new(Int32Array::from(chunks.to_vec())),
+            Arc::new(Int32Array::from(vec![self.file.batch; count])),
+        ];
+        if let Some(pixels) = self.pixels()? {
+            fields.push(Field::new("hpx29", DataType::Int64, false));
+            columns.push(Arc::new(pixels));
+        }
+        for column in &self.table.columns {
+            let array = self.column(&column.name)?;
+            fields.push(Field::new(&column.name, array.data_type().clone(), !column.required));
+            columns.push(Arc::clone(array));
+        }
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    }
+
+    /// The pixel of each row's actual position; nothing for a table without positions.
+    fn pixels(&self) -> Result<Option<Int64Array>, RouterError> {
+        let Some(position) = &self.table.position else { return Ok(None) };
+        let lon = self.column(&position.lon)?.as_primitive::<Float64Type>();
+        let lat = self.column(&position.lat)?.as_primitive::<Float64Type>();
+        let ordinals = self.ordinals()?;
+        let pixel = |row: usize| {
+            let at = |source| RouterError::Position {
+                file: self.file.file.file_name.clone(),
+                ordinal: ordinals.value(row),
+                source,
+            };
+            if !(0.0..std::f64::consts::TAU).contains(&lon.value(row)) {
+                return Err(at(SkyError::Longitude(lon.value(row))));
+            }
+            let position = Position::from_radians(lon.value(row), lat.value(row)).map_err(at)?;
+            Ok(healpix_index(HPX29_ORDER, &position) as i64)
+        };
+        (0..self.rows.num_rows()).map(pixel).collect::<Result<Vec<_>, _>>().map(|pixels| Some(Int64Array::from(pixels)))
+    }
+}

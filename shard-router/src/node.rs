@@ -1,0 +1,151 @@
+//! One PostgreSQL node and its connections.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::{Config, NoTls};
+
+use crate::error::RouterError;
+
+/// The role that queries run under; it can read and nothing else.
+pub(crate) const READER: &str = "spolia_reader";
+
+/// Bounds on what the router asks of a node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouterSettings {
+    /// Reading connections to each node at most.
+    pub connections: usize,
+    /// Seconds to wait for a connection before the node counts as down.
+    pub connect_timeout_s: u64,
+    /// Seconds after which a node gives up a statement.
+    pub statement_timeout_s: u64,
+}
+
+impl Default for RouterSettings {
+    fn default() -> Self {
+        Self { connections: 16, connect_timeout_s: 10, statement_timeout_s: 600 }
+    }
+}
+
+/// Where a node is, and which shard group it serves.
+#[derive(Debug, Clone)]
+pub struct NodeAddress {
+    /// Its name, used in messages.
+    pub name: String,
+    /// The shard group whose chunks it holds.
+    pub group: i32,
+    /// How to connect.
+    pub config: Config,
+}
+
+/// One node.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    group: i32,
+    reader: Pool,
+    writer: Pool,
+}
+
+impl Node {
+    /// Prepares the pools; the first statement connects.
+    ///
+    /// # Errors
+    /// [`RouterError::Pool`] when the settings cannot make a pool.
+    pub fn new(address: NodeAddress, settings: &RouterSettings) -> Result<Self, RouterError> {
+        let session = format!(
+            "SET ROLE {READER}; SET default_transaction_read_only = on; SET statement_timeout = '{}s'; SET jit = off",
+            settings.statement_timeout_s
+        );
+        let pool = |size: usize, session: String| {
+            let manager = Manager::from_config(
+                address.config.clone(),
+                NoTls,
+                ManagerConfig { recycling_method: RecyclingMethod::Fast },
+            );
+            let wait = Some(Duration::from_secs(settings.connect_timeout_s));
+            Pool::builder(manager)
+                .max_size(size)
+                .wait_timeout(wait)
+                .create_timeout(wait)
+                .post_create(Hook::async_fn(move |client, _| {
+                    let session = session.clone();
+                    Box::pin(async move { client.batch_execute(&session).await.map_err(HookError::Backend) })
+                }))
+                .runtime(Runtime::Tokio1)
+                .build()
+                .map_err(|source| RouterError::Pool { node: address.name.clone(), source })
+        };
+        let reader = pool(settings.connections, session)?;
+        let writer = pool(4, "SET timezone = 'UTC'".to_owned())?;
+        Ok(Self { name: address.name, group: address.group, reader, writer })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The shard group it serves.
+    pub fn group(&self) -> i32 {
+        self.group
+    }
+
+    /// A connection that can only read.
+    pub(crate) async fn reader(&self) -> Result<Object, RouterError> {
+        self.reader.get().await.map_err(|source| RouterError::Connect { node: self.name.clone(), source })
+    }
+
+    /// A connection that loads rows.
+    pub(crate) async fn writer(&self) -> Result<Object, RouterError> {
+        self.writer.get().await.map_err(|source| RouterError::Connect { node: self.name.clone(), source })
+    }
+
+    /// Names the node and the act beside PostgreSQL's own answer.
+    pub(crate) fn failed(&self, act: &'static str) -> impl FnOnce(tokio_postgres::Error) -> RouterError {
+        let node = self.name.clone();
+        move |source| RouterError::Statement { node, act, source }
+    }
+
+    /// Asks the node for its server version, as a sign of life.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ping(&self) -> Result<String, RouterError> {
+        let row = self.reader().await?.query_one("SHOW server_version", &[]).await.map_err(self.failed("answer"))?;
+        Ok(row.get(0))
+    }
+}
+
+impl NodeAddress {
+    /// A node reached by a Unix socket in `folder`.
+    pub fn unix_socket(
+        name: &str,
+        group: i32,
+        folder: &std::path::Path,
+        port: u16,
+        user: &str,
+        password: &str,
+        dbname: &str,
+    ) -> Self {
+        let mut config = Config::new();
+        config.host_path(folder).port(port).user(user).password(password).dbname(dbname).application_name("spolia");
+        Self { name: name.to_owned(), group, config }
+    }
+
+    /// A node given by a connection URL: `postgresql://user:password@host:port/dbname`.
+    ///
+    /// # Errors
+    /// When the URL does not parse.
+    pub fn from_url(name: &str, group: i32, url: &str) -> Result<Self, RouterError> {
+        let mut config: Config = url.parse().map_err(|source| RouterError::Statement {
+            node: name.to_owned(),
+            act: "read its URL",
+            source,
+        })?;
+        config.application_name("spolia");
+        Ok(Self { name: name.to_owned(), group, config })
+    }
+}

@@ -1,0 +1,73 @@
+//! The tables on a node: one per declared table, list-partitioned by chunk, beside a copy of the file table.
+
+use std::fmt::Write;
+
+use spolia_catalogue::{Collection, ColumnDef, TableDef};
+
+use crate::node::READER;
+
+/// Creates what every node has: the reading role and the replicated file table.
+pub(crate) fn base_sql() -> String {
+    format!(
+        "DO $$ BEGIN
+             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{READER}') THEN CREATE ROLE {READER} NOLOGIN; END IF;
+         END $$;
+         CREATE SCHEMA IF NOT EXISTS spolia_node;
+         CREATE TABLE IF NOT EXISTS spolia_node.file (
+             file_id integer PRIMARY KEY, did_rse text NOT NULL, did_scope text NOT NULL, did_name text NOT NULL,
+             checksum text NOT NULL, file_version integer NOT NULL, file_name text NOT NULL, file_extension text NOT NULL,
+             object text NOT NULL);
+         GRANT USAGE ON SCHEMA spolia_node TO {READER};
+         GRANT SELECT ON spolia_node.file TO {READER};"
+    )
+}
+
+/// The name of a table's partition for one chunk.
+pub(crate) fn leaf(table: &TableDef, chunk: i32) -> String {
+    format!("{}_c{chunk}", table.name)
+}
+
+/// Creates a collection's tables, with the partitions of `chunks`.
+pub(crate) fn collection_sql(collection: &Collection, chunks: &[i32]) -> String {
+    let schema = &collection.name;
+    let mut sql = format!("CREATE SCHEMA IF NOT EXISTS {schema}; GRANT USAGE ON SCHEMA {schema} TO {READER};\n");
+    for table in &collection.tables {
+        sql.push_str(&table_sql(schema, table));
+        for chunk in chunks {
+            let leaf = leaf(table, *chunk);
+            let _ = writeln!(
+                sql,
+                "CREATE TABLE IF NOT EXISTS {schema}.{leaf} PARTITION OF {schema}.{} FOR VALUES IN ({chunk});
+                 GRANT SELECT ON {schema}.{leaf} TO {READER};",
+                table.name
+            );
+        }
+    }
+    sql
+}
+
+fn table_sql(schema: &str, table: &TableDef) -> String {
+    let name = &table.name;
+    let mut sql = format!(
+        "CREATE TABLE IF NOT EXISTS {schema}.{name} (
+             id bigint NOT NULL, chunk integer NOT NULL, batch integer NOT NULL, superseded integer{}{}
+         ) PARTITION BY LIST (chunk);
+         GRANT SELECT ON {schema}.{name} TO {READER};
+         CREATE INDEX IF NOT EXISTS {name}_id ON {schema}.{name} (id);
+         CREATE INDEX IF NOT EXISTS {name}_batch ON {schema}.{name} USING brin (batch);\n",
+        if table.position.is_some() { ", hpx29 bigint NOT NULL" } else { "" },
+        table.columns.iter().map(column_sql).collect::<String>(),
+    );
+    let spatial = table.position.iter().map(|_| "hpx29");
+    let indexed = table.columns.iter().filter(|column| column.indexed).map(|column| column.name.as_str());
+    for column in spatial.chain(indexed) {
+        let _ = writeln!(sql, "CREATE INDEX IF NOT EXISTS {name}_{column} ON {schema}.{name} ({column});");
+    }
+    sql
+}
+
+fn column_sql(column: &ColumnDef) -> String {
+    let array = if column.length.is_some() { "[]" } else { "" };
+    let null = if column.required { " NOT NULL" } else { "" };
+    format!(", {} {}{array}{null}", column.name, column.column_type.sql_name())
+}

@@ -1,0 +1,321 @@
+//! Which chunks a query can skip, from its filters and the manifest alone.
+
+use std::ops::RangeInclusive;
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use spolia_adql::names::{DISTANCE, IN_CIRCLE};
+use spolia_catalogue::{Chunk, ChunkStats, ColumnType, TableDef};
+use spolia_sky::{Cone, PIXEL_ORDER, PixelRanges, Position, Zone};
+
+/// Cones, zones and key lists kept per filter at most; beyond, the rest prunes nothing.
+const MAX_REGIONS: usize = 16;
+
+/// Why a chunk need not be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SkipReason {
+    /// It holds no row of the table.
+    NoRows,
+    /// No id in the query has its pixel there.
+    OutsideIds,
+    /// None of its rows lies in the region.
+    OutsideRegion,
+    /// The column's minimum and maximum there lie outside the query's.
+    OutsideBounds(String),
+}
+
+impl std::fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoRows => write!(f, "no rows"),
+            Self::OutsideIds => write!(f, "no asked id lies there"),
+            Self::OutsideRegion => write!(f, "outside the region"),
+            Self::OutsideBounds(column) => write!(f, "outside the bounds of {column}"),
+        }
+    }
+}
+
+/// What filters demand of every row: a necessary condition, never a sufficient one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Demand {
+    /// Allowed values by bigint column: sorted, disjoint ranges.
+    keys: Vec<(String, Vec<RangeInclusive<i64>>)>,
+    /// Regions the row's position lies in, all of them.
+    cones: Vec<Cone>,
+    /// The longitudes and latitudes allowed, if any are bounded.
+    zone: Option<Zone>,
+}
+
+impl Demand {
+    /// What all `filters` together demand of rows of `table`.
+    pub(crate) fn of(table: &TableDef, filters: &[Expr]) -> Self {
+        filters.iter().map(|filter| demand(table, filter)).fold(Self::default(), Self::and)
+    }
+
+    /// Why `chunk` can be skipped; nothing when it must be asked.
+    pub(crate) fn skips(&self, table: &TableDef, chunk: &Chunk, stats: Option<&ChunkStats>) -> Option<SkipReason> {
+        let Some(stats) = stats.filter(|stats| stats.rows > 0) else { return Some(SkipReason::NoRows) };
+        for (column, ranges) in &self.keys {
+            if *column == table.shard_key && !ranges.iter().any(|range| falls_into(range, chunk)) {
+                return Some(SkipReason::OutsideIds);
+            }
+            let outside = |(low, high): &(i64, i64)| !ranges.iter().any(|r| r.start() <= high && low <= r.end());
+            if stats.bounds.get(column).is_some_and(outside) {
+                return Some(SkipReason::OutsideBounds(column.clone()));
+            }
+        }
+        let positions = table.position.is_some().then(|| stats.positions());
+        let outside = |cover: PixelRanges| positions.as_ref().is_some_and(|held| !held.overlaps(&cover));
+        self.covers().any(outside).then_some(SkipReason::OutsideRegion)
+    }
+
+    /// Pixel covers of the regions, for a range scan of `hpx29` inside a node.
+    pub(crate) fn covers(&self) -> impl Iterator<Item = PixelRanges> {
+        let cones = self.cones.iter().map(|cone| cone.pixel_ranges(cone.cover_order()));
+        let zone = self.zone.iter().map(|zone| zone.pixel_ranges(zone.cover_order()));
+        cones.chain(zone)
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        for (column, ranges) in other.keys {
+            match self.keys.iter_mut().find(|(name, _)| *name == column) {
+                Some((_, held)) => *held = intersect(held, &ranges),
+                None => self.keys.push((column, ranges)),
+            }
+        }
+        self.cones.extend(other.cones);
+        self.cones.truncate(MAX_REGIONS);
+        self.zone = match (self.zone, other.zone) {
+            (Some(a), Some(b)) => Some(a.intersection(b)),
+            (a, b) => a.or(b),
+        };
+        self
+    }
+
+    /// Either side may hold, so only what both demand of the same column remains.
+    fn or(self, other: Self) -> Self {
+        let union = |(column, ranges): (String, Vec<RangeInclusive<i64>>)| {
+            let (_, more) = other.keys.iter().find(|(name, _)| *name == column)?;
+            Some((column, union([ranges, more.clone()].concat())))
+        };
+        Self { keys: self.keys.into_iter().filter_map(union).collect(), ..Self::default() }
+    }
+}
+
+/// True when an id in `range` has its pixel in the chunk; negative ids belong to chunk 0.
+fn falls_into(range: &RangeInclusive<i64>, chunk: &Chunk) -> bool {
+    let shift = 35 + 2 * (12 - u32::from(PIXEL_ORDER));
+    if chunk.chunk == 0 {
+        return *range.start() < 0;
+    }
+    let first = (*range.start()).max(0) as u64 >> shift;
+    *range.end() >= 0 && first < chunk.pixels.end && chunk.pixels.start <= *range.end() as u64 >> shift
+}
+
+fn demand(table: &TableDef, filter: &Expr) -> Demand {
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            demand(table, left).and(demand(table, right))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => demand(table, left).or(demand(table, right)),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => comparison(table, left, *op, right)
+            .or_else(|| comparison(table, right, op.swap()?, left))
+            .unwrap_or_default(),
+        Expr::Between(between) if !between.negated => {
+            let low = comparison(table, &between.expr, Operator::GtEq, &between.low).unwrap_or_default();
+            low.and(comparison(table, &between.expr, Operator::LtEq, &between.high).unwrap_or_default())
+        }
+        Expr::InList(list) if !list.negated => {
+            let points = list.list.iter().map(|item| integer(item).map(|v| v..=v)).collect::<Option<Vec<_>>>();
+            match (bigint_column(table, &list.expr), points) {
+                (Some(column), Some(points)) => Demand { keys: vec![(column, union(points))], ..Demand::default() },
+                _ => Demand::default(),
+            }
+        }
+        _ => Demand::default(),
+    }
+}
+
+/// The demand of `left op right`, where `right` is a literal.
+fn comparison(table: &TableDef, left: &Expr, op: Operator, right: &Expr) -> Option<Demand> {
+    if let (Some(column), Some(value)) = (bigint_column(table, left), integer(right)) {
+        let range = match op {
+            Operator::Eq => value..=value,
+            Operator::Lt => i64::MIN..=value.checked_sub(1)?,
+            Operator::LtEq => i64::MIN..=value,
+            Operator::Gt => value.checked_add(1)?..=i64::MAX,
+            Operator::GtEq => value..=i64::MAX,
+            _ => return None,
+        };
+        return Some(Demand { keys: vec![(column, vec![range])], ..Demand::default() });
+    }
+    if let Some(cone) = cone(table, left, op, right) {
+        return Some(Demand { cones: vec![cone], ..Demand::default() });
+    }
+    let zone = zone(table, left, op, number(right)?)?;
+    Some(Demand { zone: Some(zone), ..Demand::default() })
+}
+
+/// `adql_in_circle(…) = 1`, or `adql_distance(…) < r`, over the table's own position columns.
+fn cone(table: &TableDef, left: &Expr, op: Operator, right: &Expr) -> Option<Cone> {
+    let Expr::ScalarFunction(call) = left else { return None };
+    let (lon, lat, centre, radius_deg) = match (call.name(), call.args.as_slice(), op) {
+        (IN_CIRCLE, [lon, lat, clon, clat, radius], Operator::Eq) if integer(right) == Some(1) => {
+            (lon, lat, (clon, clat), number(radius)?)
+        }
+        (DISTANCE, [lon, lat, clon, clat], Operator::Lt | Operator::LtEq) => {
+            let own = is_degrees_of_position(table, lon, lat);
+            let (own, centre) = if own { ((lon, lat), (clon, clat)) } else { ((clon, clat), (lon, lat)) };
+            (own.0, own.1, centre, number(right)?)
+        }
+        _ => return None,
+    };
+    if !is_degrees_of_position(table, lon, lat) {
+        return None;
+    }
+    let centre = Position::from_degrees(number(centre.0)?, number(centre.1)?).ok()?;
+    Cone::new(centre, radius_deg.clamp(0.0, 180.0)).ok()
+}
+
+/// True for `degrees(alpha), degrees(delta)` of the table's position columns.
+fn is_degrees_of_position(table: &TableDef, lon: &Expr, lat: &Expr) -> bool {
+    let names = |expr: &Expr| match expr {
+        Expr::ScalarFunction(call) if call.name() == "degrees" => match call.args.as_slice() {
+            [Expr::Column(column)] => Some(column.name.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    table
+        .position
+        .as_ref()
+        .is_some_and(|own| names(lon).as_ref() == Some(&own.lon) && names(lat).as_ref() == Some(&own.lat))
+}
+
+/// The zone of a plain comparison of a position column (radians) with a number.
+fn zone(table: &TableDef, left: &Expr, op: Operator, value: f64) -> Option<Zone> {
+    let (position, Expr::Column(column)) = (table.position.as_ref()?, left) else { return None };
+    let (low, high) = match op {
+        Operator::Eq => (value, value),
+        Operator::Lt | Operator::LtEq => (f64::NEG_INFINITY, value),
+        Operator::Gt | Operator::GtEq => (value, f64::INFINITY),
+        _ => return None,
+    };
+    // Ingest refuses longitudes outside [0, 2 pi), so a bound on the column is a bound on the sky.
+    if column.name == position.lon {
+        Some(Zone::SKY.intersection(Zone { lon_min: low, lon_max: high, ..Zone::SKY }))
+    } else if column.name == position.lat {
+        Some(Zone::SKY.intersection(Zone { lat_min: low, lat_max: high, ..Zone::SKY }))
+    } else {
+        None
+    }
+}
+
+fn bigint_column(table: &TableDef, expr: &Expr) -> Option<String> {
+    let Expr::Column(column) = expr else { return None };
+    let declared = table.column(&column.name)?;
+    (declared.column_type == ColumnType::Bigint && declared.length.is_none()).then(|| column.name.clone())
+}
+
+fn integer(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(value), _) => *value,
+        Expr::Literal(ScalarValue::Int32(value), _) => value.map(i64::from),
+        _ => None,
+    }
+}
+
+fn number(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(value), _) => value.filter(|value| value.is_finite()),
+        Expr::Literal(ScalarValue::Int64(value), _) => value.map(|value| value as f64),
+        _ => None,
+    }
+}
+
+fn union(mut ranges: Vec<RangeInclusive<i64>>) -> Vec<RangeInclusive<i64>> {
+    ranges.sort_by_key(|range| *range.start());
+    let mut joined: Vec<RangeInclusive<i64>> = Vec::with_capacity(ranges.len());
+    for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+        match joined.last_mut() {
+            Some(last) if range.start() <= last.end() => *last = *last.start()..=*last.end().max(range.end()),
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+fn intersect(a: &[RangeInclusive<i64>], b: &[RangeInclusive<i64>]) -> Vec<RangeInclusive<i64>> {
+    let (mut i, mut j, mut common) = (0, 0, Vec::new());
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        let (low, high) = (*x.start().max(y.start()), *x.end().min(y.end()));
+        if low <= high {
+            common.push(low..=high);
+        }
+        if x.end() <= y.end() { i += 1 } else { j += 1 }
+    }
+    common
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+    use crate::sharded_table::tests::source_table;
+
+    const ID: i64 = 3425114617586286848;
+
+    fn chunks() -> Vec<(Chunk, ChunkStats)> {
+        let pixel = ID as u64 >> 35;
+        let cut = [0..0, 0..pixel, pixel..pixel + 1, pixel + 1..spolia_sky::PIXELS];
+        let stats = |pixels: &std::ops::Range<u64>| ChunkStats {
+            rows: 5,
+            bounds: BTreeMap::from([("transit_id".to_owned(), (100, 200))]),
+            moc_order: 8,
+            moc: if pixels.is_empty() { vec![0..1] } else { vec![pixels.start >> 8..((pixels.end - 1) >> 8) + 1] },
+            ..ChunkStats::default()
+        };
+        let chunk = |(i, pixels)| Chunk { chunk: i, pixels, group: 0, tables: BTreeMap::new() };
+        (0..).zip(cut).map(chunk).map(|chunk| (chunk.clone(), stats(&chunk.pixels))).collect()
+    }
+
+    fn asked(filters: &[Expr]) -> Vec<i32> {
+        let table = source_table();
+        let demand = Demand::of(&table, filters);
+        let asked = |(chunk, stats): &(Chunk, ChunkStats)| {
+            demand.skips(&table, chunk, Some(stats)).is_none().then_some(chunk.chunk)
+        };
+        chunks().iter().filter_map(asked).collect()
+    }
+
+    #[test]
+    fn ids_lead_to_their_chunks() {
+        assert_eq!(asked(&[]), [0, 1, 2, 3]);
+        assert_eq!(asked(&[col("source_id").eq(lit(ID))]), [2]);
+        assert_eq!(asked(&[lit(ID).eq(col("source_id"))]), [2]);
+        assert_eq!(asked(&[col("source_id").in_list(vec![lit(-3i64), lit(ID)], false)]), [0, 2]);
+        assert_eq!(asked(&[col("source_id").between(lit(ID - 1), lit(ID + (1 << 36)))]), [2, 3]);
+        assert_eq!(asked(&[col("source_id").lt(lit(0i64))]), [0]);
+        assert_eq!(asked(&[col("source_id").eq(lit(ID)).or(col("source_id").lt(lit(0i64)))]), [0, 2]);
+        assert_eq!(asked(&[col("source_id").eq(lit(ID)).or(col("alpha").gt(lit(1.0)))]), [0, 1, 2, 3]);
+        assert_eq!(asked(&[col("source_id").eq(lit(ID)), col("source_id").eq(lit(1i64))]), [] as [i32; 0]);
+        assert_eq!(asked(&[col("source_id").in_list(vec![lit(ID)], true)]), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn regions_and_bounds_skip_chunks() {
+        let seed = [
+            col("alpha").lt(lit(1.61835)),
+            col("alpha").gt(lit(1.61815)),
+            col("delta").between(lit(0.40185), lit(0.40205)),
+        ];
+        assert!(!asked(&seed).contains(&0) && asked(&seed).contains(&2));
+        assert_eq!(asked(&[col("transit_id").gt(lit(200i64))]), [0, 1, 2, 3], "not a column of this table");
+        let table = source_table();
+        let skipped = Demand::of(&table, &[col("alpha").gt(lit(0.0))]).skips(&table, &chunks()[1].0, None);
+        assert_eq!(skipped, Some(SkipReason::NoRows));
+    }
+}

@@ -1,0 +1,88 @@
+//! What a batch adds to each chunk and what it takes away, as the manifest keeps it.
+
+use std::collections::BTreeMap;
+
+use futures::future::try_join_all;
+use spolia_catalogue::{ChunkStats, Collection, Manifest, TableDef};
+use spolia_sky::{HPX29_ORDER, PixelRanges};
+
+use crate::error::RouterError;
+use crate::node::Node;
+use crate::router::Router;
+
+/// The HEALPix order at which positions are first collected.
+const MOC_ORDER: u8 = 8;
+
+impl Router {
+    /// The manifest of the next epoch: `batch` visible, what it adds and replaces counted in.
+    ///
+    /// # Errors
+    /// When a node does not answer.
+    pub async fn next_manifest(
+        &self,
+        collection: &Collection,
+        manifest: &Manifest,
+        batch: i32,
+    ) -> Result<Manifest, RouterError> {
+        let mut next = manifest.clone();
+        next.epoch += 1;
+        next.visibility = next.visibility.with(batch);
+        for table in &collection.tables {
+            let key = format!("{}.{}", collection.name, table.name);
+            let count = |node| async move {
+                let added = chunk_stats(node, &collection.name, table, &format!("batch = {batch}")).await?;
+                let removed = chunk_stats(node, &collection.name, table, &format!("superseded = {batch}")).await?;
+                Ok::<_, RouterError>((added, removed))
+            };
+            for (added, removed) in try_join_all(self.nodes().iter().map(|node| count(node.as_ref()))).await? {
+                for (chunk, stats) in added {
+                    next.chunks[chunk as usize].tables.entry(key.clone()).or_default().add(&stats);
+                }
+                for (chunk, stats) in removed {
+                    next.chunks[chunk as usize].tables.entry(key.clone()).or_default().remove(&stats);
+                }
+            }
+        }
+        Ok(next)
+    }
+}
+
+/// Counts, checksum, bounds and positions of the rows that satisfy `condition`, by chunk.
+async fn chunk_stats(
+    node: &Node,
+    schema: &str,
+    table: &TableDef,
+    condition: &str,
+) -> Result<BTreeMap<i32, ChunkStats>, RouterError> {
+    let columns = table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+    let bounds = table.bounded.iter().map(|column| format!(", min({column}), max({column})")).collect::<String>();
+    let shift = 2 * (HPX29_ORDER - MOC_ORDER);
+    let moc = match table.position {
+        Some(_) => format!("array_agg(DISTINCT hpx29 >> {shift})"),
+        None => "NULL::bigint[]".to_owned(),
+    };
+    // The row's own number in its file counts, the file's number does not: a file loaded again has another one.
+    let hash = format!("hash_record_extended(ROW(id & 4294967295, {columns}), 0)");
+    let sql = format!(
+        "SELECT chunk, count(*), (sum({hash}) % 18446744073709551616)::text, {moc}{bounds} \
+         FROM {schema}.{} WHERE {condition} GROUP BY chunk",
+        table.name
+    );
+    let rows = node.writer().await?.query(&sql, &[]).await.map_err(node.failed("count a batch"))?;
+    let stats = |row: &tokio_postgres::Row| {
+        let pixels =
+            row.get::<_, Option<Vec<i64>>>(3).unwrap_or_default().into_iter().map(|p| p as u64..p as u64 + 1).collect();
+        let bound = |(i, column): (usize, &String)| {
+            let bound = |at| row.get::<_, Option<i64>>(at);
+            Some((column.clone(), (bound(4 + 2 * i)?, bound(5 + 2 * i)?)))
+        };
+        ChunkStats {
+            rows: row.get(1),
+            checksum: row.get::<_, &str>(2).parse::<i128>().unwrap_or_default() as i64,
+            bounds: table.bounded.iter().enumerate().filter_map(bound).collect(),
+            moc_order: MOC_ORDER,
+            moc: PixelRanges::new(MOC_ORDER, pixels).as_slice().to_vec(),
+        }
+    };
+    Ok(rows.iter().map(|row| (row.get(0), stats(row))).collect())
+}

@@ -1,0 +1,101 @@
+//! Cut & Merge: merged files held against their sources by h5py, and what is dropped, refused and repeated.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::site::{Run, TestSite, make_gaia, own_folder, python, run};
+
+const EXAMPLE: &str = "3425114617586286848";
+
+/// Compares a merged file with its sources; nothing where this machine has no h5py.
+fn compare(merged: &Path, sources: &Path) -> Option<Run> {
+    let Some(python) = python() else {
+        println!("skipped: no Python with h5py (SPOLIA_PYTHON)");
+        return None;
+    };
+    let script = own_folder().join("python/compare_cut.py");
+    Some(run(Command::new(python).arg(script).arg(merged).arg(sources)))
+}
+
+fn cut(site: &TestSite, options: &[&str], name: &str) -> (Run, std::path::PathBuf) {
+    let path = site.path().join(name);
+    let path_text = path.to_string_lossy().into_owned();
+    (site.spolia(&[&["cut", "-o", path_text.as_str()], options].concat()), path)
+}
+
+fn check_layout(layout: &str) {
+    let files =
+        make_gaia(&["--layout", layout, "--sources", "300", "--transits", "2500", "--transits-per-file", "400"]);
+    let site = TestSite::with_files(4, files.path());
+    let (all, merged) = cut(
+        &site,
+        &["--adql", "SELECT source_id FROM gaia.completesource WHERE delta > 0", "--with-transits"],
+        "all.h5",
+    );
+    all.ok();
+    let (one, single) = cut(&site, &["--ids", EXAMPLE, "--with-transits"], "one.h5");
+    one.ok();
+    let (row, match_row) = cut(&site, &["--adql", "SELECT TOP 9 id FROM gaia.crossmatch ORDER BY id"], "match.h5");
+    row.ok();
+    for merged in [&merged, &single, &match_row] {
+        let Some(compared) = compare(merged, files.path()) else { return };
+        assert!(compared.ok().contains("bit for bit"));
+    }
+}
+
+#[test]
+fn objects_are_cut_bit_for_bit() {
+    check_layout("object");
+}
+
+#[test]
+fn tables_are_cut_bit_for_bit() {
+    check_layout("table");
+}
+
+#[test]
+fn transits_are_matched_counted_and_repeatable() {
+    let files = make_gaia(&["--layout", "mixed", "--sources", "300", "--transits", "4000"]);
+    let site = TestSite::with_files(2, files.path());
+    let sun = "SELECT id FROM gaia.astroelementary WHERE source_id < -1000000000 OR source_id = 3425114617586286848";
+    let chosen = site.rows(sun).len();
+    let matched = site.rows(&format!("SELECT transit_id FROM gaia.astroelementary WHERE source_id = {EXAMPLE}")).len();
+    assert!(matched > 0 && chosen > matched);
+    let (dropped, first) = cut(&site, &["--adql", sun], "first.h5");
+    assert!(
+        dropped.stderr.contains(&format!("{} of {chosen} transits dropped", chosen - matched)),
+        "{}",
+        dropped.stderr
+    );
+    dropped.ok();
+    let (kept, all) = cut(&site, &["--adql", sun, "--keep-unmatched"], "all.h5");
+    assert!(kept.stderr.contains(&format!("{chosen} from gaia.astroelementary")), "{}", kept.stderr);
+    kept.ok();
+    let (again, second) = cut(&site, &["--adql", sun], "second.h5");
+    again.ok();
+    let bytes = |path| std::fs::read(path).unwrap();
+    assert!(bytes(first.clone()) == bytes(second), "equal cuts are equal bytes");
+    assert!(bytes(first) != bytes(all));
+}
+
+#[test]
+fn what_cannot_be_cut_is_said_and_leaves_nothing() {
+    let files = make_gaia(&["--layout", "mixed", "--sources", "50", "--transits", "300"]);
+    let site = TestSite::with_files(2, files.path());
+    for (options, message) in [
+        (&["--ids", "1"][..], "no source with id 1 "),
+        (&["--ids", "x"], "is no source id"),
+        (&["--adql", "SELECT alpha FROM gaia.completesource"], "must return the column id"),
+        (&["--adql", "SELECT id FROM gaia.completesource WHERE delta > 2"], "chooses no object"),
+        (&["--adql", "SELECT idd FROM gaia.completesource"], "did you mean \"id\"?"),
+    ] {
+        let (refused, path) = cut(&site, options, "never.h5");
+        let complaint = refused.refused();
+        assert!(complaint.contains(message), "{options:?}: {complaint}");
+        assert!(!path.exists());
+    }
+    std::fs::remove_dir_all(site.path().join("objects/gaia")).unwrap();
+    let (refused, path) = cut(&site, &["--ids", EXAMPLE], "never.h5");
+    assert!(refused.refused().contains("CompleteSource_130097_"));
+    assert!(!path.exists() && !path.with_extension("h5.part").exists());
+}

@@ -1,0 +1,64 @@
+//! The pages in `docs/`: every command in a block marked `sh` runs, in order, in an empty folder.
+
+use std::process::Command;
+
+use crate::site::{open_folder, own_folder, program, run};
+
+fn check(page: &str) {
+    let text = std::fs::read_to_string(own_folder().join("../docs").join(page)).unwrap();
+    let blocks: Vec<&str> = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert!(!blocks.is_empty(), "{page} has no commands");
+    let folder = open_folder();
+    let programs = program("spolia").parent().unwrap().to_owned();
+    let path = std::env::join_paths(
+        std::iter::once(programs).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    )
+    .unwrap();
+    // Whatever happens, no server is left behind.
+    let script = format!(
+        "set -eu\ntrap 'spolia --site {}/mysite down || true' EXIT\n{}",
+        folder.path().display(),
+        blocks.concat()
+    );
+    // A free port, and most likely the next one too.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().min(65_534);
+    let done = run(Command::new("bash")
+        .env("PORT", port.to_string())
+        .arg("-c")
+        .arg(script)
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .env_remove("SPOLIA_SITE"));
+    done.ok();
+}
+
+#[test]
+fn the_commands_about_sites_run() {
+    check("site.md");
+}
+
+#[test]
+fn the_commands_about_queries_run() {
+    check("query.md");
+}
+
+#[test]
+fn the_commands_about_cuts_run() {
+    check("cut.md");
+}
+
+#[test]
+fn the_commands_about_serving_run() {
+    check("serve.md");
+}
+
+#[test]
+fn every_page_is_checked_and_linked() {
+    let here = std::fs::read_to_string(own_folder().join("integration/docs.rs")).unwrap();
+    let readme = std::fs::read_to_string(own_folder().join("../README.md")).unwrap();
+    for page in std::fs::read_dir(own_folder().join("../docs")).unwrap() {
+        let page = page.unwrap().file_name().into_string().unwrap();
+        assert!(here.contains(&format!("check(\"{page}\")")), "{page} is run by no test");
+        assert!(readme.contains(&format!("docs/{page}")), "{page} is not linked from the README");
+    }
+}

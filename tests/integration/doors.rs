@@ -1,0 +1,164 @@
+//! The doors, judged by clients that nobody here wrote: pyvo, astropy, stilts, curl, pyarrow and ADBC.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use crate::site::{Run, TestSite, make_gaia, own_folder, python, run};
+
+/// A server on ports of its own.
+struct Served {
+    child: Child,
+    base_url: String,
+    flight_url: String,
+    _site: TestSite,
+    _files: tempfile::TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        let files = make_gaia(&["--layout", "mixed", "--sources", "300", "--transits", "3000"]);
+        let site = TestSite::with_files(2, files.path());
+        let mut command = site.command(&["serve", "--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = lines
+            .by_ref()
+            .map(|line| line.unwrap())
+            .find(|line| line.starts_with("TAP "))
+            .expect("it says where it serves");
+        // The rest is read, so that the server never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        let after = |begin: &str, end: &str| line.split(begin).nth(1).unwrap().split(end).next().unwrap().to_owned();
+        let (base_url, flight_url) = (after("TAP ", "/tap"), format!("grpc://{}", after("grpc://", ";")));
+        Self { child, base_url, flight_url, _site: site, _files: files }
+    }
+
+    fn curl(&self, path: &str, options: &[&str]) -> Run {
+        run(Command::new("curl")
+            .args(["-s", "-S", "--max-time", "60"])
+            .args(options)
+            .arg(format!("{}{path}", self.base_url)))
+    }
+
+    fn status(&self, path: &str) -> String {
+        self.curl(path, &["-o", "/dev/null", "-w", "%{http_code}"]).ok()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_notebook_runs_with_pyvo() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with pyvo (SPOLIA_PYTHON)");
+        return;
+    };
+    let served = Served::start();
+    let done = run(Command::new(python).arg(own_folder().join("python/notebook.py")).arg(&served.base_url));
+    assert!(done.ok().contains("the notebook runs"));
+}
+
+#[test]
+fn flight_sql_answers_adbc_and_pyarrow() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with pyarrow (SPOLIA_PYTHON)");
+        return;
+    };
+    let served = Served::start();
+    let adql = "SELECT source_id, alpha, file_name FROM gaia.completesource";
+    let script = own_folder().join("python/flight.py");
+    let done = run(Command::new(python).arg(script).args([served.flight_url.as_str(), adql, "300"]));
+    assert!(done.ok().contains("300 rows by Flight"));
+}
+
+#[test]
+fn stilts_takes_the_answers() {
+    if Command::new("stilts").arg("-version").output().is_err() {
+        println!("skipped: no stilts");
+        return;
+    }
+    let served = Served::start();
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("out.csv").to_string_lossy().into_owned();
+    let tap = format!("tapurl={}/tap", served.base_url);
+    let adql = "adql=SELECT source_id, alpha FROM gaia.completesource WHERE source_id = 3425114617586286848";
+    run(Command::new("stilts").args(["tapquery", "sync=true", &tap, adql, &format!("out={table}"), "ofmt=csv"])).ok();
+    assert!(std::fs::read_to_string(&table).unwrap().contains("3425114617586286848"));
+    let query = "QUERY=SELECT TOP 50 * FROM gaia.astroelementary";
+    let links = served
+        .curl(
+            "/tap/sync",
+            &[
+                "-d",
+                "LANG=ADQL",
+                "-d",
+                "RESPONSEFORMAT=csv",
+                "--data-urlencode",
+                "QUERY=SELECT TOP 1 access_url FROM gaia.completesource",
+            ],
+        )
+        .ok();
+    let datalink = links.lines().nth(1).unwrap().strip_prefix(&served.base_url).unwrap().to_owned();
+    for (name, path, options) in [
+        ("td.vot", "/tap/sync", &["-d", "LANG=ADQL", "--data-urlencode", query][..]),
+        ("b2.vot", "/tap/sync", &["-d", "LANG=ADQL", "-d", "RESPONSEFORMAT=votable/b2", "--data-urlencode", query]),
+        ("error.vot", "/tap/sync", &["-d", "LANG=ADQL", "-d", "QUERY=SELECT"]),
+        ("links.vot", datalink.as_str(), &[]),
+    ] {
+        let file = folder.path().join(name);
+        served.curl(path, &[options, &["-o", file.to_str().unwrap()]].concat()).ok();
+        let lint = run(Command::new("stilts").args(["votlint", &format!("votable={}", file.display())]));
+        assert_eq!((lint.stdout.as_str(), lint.stderr.as_str()), ("", ""), "{name}");
+    }
+}
+
+#[test]
+fn curl_goes_the_whole_way() {
+    let served = Served::start();
+    let query =
+        "QUERY=SELECT source_id, file_name, access_url FROM gaia.completesource WHERE source_id = 3425114617586286848";
+    let csv =
+        served.curl("/tap/sync", &["-d", "LANG=ADQL", "-d", "RESPONSEFORMAT=csv", "--data-urlencode", query]).ok();
+    let row: Vec<&str> = csv.lines().nth(1).unwrap().trim_end().split(',').collect();
+    assert_eq!(row[0], "3425114617586286848");
+    let id = row[2].split("id=").nth(1).unwrap().split('&').next().unwrap();
+    let links = served.curl(&format!("/datalink?id={id}"), &[]).ok();
+    for semantics in ["#this", "#progenitor", "#counterpart"] {
+        assert!(links.contains(semantics), "{links}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let merged = folder.path().join("merged.h5").to_string_lossy().into_owned();
+    served.curl(&format!("/datalink/gaiamerger?id={id}"), &["-f", "-o", &merged]).ok();
+    assert!(std::fs::read(&merged).unwrap().starts_with(b"\x89HDF\r\n\x1a\n"));
+    for path in ["/tap/tables", "/tap/capabilities", "/tap/availability", "/tap/examples", "/", "/healthz", "/metrics"]
+    {
+        assert_eq!(served.status(path), "200", "{path}");
+    }
+}
+
+#[test]
+fn bad_requests_are_refused_by_name() {
+    let served = Served::start();
+    for name in ["../../etc/passwd", "..%2F..%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd", "", "CompleteSource_1_9999.h5"] {
+        let answer = served.curl(&format!("/api/files?name={name}"), &["-i"]).ok();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{name}: {answer}");
+        assert!(!answer.contains("root:"), "{name}: {answer}");
+    }
+    let forged = "A".repeat(40);
+    let answer = served.curl(&format!("/datalink/gaiamerger?id={forged}"), &["-i"]).ok();
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    let error = served
+        .curl("/tap/sync", &["-d", "LANG=ADQL", "-d", "QUERY=SELECT paralax FROM gaia.completesource", "-i"])
+        .ok();
+    assert!(
+        error.starts_with("HTTP/1.1 400") && error.contains("QUERY_STATUS") && error.contains("line 1, column 8"),
+        "{error}"
+    );
+    assert!(served.status("/tap/sync?LANG=ADQL").starts_with('4'), "no query");
+    assert_eq!(served.status("/healthz"), "200", "and it still serves");
+}

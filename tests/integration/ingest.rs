@@ -1,0 +1,151 @@
+//! Ingest: the same again, changed files, interruptions, and files that are not what they say.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::site::{TestSite, hdf5_files, make_gaia};
+
+/// Rows and checksums of every table, from the manifest.
+fn content(site: &TestSite) -> String {
+    let sql = "SELECT t.key, sum((t.value->>'rows')::bigint), sum((t.value->>'checksum')::numeric) % 18446744073709551616 \
+        FROM (SELECT document FROM spolia.manifest ORDER BY epoch DESC LIMIT 1) m, jsonb_array_elements(m.document->'chunks') c, \
+        jsonb_each(c->'tables') t GROUP BY t.key ORDER BY t.key";
+    site.psql("n1", "postgres", sql).ok()
+}
+
+/// Rows that really are on the nodes, seen or not.
+fn rows_on_nodes(site: &TestSite, table: &str) -> u64 {
+    let count = |node: &str| {
+        site.psql(node, "postgres", &format!("SELECT count(*) FROM gaia.{table}")).ok().trim().parse::<u64>()
+    };
+    ["n1", "n2"].iter().map(|node| count(node).unwrap()).sum()
+}
+
+fn small_files() -> tempfile::TempDir {
+    make_gaia(&[
+        "--layout",
+        "mixed",
+        "--sources",
+        "120",
+        "--transits",
+        "900",
+        "--sources-per-file",
+        "30",
+        "--transits-per-file",
+        "100",
+    ])
+}
+
+#[test]
+fn the_same_files_again_change_nothing() {
+    let files = small_files();
+    let site = TestSite::with_files(2, files.path());
+    let before = content(&site);
+    let again = site.ingest(&hdf5_files(files.path()), &[]);
+    assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
+    again.ok();
+    assert_eq!(content(&site), before);
+    assert_eq!(rows_on_nodes(&site, "astroelementary"), 900);
+}
+
+#[test]
+fn a_changed_file_is_refused_or_superseded() {
+    let files = small_files();
+    let site = TestSite::with_files(2, files.path());
+    let other = make_gaia(&[
+        "--layout",
+        "mixed",
+        "--sources",
+        "110",
+        "--transits",
+        "900",
+        "--sources-per-file",
+        "30",
+        "--seed",
+        "2",
+    ]);
+    let changed = other.path().join("CompleteSource_130097_0001.h5");
+    let before = content(&site);
+    let complaint = site.ingest(std::slice::from_ref(&changed), &[]).refused();
+    assert!(complaint.matches("MD5").count() == 2 && complaint.contains("--supersede"), "{complaint}");
+    assert_eq!(content(&site), before);
+    site.ingest(std::slice::from_ref(&changed), &["--supersede"]).ok();
+    let rows = site.rows("SELECT file_version, COUNT(*) AS n FROM gaia.completesource WHERE file_name = 'CompleteSource_130097_0001' GROUP BY file_version");
+    assert_eq!(rows, [["1", "30"]]);
+    assert_eq!(site.rows("SELECT COUNT(*) AS n FROM gaia.completesource"), [["120"]]);
+    assert_eq!(rows_on_nodes(&site, "completesource"), 150, "the old rows are still there, unseen");
+}
+
+#[test]
+fn an_ingest_killed_at_any_moment_is_finished_by_the_next() {
+    let files = small_files();
+    let paths = hdf5_files(files.path());
+    let undisturbed = TestSite::with_files(2, files.path());
+    let expected = content(&undisturbed);
+    drop(undisturbed);
+    let site = TestSite::new(2);
+    let mut killed = 0;
+    for round in 0..10u64 {
+        let started = Instant::now();
+        let mut child =
+            site.command(&["ingest", "gaia"]).args(&paths).stderr(std::process::Stdio::null()).spawn().unwrap();
+        // Moments spread over the whole run, each a little elsewhere every time the test runs.
+        let jitter =
+            u64::from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_micros() % 40);
+        std::thread::sleep(Duration::from_millis(30 + round * 45 + jitter));
+        if child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            killed += 1;
+        }
+        child.wait().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(60));
+    }
+    let last = site.ingest(&paths, &[]);
+    last.ok();
+    assert!(killed >= 5, "only {killed} of ten were killed");
+    assert_eq!(content(&site), expected);
+    assert_eq!(rows_on_nodes(&site, "astroelementary"), 900);
+    assert_eq!(rows_on_nodes(&site, "completesource"), 120);
+}
+
+/// Ingests one file that must be refused with these words; nothing may be seen of it.
+fn refused(site: &TestSite, path: &Path, words: &[&str]) {
+    let complaint = site.ingest(&[path.to_owned()], &[]).refused();
+    for word in words {
+        assert!(complaint.contains(word), "{}: {complaint}", path.display());
+    }
+    assert!(complaint.contains(&path.file_name().unwrap().to_string_lossy().into_owned()), "{complaint}");
+}
+
+#[test]
+fn files_that_are_not_what_they_say_are_refused() {
+    let files = small_files();
+    let site = TestSite::with_files(2, files.path());
+    let before = content(&site);
+    let folder = tempfile::tempdir().unwrap();
+    let named = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let good = std::fs::read(files.path().join("CompleteSource_130097_0000.h5")).unwrap();
+    refused(&site, &named("CompleteSource_1_0001.h5", b"no HDF5 at all"), &["damaged, cut short, or no HDF5"]);
+    refused(&site, &named("CompleteSource_1_0002.h5", b""), &["no HDF5"]);
+    for share in [10, 50, 95] {
+        refused(&site, &named("CompleteSource_1_0003.h5", &good[..good.len() * share / 100]), &[]);
+    }
+    let transits = std::fs::read(files.path().join("AstroElementary_134755_0006.h5")).unwrap();
+    refused(&site, &named("CompleteSource_1_0004.h5", &transits), &["holds no object CompleteSourceImpl"]);
+    refused(&site, &named("Unheard_1.h5", &good), &["begins with no class", "CompleteSource_"]);
+    refused(&site, &folder.path().join("CompleteSource_1_0005.h5"), &["cannot be read"]);
+    refused(&site, folder.path(), &["begins with no class"]);
+    let twice = [
+        named("CompleteSource_1_0006.h5", &good),
+        files.path().join("..").join(files.path().file_name().unwrap()).join("x.h5"),
+    ];
+    assert!(site.ingest(&[twice[0].clone(), twice[0].clone()], &[]).refused().contains("the same name"));
+    assert_eq!(content(&site), before);
+    let seen: BTreeSet<_> = site.rows("SELECT DISTINCT file_name FROM gaia.completesource").into_iter().collect();
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}

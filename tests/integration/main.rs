@@ -1,0 +1,15 @@
+//! Tests of the workspace as a whole: its tree and its running programs.
+//!
+//! `make test` runs all but the modules `judges_tier` and `soak_tier`, which `make judges` and `make soak` run. A test that
+//! can't run on this machine prints one line `skipped: <why>` and returns.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may panic, and a skipped test says so")]
+
+mod cut;
+mod docs;
+mod doors;
+mod golden;
+mod ingest;
+mod licences;
+mod query;
+mod site;

@@ -1,0 +1,95 @@
+//! Queries on the command line: exact ids, plain errors, nodes that are down, and what is asked of whom.
+
+use crate::site::{TestSite, make_gaia};
+
+const EXAMPLE: &str = "3425114617586286848";
+
+fn site(shards: u32) -> (tempfile::TempDir, TestSite) {
+    let files = make_gaia(&["--layout", "mixed", "--sources", "400", "--transits", "3000"]);
+    let site = TestSite::with_files(shards, files.path());
+    (files, site)
+}
+
+#[test]
+fn ids_are_exact_in_every_format() {
+    let (_files, site) = site(2);
+    let adql = format!("SELECT source_id FROM gaia.completesource WHERE source_id = {EXAMPLE}");
+    for format in ["csv", "tsv", "json", "votable", "text"] {
+        let answer = site.spolia(&["query", &adql, "-f", format]).ok();
+        assert!(answer.contains(EXAMPLE), "{format}: {answer}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&site.spolia(&["query", &adql, "-f", "json"]).ok()).unwrap();
+    assert_eq!(json["data"][0][0], serde_json::json!(EXAMPLE), "an id is no JSON number");
+    for (extension, begin) in [("parquet", &b"PAR1"[..]), ("fits", b"SIMPLE"), ("arrows", b"\xff\xff\xff\xff")] {
+        let path = site.path().join(format!("ids.{extension}"));
+        site.spolia(&["query", &adql, "-o", path.to_str().unwrap()]).ok();
+        assert!(std::fs::read(&path).unwrap().starts_with(begin), "{extension}");
+    }
+}
+
+#[test]
+fn faults_in_a_query_are_named_with_their_place() {
+    let (_files, site) = site(1);
+    for (adql, words) in [
+        ("SELECT paralax FROM gaia.completesource", &["line 1, column 8", "\"paralax\""][..]),
+        ("SELECT sourceid FROM gaia.completesource", &["did you mean \"source_id\"?"]),
+        ("SELECT source_id FROM gaia.completsource", &["line 1, column 23", "gaia.completesource"]),
+        ("SELECT source_id\nFROM gaia.completesource\nWHRE alpha < 1", &["line 3"]),
+        ("SELECT", &["line 1"]),
+        ("DROP TABLE gaia.completesource", &["line 1, column 1"]),
+        ("SELECT 1 FROM gaia.completesource; DELETE FROM gaia.completesource", &["line 1"]),
+        ("SELECT source_id FROM gaia.completesource LIMIT 5", &["TOP"]),
+        ("SELECT source_id FROM pg_catalog.pg_authid", &["pg_authid"]),
+        ("SELECT source_id FROM gaia.completesource WHERE 1 = CONTAINS(POINT(1, 2), CIRCLE(1, 2, -3))", &["line 1"]),
+    ] {
+        let run = site.spolia(&["query", adql]);
+        assert_eq!(run.code, Some(1));
+        let complaint = run.refused();
+        for word in words {
+            assert!(complaint.contains(word), "{adql}: {complaint}");
+        }
+    }
+    let sum = site.spolia(&["query", "SELECT SUM(source_id) AS s FROM gaia.completesource"]).refused();
+    assert!(sum.contains("Int64") && sum.lines().count() == 1, "a sum that overflows is an error: {sum}");
+    assert_eq!(site.spolia(&["query"]).code, Some(2), "wrong usage");
+    assert_eq!(site.rows("SELECT COUNT(*) AS n FROM gaia.completesource"), [["400"]]);
+}
+
+#[test]
+fn a_node_that_is_down_is_named_and_the_others_go_on() {
+    let (_files, site) = site(4);
+    let explained = site
+        .spolia(&["explain", &format!("SELECT * FROM gaia.completesource WHERE source_id = {EXAMPLE}"), "--json"])
+        .ok();
+    let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
+    let nodes = explained["tables"][0]["nodes"].as_array().unwrap();
+    let asked: Vec<&str> =
+        nodes.iter().filter(|node| !node["sql"].is_null()).map(|node| node["node"].as_str().unwrap()).collect();
+    assert_eq!((nodes.len(), asked.len()), (4, 1), "an id lookup asks one node");
+    // The control database is on n1, so another one is killed.
+    let victim = ["n2", "n3", "n4"].into_iter().find(|node| asked[0] != *node).unwrap();
+    site.kill_node(victim);
+    let complaint = site.spolia(&["query", "SELECT COUNT(*) AS n FROM gaia.completesource"]).refused();
+    assert!(complaint.contains(&format!("node {victim}")), "{complaint}");
+    let one = site.rows(&format!("SELECT source_id FROM gaia.completesource WHERE source_id = {EXAMPLE}"));
+    assert_eq!(one, [[EXAMPLE]]);
+    let status = site.spolia(&["status"]).ok();
+    assert!(status.contains(&format!("{victim}: down")), "{status}");
+    site.spolia(&["up"]).ok();
+    assert_eq!(site.rows("SELECT COUNT(*) AS n FROM gaia.completesource"), [["400"]]);
+}
+
+#[test]
+fn the_operation_log_has_a_line_for_each() {
+    let (_files, site) = site(1);
+    site.spolia(&["query", "SELECT TOP 3 source_id\nFROM gaia.completesource"]).ok();
+    site.spolia(&["query", "SELECT nothing\nFROM gaia.completesource"]).refused();
+    let log = std::fs::read_to_string(site.path().join("log/operations.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        (lines[0]["status"].as_str(), lines[0]["rows"].as_u64(), lines[0]["epoch"].as_i64()),
+        (Some("ok"), Some(3), Some(1))
+    );
+    assert_eq!((lines[1]["status"].as_str(), lines[1]["who"].as_str()), (Some("error"), Some("anonymous")));
+}
