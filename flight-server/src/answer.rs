@@ -90,6 +90,8 @@ impl Begun {
             headers.insert(header::CONTENT_DISPOSITION, disposition);
         }
         if ask.head {
+            // Of unknown length, as it would be with its rows.
+            *response.body_mut() = Body::from_stream(futures::stream::empty::<Chunk>());
             record.succeed();
             return Ok(response);
         }

@@ -37,7 +37,9 @@ pub(crate) async fn file(State(service): State<Service>, request: Request) -> Re
 }
 
 async fn find(service: &Service, parameters: &Parameters, record: &mut Record) -> Result<(Artefact, Place), Fault> {
-    record.note("client", client_id(parameters.one("CLIENTID")?));
+    if let Some(client) = parameters.one("CLIENTID")? {
+        record.note("client", client_id(Some(client)));
+    }
     let name = parameters.one("NAME")?.ok_or_else(|| Fault::usage("name is missing: give it the name of a file"))?;
     check_name(name)?;
     let version = parameters.number("VERSION")?;

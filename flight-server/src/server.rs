@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, header};
 use axum::routing::get;
 use spolia_exec::Archive;
 use tokio::net::TcpListener;
@@ -115,6 +117,14 @@ fn routes(service: Service) -> Router {
         .nest("/datalink", datalink::routes())
         .route("/datalink", get(datalink::links).post(datalink::links))
         .route("/api/files", get(files::file))
+        .layer(axum::middleware::map_response(named))
         .layer(TraceLayer::new_for_http())
         .with_state(service)
+}
+
+/// Adds what answered.
+async fn named(mut response: Response<Body>) -> Response<Body> {
+    let name = HeaderValue::from_static(concat!("spolia/", env!("CARGO_PKG_VERSION")));
+    response.headers_mut().insert(header::SERVER, name);
+    response
 }

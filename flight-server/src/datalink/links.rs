@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, Response, header};
+use axum::http::{HeaderValue, Response, header};
 use spolia_exec::RowLink;
 use spolia_formats::{Datatype, Encoder, Format, Param, ResultInfo, ServiceDescriptor, Status};
 
@@ -23,7 +23,6 @@ const VOTABLE: &str = "application/x-votable+xml";
 
 /// The links of each row.
 pub(crate) async fn links(State(service): State<Service>, request: Request) -> Response<Body> {
-    let head = request.method() == Method::HEAD;
     let answered = async {
         let parameters = Parameters::read(request).await?;
         let mut record = service.begin("links", Door::Links, &given_ids(&parameters).join(" "));
@@ -31,7 +30,7 @@ pub(crate) async fn links(State(service): State<Service>, request: Request) -> R
             Ok((document, content_type)) => {
                 record.add_bytes(document.len());
                 record.succeed();
-                let mut response = Response::new(if head { Body::empty() } else { Body::from(document) });
+                let mut response = Response::new(Body::from(document));
                 response.headers_mut().insert(header::CONTENT_TYPE, content_type);
                 Ok(response)
             }

@@ -21,10 +21,9 @@ const NAMESPACES: [(&str, &str); 5] = [
     ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
 ];
 /// Optional features of ADQL 2.1 on offer, by TAPRegExt's feature types.
-const FEATURES: [(&str, &[&str]); 7] = [
+const FEATURES: [(&str, &[&str]); 6] = [
     ("adqlgeo", &["POINT", "CIRCLE", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2"]),
     ("adql-string", &["LOWER", "UPPER", "ILIKE"]),
-    ("adql-conditional", &["COALESCE"]),
     ("adql-type", &["CAST"]),
     ("adql-sets", &["UNION", "EXCEPT", "INTERSECT"]),
     ("adql-common-table", &["WITH"]),
@@ -199,7 +198,6 @@ mod tests {
                 "DISTANCE" => "SELECT DISTANCE(POINT(a, b), POINT(1, 2)) AS d FROM t",
                 "COORD1" | "COORD2" => "SELECT COORD1(POINT(a, b)) AS x, COORD2(POINT(a, b)) AS y FROM t",
                 "LOWER" | "UPPER" | "ILIKE" => "SELECT LOWER(s) AS l, UPPER(s) AS u FROM t WHERE s ILIKE 'x%'",
-                "COALESCE" => "SELECT COALESCE(a, b) AS c FROM t",
                 "CAST" => "SELECT CAST(a AS INTEGER) AS i FROM t",
                 "UNION" | "EXCEPT" | "INTERSECT" => {
                     "SELECT a FROM t UNION SELECT b FROM t EXCEPT SELECT a FROM t INTERSECT SELECT b FROM t"

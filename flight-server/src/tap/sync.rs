@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_media_type_answers_the_one_asked_for() {
-        let check = |text: &str| format(&parameters(text)).map(|(format, content_type)| (format, content_type));
+        let check = |text: &str| format(&parameters(text));
         assert_eq!(check("").unwrap().1, "application/x-votable+xml");
         assert_eq!(check("FORMAT=text/xml").unwrap().1, "text/xml");
         assert_eq!(check("FORMAT=csv").unwrap().1, "text/csv;header=present");

@@ -13,11 +13,10 @@ use crate::service::Service;
 use crate::xml::{self, Xml};
 
 /// The namespaces that a document's first element declares.
-const NAMESPACES: [(&str, &str); 4] = [
+const NAMESPACES: [(&str, &str); 3] = [
     ("xmlns:vosi", "http://www.ivoa.net/xml/VOSITables/v1.0"),
     ("xmlns:vs", "http://www.ivoa.net/xml/VODataService/v1.1"),
     ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
-    ("version", "1.1"),
 ];
 
 /// All schemas and tables; `detail=min` leaves the columns out.
