@@ -85,7 +85,7 @@ mod tests {
         let sums = checksums(&path).await.unwrap();
         assert_eq!(
             (sums.md5.as_str(), sums.adler32.as_str(), sums.size),
-            ("9c677286866aad38f86e9ca5bea1f4b1", "11e60398", 9)
+            ("9c677286866aad38f8e9b660f5411814", "11e60398", 9)
         );
         assert!(checksums(folder.path()).await.is_err());
     }
