@@ -14,7 +14,8 @@ wanted=$({ "$python" --version; sha256sum <"$here/requirements.txt"; } 2>&1 | sh
 if [[ ! -x $venv/bin/python || $(cat "$venv/spolia-stamp" 2>/dev/null) != "$wanted" ]]; then
     printf '== Python environment in %s\n' "$venv" >&2
     rm -f "$venv/spolia-stamp"
-    "$python" -m venv "$venv" >&2
+    # An environment of another interpreter keeps its links to it, so what stood here goes first.
+    "$python" -m venv --clear "$venv" >&2
     "$venv/bin/python" -m pip install --disable-pip-version-check --requirement "$here/requirements.txt" >&2
     echo "$wanted" >"$venv/spolia-stamp"
 fi
