@@ -47,15 +47,14 @@ pub(crate) async fn check(service: &Service) -> Health {
     Health { control, down: down.into_iter().flatten().collect() }
 }
 
-/// 200 while everything answers, 503 with the names of what does not.
+/// 200 while queries are answered, 503 when none can be; the names of what does not answer in either case.
 pub(crate) async fn healthz(State(service): State<Service>) -> Response<Body> {
-    let faults = check(&service).await.faults();
-    let (status, text) = match faults.is_empty() {
-        true => (StatusCode::OK, "ok\n".to_owned()),
-        false => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", faults.join("\n"))),
-    };
+    let health = check(&service).await;
+    let faults = health.faults();
+    let text = if faults.is_empty() { "ok\n".to_owned() } else { format!("{}\n", faults.join("\n")) };
     let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
+    // A node that is down is no reason to take the whole service away from those who need the others.
+    *response.status_mut() = if health.answers() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=utf-8"));
     response
 }

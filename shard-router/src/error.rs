@@ -34,6 +34,14 @@ pub enum RouterError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// A node has stopped answering in the middle of something.
+    #[error("node {node} has been silent for {seconds} s in the middle of an answer (see `spolia status`)")]
+    Silent {
+        /// The node's name.
+        node: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A node's binary answer is not what was asked for.
     #[error("node {node} answered with a damaged COPY stream: {fault}")]
     CopyFormat {

@@ -1,6 +1,6 @@
 //! One PostgreSQL node and its connections.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use serde::{Deserialize, Serialize};
@@ -21,11 +21,13 @@ pub struct RouterSettings {
     pub connect_timeout_s: u64,
     /// Seconds after which a node gives up a statement.
     pub statement_timeout_s: u64,
+    /// Seconds of silence in an answer after which a node must show a sign of life.
+    pub silence_s: u64,
 }
 
 impl Default for RouterSettings {
     fn default() -> Self {
-        Self { connections: 16, connect_timeout_s: 10, statement_timeout_s: 600 }
+        Self { connections: 16, connect_timeout_s: 10, statement_timeout_s: 600, silence_s: 15 }
     }
 }
 
@@ -45,6 +47,8 @@ pub struct NodeAddress {
 pub struct Node {
     name: String,
     group: i32,
+    config: Config,
+    settings: RouterSettings,
     reader: Pool,
     writer: Pool,
 }
@@ -80,7 +84,8 @@ impl Node {
         };
         let reader = pool(settings.connections, session)?;
         let writer = pool(4, "SET timezone = 'UTC'".to_owned())?;
-        Ok(Self { name: address.name, group: address.group, reader, writer })
+        let NodeAddress { name, group, config } = address;
+        Ok(Self { name, group, config, settings: settings.clone(), reader, writer })
     }
 
     /// Its name.
@@ -107,6 +112,36 @@ impl Node {
     pub(crate) fn failed(&self, act: &'static str) -> impl FnOnce(tokio_postgres::Error) -> RouterError {
         let node = self.name.clone();
         move |source| RouterError::Statement { node, act, source }
+    }
+
+    /// Waits for a part of an answer. A node that stays silent must show a sign of life on a connection of its own now and
+    /// then, and nothing may take much longer than the node itself allows a statement: a node that hangs would never say so.
+    pub(crate) async fn answer<T>(&self, part: impl Future<Output = T>) -> Result<T, RouterError> {
+        let allowed = Duration::from_secs(self.settings.statement_timeout_s.saturating_add(30));
+        let started = Instant::now();
+        tokio::pin!(part);
+        loop {
+            match tokio::time::timeout(Duration::from_secs(self.settings.silence_s.max(1)), &mut part).await {
+                Ok(part) => return Ok(part),
+                Err(_) if started.elapsed() < allowed && self.is_alive().await => {}
+                Err(_) => {
+                    return Err(RouterError::Silent { node: self.name.clone(), seconds: started.elapsed().as_secs() });
+                }
+            }
+        }
+    }
+
+    /// Whether the node takes a new connection and answers on it.
+    async fn is_alive(&self) -> bool {
+        let sign = async {
+            let (client, connection) = self.config.connect(NoTls).await?;
+            let task = tokio::spawn(connection);
+            let answer = client.simple_query("SELECT 1").await;
+            task.abort();
+            answer.map(drop)
+        };
+        let wait = Duration::from_secs(self.settings.connect_timeout_s);
+        matches!(tokio::time::timeout(wait, sign).await, Ok(Ok(())))
     }
 
     /// Asks the node for its server version, as a sign of life.

@@ -199,14 +199,16 @@ type BatchSender = tokio::sync::mpsc::Sender<Result<datafusion::arrow::array::Re
 impl NodeRead {
     async fn run(self, sender: BatchSender) -> Result<(), RouterError> {
         let started = Instant::now();
-        let mut connection = CancelOnDrop(Some(self.node.reader().await?));
-        let damaged = |fault| RouterError::CopyFormat { node: self.node.name().to_owned(), fault };
+        let node = &self.node;
+        let mut connection = CancelOnDrop(Some(node.reader().await?));
+        let damaged = |fault| RouterError::CopyFormat { node: node.name().to_owned(), fault };
         let mut decoder = CopyDecoder::new(Arc::clone(&self.schema), self.batch_rows).map_err(damaged)?;
         let copy = format!("COPY ({}) TO STDOUT (FORMAT binary)", self.sql);
-        let stream = connection.client().copy_out(copy.as_str()).await.map_err(self.node.failed("start a query"))?;
+        let begun = node.answer(connection.client().copy_out(copy.as_str())).await?;
+        let stream = begun.map_err(node.failed("start a query"))?;
         pin_mut!(stream);
-        while let Some(bytes) = stream.next().await {
-            let bytes = bytes.map_err(self.node.failed("finish a query"))?;
+        while let Some(bytes) = node.answer(stream.next()).await? {
+            let bytes = bytes.map_err(node.failed("finish a query"))?;
             for batch in decoder.push(&bytes).map_err(damaged)? {
                 self.rows.add(batch.num_rows());
                 // Nobody listens any more: the guard cancels the statement.

@@ -1,56 +1,9 @@
 //! The doors, judged by clients that nobody here wrote: pyvo, astropy, stilts, curl, pyarrow and ADBC.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use crate::site::{Run, TestSite, make_gaia, own_folder, python, run};
-
-/// A server on ports of its own.
-struct Served {
-    child: Child,
-    base_url: String,
-    flight_url: String,
-    _site: TestSite,
-    _files: tempfile::TempDir,
-}
-
-impl Served {
-    fn start() -> Self {
-        let files = make_gaia(&["--layout", "mixed", "--sources", "300", "--transits", "3000"]);
-        let site = TestSite::with_files(2, files.path());
-        let mut command = site.command(&["serve", "--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]);
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines
-            .by_ref()
-            .map(|line| line.unwrap())
-            .find(|line| line.starts_with("TAP "))
-            .expect("it says where it serves");
-        // The rest is read, so that the server never waits for us.
-        std::thread::spawn(move || lines.for_each(drop));
-        let after = |begin: &str, end: &str| line.split(begin).nth(1).unwrap().split(end).next().unwrap().to_owned();
-        let (base_url, flight_url) = (after("TAP ", "/tap"), format!("grpc://{}", after("grpc://", ";")));
-        Self { child, base_url, flight_url, _site: site, _files: files }
-    }
-
-    fn curl(&self, path: &str, options: &[&str]) -> Run {
-        run(Command::new("curl")
-            .args(["-s", "-S", "--max-time", "60"])
-            .args(options)
-            .arg(format!("{}{path}", self.base_url)))
-    }
-
-    fn status(&self, path: &str) -> String {
-        self.curl(path, &["-o", "/dev/null", "-w", "%{http_code}"]).ok()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
-    }
-}
+use crate::served::Served;
+use crate::site::{own_folder, python, run};
 
 #[test]
 fn the_notebook_runs_with_pyvo() {

@@ -8,8 +8,13 @@
 mod cut;
 mod docs;
 mod doors;
+mod faults;
 mod golden;
 mod ingest;
+mod judges_tier;
 mod licences;
+mod oracle;
 mod query;
+mod served;
 mod site;
+mod soak_tier;

@@ -8,14 +8,22 @@ use tempfile::TempDir;
 
 /// A site in a temporary folder; its nodes are stopped and removed with it.
 pub struct TestSite {
-    folder: TempDir,
-    running: bool,
+    path: PathBuf,
+    _folder: Option<TempDir>,
 }
 
 impl TestSite {
     /// An empty site with running nodes.
     pub fn new(shards: u32) -> Self {
-        let site = Self { folder: open_folder(), running: true };
+        let folder = open_folder();
+        let mut site = Self::at(folder.path(), shards);
+        site._folder = Some(folder);
+        site
+    }
+
+    /// An empty site with running nodes in a folder that the test keeps.
+    pub fn at(path: &Path, shards: u32) -> Self {
+        let site = Self { path: path.to_owned(), _folder: None };
         site.spolia(&["init", "--shards", &shards.to_string()]).ok();
         site.spolia(&["up"]).ok();
         site
@@ -30,7 +38,7 @@ impl TestSite {
 
     /// The site's folder.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 
     /// `spolia` on this site.
@@ -67,12 +75,17 @@ impl TestSite {
         run(psql.args(["-p", &c.port.to_string(), "-U", &c.user, "-d", database, "-c", sql]))
     }
 
-    /// Kills a node's server with SIGKILL and waits until it is gone.
-    pub fn kill_node(&self, name: &str) {
+    /// The process of a node's server.
+    pub fn server_pid(&self, name: &str) -> String {
         let nodes = LocalNodes::new(self.path(), Default::default()).expect("the site has nodes");
         let node = nodes.open(name).expect("the node was made");
         let pid = std::fs::read_to_string(node.data_dir().join("postmaster.pid")).expect("it runs");
-        let pid = pid.lines().next().expect("a pid").to_owned();
+        pid.lines().next().expect("a pid").to_owned()
+    }
+
+    /// Kills a node's server with SIGKILL and waits until it is gone.
+    pub fn kill_node(&self, name: &str) {
+        let pid = self.server_pid(name);
         assert!(Command::new("kill").args(["-9", &pid]).status().expect("kill").success());
         while Path::new("/proc").join(&pid).join("exe").exists() {
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -82,7 +95,7 @@ impl TestSite {
 
 impl Drop for TestSite {
     fn drop(&mut self) {
-        if self.running && self.path().join("spolia.toml").exists() {
+        if self.path().join("spolia.toml").exists() {
             let _ = self.command(&["down"]).output();
         }
     }

@@ -6,7 +6,7 @@ use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::Result;
-use spolia_adql::{Column, Schema, Table, TapSchema};
+use spolia_adql::{Column, ForeignKey, Schema, Table, TapSchema};
 
 /// What a column of TAP_SCHEMA holds.
 #[derive(Clone, Copy, PartialEq)]
@@ -88,8 +88,17 @@ const TABLES: &[TableEntry] = &[
     ),
 ];
 
-/// TAP_SCHEMA's own entry in a [`TapSchema`], so that it describes itself.
-pub fn tap_schema_declaration() -> Schema {
+/// How the tables refer to each other: from a column, to a table's column.
+const KEYS: &[(&str, &str, &str, &str)] = &[
+    ("tables", "schema_name", "schemas", "schema_name"),
+    ("columns", "table_name", "tables", "table_name"),
+    ("keys", "from_table", "tables", "table_name"),
+    ("keys", "target_table", "tables", "table_name"),
+    ("key_columns", "key_id", "keys", "key_id"),
+];
+
+/// TAP_SCHEMA's own entry in a [`TapSchema`], so that it describes itself, and its foreign keys.
+pub fn tap_schema_declaration() -> (Schema, Vec<ForeignKey>) {
     let column = |(name, kind, description): &ColumnEntry| Column {
         name: (*name).to_owned(),
         description: Some((*description).to_owned()),
@@ -104,11 +113,19 @@ pub fn tap_schema_declaration() -> Schema {
         description: Some((*description).to_owned()),
         columns: columns.iter().map(column).collect(),
     };
-    Schema {
+    let key = |(from, column, target, target_column): &(&str, &str, &str, &str)| ForeignKey {
+        key_id: format!("tap_schema_{from}_{column}"),
+        from_table: format!("tap_schema.{from}"),
+        target_table: format!("tap_schema.{target}"),
+        description: None,
+        columns: vec![((*column).to_owned(), (*target_column).to_owned())],
+    };
+    let schema = Schema {
         name: "tap_schema".to_owned(),
         description: Some("The tables and columns of this archive, TAP 1.1 section 4".to_owned()),
         tables: TABLES.iter().map(table).collect(),
-    }
+    };
+    (schema, KEYS.iter().map(key).collect())
 }
 
 /// The five tables with the rows that describe `schema`; names without `tap_schema.`.

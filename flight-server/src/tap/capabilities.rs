@@ -100,7 +100,7 @@ fn tap(xml: &mut Xml, base_url: &str, settings: &ServerSettings) -> io::Result<(
 fn language(xml: &mut Xml) -> io::Result<()> {
     xml.create_element("language").write_inner_content(|xml| {
         xml::text(xml, "name", "ADQL")?;
-        for version in ["2.0", "2.1"] {
+        for version in ["2.1", "2.0"] {
             let id = format!("ivo://ivoa.net/std/ADQL#v{version}");
             let text = quick_xml::events::BytesText::new(version);
             xml.create_element("version").with_attribute(("ivo-id", id.as_str())).write_text_content(text)?;

@@ -19,7 +19,8 @@ use crate::arguments::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("SPOLIA_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    // What the connection pools warn of is told with the error that it leads to.
+    let filter = EnvFilter::try_from_env("SPOLIA_LOG").unwrap_or_else(|_| EnvFilter::new("warn,deadpool=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -16,9 +16,11 @@ pub(crate) const ACCESS_URL_UCD: &str = "meta.ref.url";
 
 /// What the service offers: every collection, and TAP_SCHEMA itself.
 pub(crate) fn tap_schema(collections: &[Collection]) -> TapSchema {
-    let mut schemas: Vec<Schema> = collections.iter().map(schema).collect();
-    schemas.push(tap_schema_declaration());
-    TapSchema { schemas, keys: collections.iter().flat_map(keys).collect() }
+    let (own, own_keys) = tap_schema_declaration();
+    TapSchema {
+        schemas: collections.iter().map(schema).chain([own]).collect(),
+        keys: collections.iter().flat_map(keys).chain(own_keys).collect(),
+    }
 }
 
 fn schema(collection: &Collection) -> Schema {

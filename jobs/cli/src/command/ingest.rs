@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use spolia_exec::Archive;
 use spolia_ingest::{Event, IngestReport, model};
+use spolia_local_node::{LocalNode, LogMark};
 
 use crate::arguments::Ingest;
 use crate::error::CommandError;
@@ -13,13 +14,23 @@ use crate::site::Site;
 /// Ingests and reports.
 pub async fn run(site: &Site, ingest: Ingest) -> Result<(), CommandError> {
     let archive = site.archive().await?;
-    let report = files(&archive, &ingest.model, &ingest.files, ingest.supersede).await?;
+    let logs: Vec<LogMark> = site.local_nodes()?.iter().map(LocalNode::mark_log).collect();
+    let report = files(&archive, &ingest.model, &ingest.files, ingest.supersede).await;
+    let report = report.map_err(|error| explained(error, &logs))?;
     if ingest.json {
         println!("{}", to_json(&report));
     } else {
         eprintln!("{}", sentence(&report));
     }
     Ok(())
+}
+
+/// An error with the reason of a node that broke down under it.
+fn explained(error: CommandError, logs: &[LogMark]) -> CommandError {
+    match logs.iter().find_map(|log| Some((log.node(), log.panic()?))) {
+        Some((node, panic)) => CommandError::Said(format!("{}; node {node} broke down: {panic}", error.message())),
+        None => error,
+    }
 }
 
 /// Ingests files with a progress bar on standard error.

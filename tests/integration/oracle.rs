@@ -1,0 +1,111 @@
+//! The oracle: plain SQL on one PostgreSQL that holds everything, and what "the same rows" means.
+//!
+//! Rows are compared in order where the query has ORDER BY, else as sets; numbers are compared as numbers, computed ones
+//! within a relative tolerance; integers are exact.
+
+use crate::site::{TestSite, cells, split};
+
+/// A query in ADQL, and the SQL that the oracle is asked instead.
+pub struct Question {
+    pub name: String,
+    pub adql: String,
+    pub sql: String,
+    pub tolerance: f64,
+}
+
+/// A database with plain tables of everything, on the one-node site's server.
+pub struct Oracle<'a> {
+    site: &'a TestSite,
+}
+
+impl<'a> Oracle<'a> {
+    /// Makes the tables anew.
+    pub fn beside(site: &'a TestSite) -> Self {
+        let own = "f.did_rse, f.did_scope, f.did_name, f.checksum, f.file_version, f.file_name, f.file_extension, \
+                   f.object || '_' || (t.id & 4294967295) AS key_name";
+        site.psql("n1", "postgres", "DROP SCHEMA IF EXISTS plain CASCADE; CREATE SCHEMA plain").ok();
+        for table in ["completesource", "astroelementary", "crossmatch"] {
+            let sql = format!(
+                "CREATE TABLE plain.{table} AS SELECT {own}, t.* FROM gaia.{table} t \
+                 JOIN spolia_node.file f ON f.file_id = t.id >> 32"
+            );
+            site.psql("n1", "postgres", &sql).ok();
+        }
+        let functions = "CREATE FUNCTION plain.dist(a1 float8, d1 float8, a2 float8, d2 float8) RETURNS float8 IMMUTABLE LANGUAGE sql AS \
+            $$ SELECT degrees(2 * asin(sqrt(least(1, sin(radians(d2 - d1) / 2) ^ 2 \
+               + cos(radians(d1)) * cos(radians(d2)) * sin(radians(a2 - a1) / 2) ^ 2)))) $$";
+        site.psql("n1", "postgres", functions).ok();
+        Self { site }
+    }
+
+    fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let answer = self.site.psql("n1", "postgres", &format!("SET timezone = 'UTC'; {sql}")).ok();
+        answer.lines().map(split).collect()
+    }
+
+    /// Asks each question of the oracle and of every site; what differs, a line each.
+    pub fn faults(&self, questions: &[Question], sites: &[&TestSite]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for question in questions {
+            let expected = self.rows(&question.sql);
+            for site in sites {
+                let run = site.spolia(&["query", &question.adql, "-f", "csv"]);
+                let fault = match run.success {
+                    true => same(question, cells(&run.stdout), expected.clone()).err(),
+                    false => Some(run.stderr),
+                };
+                faults.extend(fault.map(|fault| {
+                    format!("{} on {}: {fault}\n  {}", question.name, site.path().display(), question.adql)
+                }));
+            }
+        }
+        faults
+    }
+}
+
+fn same(query: &Question, mut found: Vec<Vec<String>>, mut expected: Vec<Vec<String>>) -> Result<(), String> {
+    if found.len() != expected.len() {
+        return Err(format!("{} rows instead of {}", found.len(), expected.len()));
+    }
+    // What an ORDER BY of the query itself leaves open may come in any order, so goldens that have one order by a key.
+    if !query.adql.contains("ORDER BY") {
+        found.sort();
+        expected.sort();
+    }
+    for (row, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let differs =
+            found.len() != expected.len() || found.iter().zip(expected).any(|(a, b)| !same_cell(a, b, query.tolerance));
+        if differs {
+            return Err(format!("row {row}: {found:?} instead of {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn same_cell(found: &str, expected: &str, tolerance: f64) -> bool {
+    let plain = |text: &str| text.replace(['[', ']', '{', '}', ' '], "").replace('T', "");
+    if plain(found) == plain(expected) {
+        return true;
+    }
+    // Integers are exact or wrong; only what is written as a float is compared as one.
+    let float = |text: &str| text.contains(['.', 'e', 'E']).then(|| text.parse::<f64>().ok()).flatten();
+    match (float(found), float(expected).or_else(|| expected.parse().ok())) {
+        (Some(a), Some(b)) => a == b || (a - b).abs() <= tolerance * a.abs().max(b.abs()),
+        _ => matches!((found, expected), ("true", "t") | ("false", "f")),
+    }
+}
+
+#[test]
+fn the_comparison_finds_differences() {
+    let query =
+        Question { name: String::new(), adql: "SELECT a FROM b".to_owned(), sql: String::new(), tolerance: 1e-9 };
+    let row = |cells: &[&str]| vec![cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>()];
+    assert!(same(&query, row(&["1.0", "3425114617586286848"]), row(&["1", "3425114617586286848"])).is_ok());
+    assert!(same(&query, row(&["3425114617586286848"]), row(&["3425114617586286849"])).is_err());
+    assert!(same(&query, row(&["1.0"]), row(&["1.001"])).is_err());
+    assert!(same(&query, row(&["a"]), Vec::new()).is_err());
+    assert!(
+        same(&query, row(&["2017-05-05T15:27:27.522425", "[1, 2]"]), row(&["2017-05-05 15:27:27.522425", "{1,2}"]))
+            .is_ok()
+    );
+}

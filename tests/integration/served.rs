@@ -1,0 +1,64 @@
+//! A server of its own for a test, on a site of its own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::site::{Run, TestSite, make_gaia, run};
+
+/// A server on ports of its own.
+pub struct Served {
+    child: Child,
+    pub base_url: String,
+    pub flight_url: String,
+    pub site: TestSite,
+    _files: TempDir,
+}
+
+impl Served {
+    /// Two nodes with a few hundred sources and a few thousand transits.
+    pub fn start() -> Self {
+        Self::with(&["--layout", "mixed", "--sources", "300", "--transits", "3000"], &[])
+    }
+
+    /// Two nodes with files made as `make_gaia` options say; `settings` go into the server's environment.
+    pub fn with(make: &[&str], settings: &[(&str, &str)]) -> Self {
+        let files = make_gaia(make);
+        let site = TestSite::with_files(2, files.path());
+        let mut command = site.command(&["serve", "--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]);
+        command.envs(settings.iter().copied());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = lines
+            .by_ref()
+            .map(|line| line.unwrap())
+            .find(|line| line.starts_with("TAP "))
+            .expect("it says where it serves");
+        // The rest is read, so that the server never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        let after = |begin: &str, end: &str| line.split(begin).nth(1).unwrap().split(end).next().unwrap().to_owned();
+        let (base_url, flight_url) = (after("TAP ", "/tap"), format!("grpc://{}", after("grpc://", ";")));
+        Self { child, base_url, flight_url, site, _files: files }
+    }
+
+    /// `curl` on a path of the server.
+    pub fn curl(&self, path: &str, options: &[&str]) -> Run {
+        run(Command::new("curl")
+            .args(["-s", "-S", "--max-time", "60"])
+            .args(options)
+            .arg(format!("{}{path}", self.base_url)))
+    }
+
+    /// The HTTP status of a path.
+    pub fn status(&self, path: &str) -> String {
+        self.curl(path, &["-o", "/dev/null", "-w", "%{http_code}"]).ok()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
