@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::served::Served;
 use crate::site::{open_folder, own_folder, program, run};
 
 fn check(page: &str) {
@@ -50,6 +51,17 @@ fn the_commands_about_cuts_run() {
 #[test]
 fn the_commands_about_serving_run() {
     check("serve.md");
+}
+
+#[test]
+fn the_readme_goes_the_whole_way_with_curl() {
+    let served = Served::start();
+    let readme = std::fs::read_to_string(own_folder().join("../README.md")).unwrap();
+    let commands = readme.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let commands = commands.replace("http://127.0.0.1:3000", &served.base_url);
+    let folder = open_folder();
+    run(Command::new("bash").args(["-eu", "-c", &commands]).current_dir(folder.path())).ok();
+    assert!(std::fs::read(folder.path().join("merged.h5")).unwrap().starts_with(b"\x89HDF\r\n\x1a\n"));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod attributes;
 mod bounds;
+mod confinement;
 mod cut;
 mod error;
 mod links;
@@ -15,10 +16,11 @@ mod make_gaia;
 mod raw;
 mod rows;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use spolia_cutout::CutPlan;
 
 use crate::bounds::Bounds;
 use crate::error::ChildError;
@@ -64,9 +66,16 @@ fn run(arguments: Arguments) -> Result<(), ChildError> {
     hdf5_metno::silence_errors(true);
     arguments.bounds.apply();
     match arguments.command {
-        Command::Rows { file } => rows::write(&file, &from_stdin()?),
+        Command::Rows { file } => {
+            let model = from_stdin()?;
+            confinement::confine([file.as_path()], None);
+            rows::write(&file, &model)
+        }
         Command::Cut { output } => {
-            let report = cut::cut(&from_stdin()?, &output)?;
+            let plan: CutPlan = from_stdin()?;
+            let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            confinement::confine(plan.files.iter().map(|file| Path::new(&file.location)), Some(folder));
+            let report = cut::cut(&plan, &output)?;
             println!("{}", serde_json::to_string(&report).map_err(ChildError::Message)?);
             Ok(())
         }

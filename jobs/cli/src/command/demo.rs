@@ -136,14 +136,17 @@ fn step(what: &str) {
 
 fn next_steps(site: &Site, base_url: &str, flight: &str, once: bool) {
     let folder = site.folder().display();
+    // In full, for it need not be on the PATH.
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("spolia"));
+    let program = program.display();
     println!("\n== what to try next");
     if once {
-        println!("   spolia serve --site {folder}      serves {}", site.settings.server.listen);
+        println!("   {program} --site {folder} serve");
         return;
     }
     println!("   {base_url}/ in a browser; {base_url}/tap in TOPCAT; Arrow Flight SQL on grpc://{flight}");
     println!(
-        "   spolia --site {folder} query \"SELECT TOP 5 source_id, varpi FROM gaia.completesource ORDER BY varpi DESC\""
+        "   {program} --site {folder} query \"SELECT TOP 5 source_id, varpi FROM gaia.completesource ORDER BY varpi DESC\""
     );
     println!(
         "   python3 -c \"import pyvo; print(pyvo.dal.TAPService('{base_url}/tap').search('SELECT COUNT(*) AS n FROM gaia.astroelementary'))\""
