@@ -34,8 +34,8 @@ release: demo-packages target
 	@echo "the programs are $(CARGO_TARGET_DIR)/release/spolia and, to lie beside it, $(CARGO_TARGET_DIR)/release/spolia-hdf5"
 
 bench: test-packages target
-	cargo build --workspace --bins --release $(LOCKED)
-	python=$$(tests/setup/python.sh) && SPOLIA_PYTHON=$$python cargo bench -p spolia-benches $(LOCKED)
+	cargo build --workspace --bins --bench "*" --release $(LOCKED)
+	python=$$(tests/setup/python.sh) && SPOLIA_PYTHON=$$python cargo bench --workspace --bench "*" $(LOCKED)
 
 python: test-packages
 	@tests/setup/python.sh
