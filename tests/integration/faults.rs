@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::served::Served;
 use crate::site::{TestSite, hdf5_files, make_gaia, run};
 
@@ -81,21 +83,30 @@ fn a_node_lost_under_a_long_answer_is_named_and_found_again() {
 }
 
 /// A node whose processes are stopped; they go on when this is dropped.
-struct Stalled(Vec<String>);
+struct Stalled(Vec<Pid>);
 
 impl Stalled {
     fn new(site: &TestSite, node: &str) -> Self {
         let server = site.server_pid(node);
-        let backends = run(Command::new("ps").args(["-o", "pid=", "--ppid", &server])).ok();
-        let pids = Self(backends.split_whitespace().map(str::to_owned).chain([server]).collect());
-        assert!(Command::new("kill").arg("-STOP").args(&pids.0).status().unwrap().success());
-        pids
+        let number = server.as_raw_nonzero();
+        let backends = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap();
+        let backends = backends.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().unwrap()));
+        let stalled = Self(backends.chain([server]).collect());
+        stalled.signal(Signal::STOP);
+        stalled
+    }
+
+    fn signal(&self, signal: Signal) {
+        for pid in &self.0 {
+            // A backend may have ended meanwhile.
+            let _ = kill_process(*pid, signal);
+        }
     }
 }
 
 impl Drop for Stalled {
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg("-CONT").args(&self.0).stderr(Stdio::null()).status();
+        self.signal(Signal::CONT);
     }
 }
 

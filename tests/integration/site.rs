@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use spolia_local_node::LocalNodes;
 use tempfile::TempDir;
 
@@ -76,18 +77,19 @@ impl TestSite {
     }
 
     /// The process of a node's server.
-    pub fn server_pid(&self, name: &str) -> String {
+    pub fn server_pid(&self, name: &str) -> Pid {
         let nodes = LocalNodes::new(self.path(), Default::default()).expect("the site has nodes");
         let node = nodes.open(name).expect("the node was made");
         let pid = std::fs::read_to_string(node.data_dir().join("postmaster.pid")).expect("it runs");
-        pid.lines().next().expect("a pid").to_owned()
+        let pid = pid.lines().next().expect("a pid").parse().expect("a number");
+        Pid::from_raw(pid).expect("no pid is 0")
     }
 
     /// Kills a node's server with SIGKILL and waits until it is gone.
     pub fn kill_node(&self, name: &str) {
         let pid = self.server_pid(name);
-        assert!(Command::new("kill").args(["-9", &pid]).status().expect("kill").success());
-        while Path::new("/proc").join(&pid).join("exe").exists() {
+        kill_process(pid, Signal::KILL).expect("it is ours");
+        while Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("exe").exists() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
