@@ -49,6 +49,11 @@ fn the_commands_about_cuts_run() {
 }
 
 #[test]
+fn the_commands_about_inspecting_run() {
+    check("inspect.md");
+}
+
+#[test]
 fn the_commands_about_serving_run() {
     check("serve.md");
 }

@@ -11,6 +11,7 @@ mod doors;
 mod faults;
 mod golden;
 mod ingest;
+mod inspect;
 mod judges_tier;
 mod licences;
 mod oracle;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::{Package, Workspace};
 
 /// Each crate's level. A crate may use crates of lower levels only.
-const LEVELS: [(&str, u8); 15] = [
+const LEVELS: [(&str, u8); 16] = [
     ("engine/sky", 0),
+    ("engine/hdf5-format", 0),
     ("engine/adql", 1),
     ("engine/formats", 1),
     ("engine/cutout", 1),

@@ -1,22 +1,27 @@
 //! Making the merged file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use spolia_hdf5_format::source::{LocalFile, Paged};
+use spolia_hdf5_format::{Bounds, Reader};
+use tokio::io::AsyncWriteExt;
 
-use crate::child::{ChildSettings, complaint, verdict};
 use crate::error::CutoutError;
-use crate::plan::{CutPlan, CutReport};
+use crate::merge::merge;
+use crate::plan::{CutFile, CutPlan, CutReport};
+
+/// Bytes of a page of metadata, and how many are kept of each file.
+const PAGE: (usize, usize) = (64 << 10, 256);
 
 /// Cuts the planned objects out of their files and merges them into `output`, which appears whole or not at all.
 ///
 /// Objects keep their own name, structure, types, attributes and values: those with a group of their own lie in
 /// `/<file name>/<object>`, for names repeat across files; rows of tables lie in `/<class>/<column>`, in the order of files
 /// and rows. `/provenance` tells which object came from where. `root` is the store's folder where it has one; files of
-/// other stores are fetched whole.
+/// other stores are fetched whole. Dropped, it stops at the next object.
 ///
 /// # Errors
 /// When a file cannot be read, has not the object, or is not of the form of the others; nothing is left behind then.
@@ -25,47 +30,72 @@ pub async fn cut(
     root: Option<&Path>,
     plan: &CutPlan,
     output: &Path,
-    child: &ChildSettings,
 ) -> Result<CutReport, CutoutError> {
     let fetched = tempfile::tempdir()?;
-    let mut local = plan.clone().canonical();
-    for (i, file) in local.files.iter_mut().enumerate() {
-        let path = match root {
+    let plan = plan.clone().canonical();
+    let mut paths: Vec<PathBuf> = Vec::with_capacity(plan.files.len());
+    for (i, file) in plan.files.iter().enumerate() {
+        paths.push(match root {
             Some(root) => root.join(&file.location),
             None => {
                 let path = fetched.path().join(i.to_string());
                 fetch(store, &file.location, &path).await?;
                 path
             }
-        };
-        file.location = path.to_string_lossy().into_owned();
+        });
     }
-    let part = output.with_extension("h5.part");
-    let made =
-        timeout(child.timeout(), run(&local, &part, child)).await.unwrap_or(Err(CutoutError::Timeout(child.timeout_s)));
-    match made {
-        Ok(report) => {
-            tokio::fs::rename(&part, output).await?;
-            Ok(report)
-        }
-        Err(error) => {
-            // It may not even have been begun.
-            let _ = tokio::fs::remove_file(&part).await;
-            Err(error)
-        }
+    let stop = StopOnDrop::default();
+    let (stopped, output) = (Arc::clone(&stop.0), output.to_owned());
+    let work = move || {
+        let open = |number: usize, file: &CutFile| {
+            if stopped.load(Ordering::Relaxed) {
+                return Err(CutoutError::Stopped);
+            }
+            open(&paths[number], file)
+        };
+        whole(&plan, &open, &output)
+    };
+    // Reading, copying and writing block; the pool of threads for that is bounded by the places of the doors.
+    let made = tokio::task::spawn_blocking(work).await;
+    made.map_err(|error| CutoutError::Refused(format!("the cut broke off: {error}")))?
+}
+
+/// Tells the work that nobody waits for it any more.
+#[derive(Default)]
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
-async fn run(plan: &CutPlan, part: &Path, child: &ChildSettings) -> Result<CutReport, CutoutError> {
-    let mut process = child.start(&[Path::new("cut"), Path::new("--output"), part], plan).await?;
-    let complaint = tokio::spawn(complaint(process.stderr.take()));
-    let mut answer = Vec::new();
-    if let Some(mut stdout) = process.stdout.take() {
-        stdout.read_to_end(&mut answer).await?;
-    }
-    let status = process.wait().await?;
-    verdict(status, &complaint.await.unwrap_or_default())?;
-    Ok(serde_json::from_slice(&answer)?)
+/// Writes beside the output and puts the whole file in its place.
+fn whole(
+    plan: &CutPlan,
+    open: &dyn Fn(usize, &CutFile) -> Result<Reader, CutoutError>,
+    output: &Path,
+) -> Result<CutReport, CutoutError> {
+    let failed = |source| CutoutError::File { path: output.to_owned(), source };
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let part =
+        tempfile::Builder::new().prefix(".spolia-").suffix(".part").permissions(everybodys()).tempfile_in(folder);
+    let part = part.map_err(failed)?;
+    let report = merge(plan, open, part.reopen().map_err(failed)?, output)?;
+    part.persist(output).map_err(|error| failed(error.error))?;
+    Ok(report)
+}
+
+/// What any new file may have; the user's umask is taken off.
+fn everybodys() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+}
+
+fn open(path: &Path, file: &CutFile) -> Result<Reader, CutoutError> {
+    let source = LocalFile::open(path);
+    let source = source.map_err(|source| CutoutError::File { path: path.to_owned(), source })?;
+    let reader = Reader::open(Paged::new(source, PAGE.0, PAGE.1), Bounds::default());
+    reader.map_err(|source| CutoutError::Hdf5 { file: file.file_name.clone(), source })
 }
 
 async fn fetch(store: &Arc<dyn ObjectStore>, location: &str, path: &Path) -> Result<(), CutoutError> {

@@ -33,6 +33,31 @@ pub enum CutoutError {
     /// The child's rows do not parse.
     #[error("the HDF5 reader's rows do not parse: {0}")]
     Rows(#[from] arrow::error::ArrowError),
+    /// Nobody waits for the merged file any more.
+    #[error("the cut was given up")]
+    Stopped,
+    /// A local file.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file is damaged, or no HDF5 file.
+    #[error("{file}: {source}")]
+    Hdf5 {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: spolia_hdf5_format::Hdf5Error,
+    },
+    /// An object could not be copied.
+    #[error(transparent)]
+    Copy(#[from] spolia_hdf5_format::copy::CopyError),
+    /// The merged file could not be written.
+    #[error("the merged file cannot be written: {0}")]
+    Write(#[from] spolia_hdf5_format::write::WriteError),
     /// A file of the store could not be fetched.
     #[error("{location} cannot be fetched from the object store: {source}")]
     Fetch {

@@ -7,6 +7,8 @@
 mod child;
 mod cut;
 mod error;
+mod inspect;
+mod merge;
 mod plan;
 mod row_model;
 mod rows;
@@ -14,6 +16,9 @@ mod rows;
 pub use child::ChildSettings;
 pub use cut::cut;
 pub use error::CutoutError;
+pub use inspect::{
+    InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_source,
+};
 pub use plan::{CutFile, CutPlan, CutReport, Provenance};
 pub use row_model::{FieldType, RowField, RowModel};
 pub use rows::rows;

@@ -47,6 +47,8 @@ pub enum Command {
     Explain(Explain),
     /// Cuts objects out of their files and merges them into one
     Cut(Cut),
+    /// Shows what is in HDF5 files: objects, layouts, filters, chunks; needs no site
+    Inspect(Inspect),
     /// Serves TAP, DataLink, files and Arrow Flight
     Serve(Serve),
     /// Prints the effective settings, secrets masked
@@ -174,6 +176,22 @@ pub struct Cut {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spolia inspect CompleteSource_130097_0001.h5
+  spolia inspect --json --digest a.h5 b.h5         a JSON object a line, with each chunk and the SHA-256 of the elements")]
+pub struct Inspect {
+    /// The files
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Print JSON, a line for each file
+    #[arg(long)]
+    pub json: bool,
+    /// Decode all elements and give their SHA-256
+    #[arg(long)]
+    pub digest: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod demo;
 mod explain;
 mod ingest;
 mod init;
+mod inspect;
 mod make_gaia;
 mod nodes;
 mod query;
@@ -35,6 +36,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Query(query) => query::run(&site()?, query).await,
         Command::Explain(explain) => explain::run(&site()?, explain).await,
         Command::Cut(cut) => cut::run(&site()?, cut).await,
+        Command::Inspect(options) => inspect::run(&options),
         Command::Serve(serve) => serve::run(site()?, serve).await,
         Command::Settings => {
             print!("{}", site()?.settings.masked()?);

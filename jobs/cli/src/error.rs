@@ -47,6 +47,9 @@ pub enum CommandError {
     /// The control database.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// A file that is looked at.
+    #[error(transparent)]
+    Cutout(#[from] spolia_cutout::CutoutError),
     /// A result could not be written in its format.
     #[error(transparent)]
     Format(#[from] FormatError),

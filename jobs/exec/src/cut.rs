@@ -72,7 +72,7 @@ impl Archive {
         let files = self.locate(&snapshot, &chosen).await?;
         let (locate_ms, started) = (millis(started), Instant::now());
         let plan = CutPlan { files, provenance: self.provenance(request, &snapshot, &chosen) };
-        let report = cut(self.store(), Some(self.store_root()), &plan, output, self.hdf5()).await?;
+        let report = cut(self.store(), Some(self.store_root()), &plan, output).await?;
         Ok(CutAnswer {
             epoch: snapshot.manifest().epoch,
             objects: chosen.tables.iter().map(|(table, rows)| (table.clone(), rows.len())).collect(),

@@ -1,4 +1,4 @@
-//! What the child can reach: the files it was given and nothing else, whatever libhdf5 is led to do.
+//! What the child can reach: the file it was given and nothing else, whatever libhdf5 is led to do.
 //!
 //! Landlock holds the file system (and TCP) and seccomp the network and other programs, each where the kernel has it; the
 //! bounds on memory and time hold in any case.
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, path_beneath_rules,
 };
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompFilter};
 
@@ -29,28 +29,21 @@ const REFUSED_CALLS: [i64; 10] = [
     libc::SYS_kill,
 ];
 
-/// Confines this process to reading `read` and to making files in the folder `write`. Returns whether the kernel holds the
-/// file system to it.
-pub fn confine<'a>(read: impl IntoIterator<Item = &'a Path>, write: Option<&Path>) -> bool {
-    let held = restrict_files(read, write).is_ok_and(|status| status != RulesetStatus::NotEnforced);
+/// Confines this process to reading one file. Returns whether the kernel holds the file system to it.
+pub fn confine(file: &Path) -> bool {
+    let held = restrict_files(file).is_ok_and(|status| status != RulesetStatus::NotEnforced);
     // A kernel without seccomp leaves the other bounds.
     let _ = restrict_calls();
     held
 }
 
-fn restrict_files<'a>(
-    read: impl IntoIterator<Item = &'a Path>,
-    write: Option<&Path>,
-) -> Result<RulesetStatus, RulesetError> {
-    let making: BitFlags<AccessFs> =
-        AccessFs::from_file(RULES) & !BitFlags::from(AccessFs::Execute) | AccessFs::MakeReg | AccessFs::RemoveFile;
+fn restrict_files(file: &Path) -> Result<RulesetStatus, RulesetError> {
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(RULES))?
         .handle_access(AccessNet::from_all(RULES))?
         .create()?
-        .add_rules(path_beneath_rules(read, AccessFs::ReadFile))?
-        .add_rules(path_beneath_rules(write, making))?
+        .add_rules(path_beneath_rules([file], AccessFs::ReadFile))?
         .restrict_self()?;
     Ok(status.ruleset)
 }
@@ -77,15 +70,13 @@ mod tests {
     fn nothing_else_can_be_reached() {
         let folder = tempfile::tempdir().unwrap();
         let (given, other) = (folder.path().join("given"), folder.path().join("other"));
-        let made = tempfile::tempdir().unwrap();
         std::fs::write(&given, "1").unwrap();
         std::fs::write(&other, "2").unwrap();
         // Both hold the thread that asks for them, and what it starts.
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let held = confine([given.as_path()], Some(made.path()));
+                let held = confine(&given);
                 assert_eq!(std::fs::read(&given).unwrap(), b"1");
-                std::fs::write(made.path().join("new"), "3").unwrap();
                 let refused = |error: std::io::Error| assert_eq!(error.kind(), ErrorKind::PermissionDenied);
                 refused(TcpStream::connect("127.0.0.1:1").unwrap_err());
                 refused(Command::new("/bin/true").status().unwrap_err());

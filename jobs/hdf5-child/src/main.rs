@@ -1,32 +1,28 @@
 //! `spolia-hdf5`: the only program that links libhdf5.
 //!
-//! It reads one file's rows, cuts objects out of files into a merged one, and makes Gaia-shaped files for trials. It runs as a
+//! It reads one file's rows and makes Gaia-shaped files for trials. It runs as a
 //! child with bounds of its own on memory and time, because libhdf5 is handed bytes that someone else wrote. Errors are one
 //! JSON line on standard error, `{"error": "…"}`, and exit status 1.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-mod attributes;
 mod bounds;
 mod confinement;
-mod cut;
 mod error;
 mod links;
 mod make_gaia;
-mod raw;
 mod rows;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use spolia_cutout::CutPlan;
 
 use crate::bounds::Bounds;
 use crate::error::ChildError;
 
 #[derive(Debug, Parser)]
-#[command(name = "spolia-hdf5", version, about = "Reads, cuts and makes HDF5 files under bounds")]
+#[command(name = "spolia-hdf5", version, about = "Reads and makes HDF5 files under bounds")]
 struct Arguments {
     #[command(flatten)]
     bounds: Bounds,
@@ -40,12 +36,6 @@ enum Command {
     Rows {
         /// The file
         file: PathBuf,
-    },
-    /// Cuts and merges; the plan is JSON on standard input, the report JSON on standard output
-    Cut {
-        /// The merged file
-        #[arg(long)]
-        output: PathBuf,
     },
     /// Writes Gaia-shaped files for trials from real stars
     MakeGaia(make_gaia::MakeGaia),
@@ -68,16 +58,8 @@ fn run(arguments: Arguments) -> Result<(), ChildError> {
     match arguments.command {
         Command::Rows { file } => {
             let model = from_stdin()?;
-            confinement::confine([file.as_path()], None);
+            confinement::confine(&file);
             rows::write(&file, &model)
-        }
-        Command::Cut { output } => {
-            let plan: CutPlan = from_stdin()?;
-            let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            confinement::confine(plan.files.iter().map(|file| Path::new(&file.location)), Some(folder));
-            let report = cut::cut(&plan, &output)?;
-            println!("{}", serde_json::to_string(&report).map_err(ChildError::Message)?);
-            Ok(())
         }
         Command::MakeGaia(make) => make_gaia::make(&make),
     }

@@ -117,8 +117,10 @@ impl Ingest<'_> {
         }
         let manifest = self.manifest(&loads).await?;
         (self.progress)(Event::Loading(loads.len()));
+        // Files get their numbers in the order they were given, so that rows have the same ids on any number of nodes.
         let objects: Vec<u64> = stream::iter(&loads)
-            .map(|load| self.load(load, batch, &manifest))
+            .then(|load| async move { (load, control.begin_file(&self.new_file(load), batch).await) })
+            .map(|(load, file)| async { self.load(load, &file?, &manifest).await })
             .buffer_unordered(FILES_AT_ONCE)
             .try_collect()
             .await?;
@@ -215,15 +217,13 @@ impl Ingest<'_> {
     }
 
     /// Brings one file in: its bytes to the store, its rows to their nodes. Returns how many objects it has.
-    async fn load(&self, load: &Load, batch: i32, manifest: &Manifest) -> Result<u64, IngestError> {
+    async fn load(&self, load: &Load, file: &ArchivedFile, manifest: &Manifest) -> Result<u64, IngestError> {
         let candidate = &load.candidate;
-        let control = self.router.control();
-        let file = control.begin_file(&self.new_file(load), batch).await?;
         let copied = store(&candidate.path, self.store, &StorePath::from(file.file.location.as_str())).await?;
         if copied != candidate.sums {
             return Err(IngestError::ChangedMeanwhile { path: candidate.path.clone() });
         }
-        self.router.announce_file(&file, &candidate.table).await?;
+        self.router.announce_file(file, &candidate.table).await?;
         let content = |source| IngestError::Content { path: candidate.path.clone(), source };
         let stream = rows(&candidate.path, &row_model(&candidate.table), self.hdf5).await.map_err(content)?;
         let mut stream = std::pin::pin!(stream);
@@ -231,9 +231,9 @@ impl Ingest<'_> {
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(content)?;
             objects += batch.num_rows() as u64;
-            self.router.load(&candidate.table, &file, manifest, &batch).await?;
+            self.router.load(&candidate.table, file, manifest, &batch).await?;
         }
-        control.finish_file(file.file_id, objects as i64).await?;
+        self.router.control().finish_file(file.file_id, objects as i64).await?;
         (self.progress)(Event::Loaded { file_name: candidate.file_name.clone(), objects });
         Ok(objects)
     }

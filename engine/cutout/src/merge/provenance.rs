@@ -1,0 +1,132 @@
+//! `/provenance`: which request, which epoch, which files, which object came from where.
+//!
+//! Attributes of the group: `adql` or `id_kind`, `with_transits`, `epoch`, `software`, `layout`. Datasets: `ids`, `messages`,
+//! `file_*` (an entry per file) and `object_*` (an entry per object). Nothing in it depends on when or by whom it was made.
+
+use bytes::Bytes;
+use spolia_hdf5_format::dataspace::Dataspace;
+use spolia_hdf5_format::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut, Written};
+
+use super::{Member, Output};
+use crate::error::CutoutError;
+use crate::plan::{CutFile, CutPlan};
+
+/// The naming rule, told in the file itself.
+const LAYOUT: &str = "objects lie in /<file_name>/<object>_<number>; rows of tables lie in /<class>/<column>, by file and row; \
+    object_path and object_row say where, object_file and object_number where from";
+
+/// Datatype messages: little-endian integers, and strings of variable length in UTF-8.
+const UINT8: &[u8] = &[0x10, 0x00, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0];
+const INT32: &[u8] = &[0x10, 0x08, 0, 0, 4, 0, 0, 0, 0, 0, 32, 0];
+const INT64: &[u8] = &[0x10, 0x08, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0];
+const TEXT: &[u8] = &[0x19, 0x01, 0x01, 0, 16, 0, 0, 0, 0x10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0];
+
+/// Where one merged object came from.
+pub(super) struct Origin {
+    path: String,
+    row: i64,
+    /// Its file's place in the plan.
+    file: usize,
+    ordinal: i64,
+}
+
+impl Origin {
+    /// An object with a group of its own.
+    pub(super) fn object(file: &CutFile, number: usize, ordinal: i64) -> Self {
+        Self { path: format!("/{}/{}_{ordinal}", file.file_name, file.object), row: -1, file: number, ordinal }
+    }
+
+    /// A row of a merged table.
+    pub(super) fn row(file: &CutFile, row: u64, number: usize, ordinal: i64) -> Self {
+        Self { path: format!("/{}", file.class), row: row as i64, file: number, ordinal }
+    }
+}
+
+/// Writes the group.
+pub(super) fn write(plan: &CutPlan, origins: &[Origin], writer: &mut Output) -> Result<Written, CutoutError> {
+    let own = &plan.provenance;
+    let mut attributes = vec![
+        number("with_transits", UINT8, &[u8::from(own.with_transits)]),
+        number("epoch", INT64, &own.epoch.to_le_bytes()),
+        text("software", &own.software, writer)?,
+        text("layout", LAYOUT, writer)?,
+    ];
+    let mut group = Group { writer, members: Vec::new() };
+    if let Some(adql) = &own.adql {
+        attributes.push(text("adql", adql, group.writer)?);
+    }
+    if !own.ids.is_empty() {
+        attributes.push(text("id_kind", &own.id_kind, group.writer)?);
+        group.integers("ids", own.ids.iter().copied())?;
+    }
+    group.texts("messages", own.messages.iter().map(String::as_str))?;
+    group.texts("file_name", plan.files.iter().map(|file| file.file_name.as_str()))?;
+    group.texts("file_did", plan.files.iter().map(|file| file.did.as_str()))?;
+    group.texts("file_checksum", plan.files.iter().map(|file| file.checksum.as_str()))?;
+    group.small_integers("file_version", plan.files.iter().map(|file: &CutFile| file.version))?;
+    group.integers("file_size", plan.files.iter().map(|file| file.size as i64))?;
+    group.texts("object_path", origins.iter().map(|origin| origin.path.as_str()))?;
+    group.integers("object_row", origins.iter().map(|origin| origin.row))?;
+    group.small_integers("object_file", origins.iter().map(|origin| origin.file as i32))?;
+    group.integers("object_number", origins.iter().map(|origin| origin.ordinal))?;
+    let members = group.members;
+    Ok(writer.group(members, &attributes)?)
+}
+
+fn number(name: &str, datatype: &'static [u8], value: &[u8]) -> AttributeOut {
+    AttributeOut {
+        name: name.into(),
+        datatype: Bytes::from_static(datatype),
+        space: Dataspace::Scalar,
+        value: value.to_vec(),
+    }
+}
+
+fn text(name: &str, value: &str, writer: &mut Output) -> Result<AttributeOut, CutoutError> {
+    let mut heap = HeapBuilder::default();
+    let place = heap.add(value.as_bytes());
+    let collections = heap.write(writer)?;
+    Ok(number(name, TEXT, &place.id(value.len() as u32, &collections)))
+}
+
+/// A group that is being filled with columns.
+struct Group<'a> {
+    writer: &'a mut Output,
+    members: Vec<Member>,
+}
+
+impl Group<'_> {
+    fn integers(&mut self, name: &str, values: impl Iterator<Item = i64>) -> Result<(), CutoutError> {
+        self.column(name, INT64, 8, &values.flat_map(i64::to_le_bytes).collect::<Vec<_>>())
+    }
+
+    fn small_integers(&mut self, name: &str, values: impl Iterator<Item = i32>) -> Result<(), CutoutError> {
+        self.column(name, INT32, 4, &values.flat_map(i32::to_le_bytes).collect::<Vec<_>>())
+    }
+
+    fn texts<'b>(&mut self, name: &str, values: impl Iterator<Item = &'b str>) -> Result<(), CutoutError> {
+        let mut heap = HeapBuilder::default();
+        let places: Vec<_> =
+            values.map(|value| (!value.is_empty()).then(|| (value.len() as u32, heap.add(value.as_bytes())))).collect();
+        let collections = heap.write(self.writer)?;
+        let ids = places
+            .into_iter()
+            .flat_map(|place| place.map_or([0; 16], |(length, place)| place.id(length, &collections)));
+        self.column(name, TEXT, 16, &ids.collect::<Vec<_>>())
+    }
+
+    fn column(&mut self, name: &str, datatype: &'static [u8], size: u64, bytes: &[u8]) -> Result<(), CutoutError> {
+        let count = bytes.len() as u64 / size;
+        let address = if bytes.is_empty() { None } else { Some(self.writer.put(bytes)?) };
+        let out = DatasetOut {
+            datatype: Bytes::from_static(datatype),
+            space: Dataspace::Simple { shape: vec![count], max_shape: vec![Some(count)] },
+            fill_value: None,
+            filters: Vec::new(),
+            storage: StorageOut::Contiguous(address, bytes.len() as u64),
+            attributes: Vec::new(),
+        };
+        self.members.push((name.into(), self.writer.dataset(&out)?));
+        Ok(())
+    }
+}

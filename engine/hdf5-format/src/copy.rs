@@ -1,0 +1,305 @@
+//! Copying objects from one file into another: groups with all that is in them, datasets, attributes, variable-length data.
+//!
+//! Chunks are copied as they are stored. Committed types become plain ones and other names of one object become copies of it;
+//! both are counted. References, and links that lead by name, are refused: what they lead to is not copied with them.
+
+mod relocate;
+
+use std::io::Write;
+
+use bytes::Bytes;
+
+use crate::attribute::{Attribute, attributes};
+use crate::chunk_index::chunks;
+use crate::dataset::Dataset;
+use crate::datatype::{Class, Datatype};
+use crate::elements::{content, is_partial};
+use crate::error::Hdf5Error;
+use crate::filter::Decoder;
+use crate::layout::{ChunkedLayout, Layout};
+use crate::link::{Target, is_group, links};
+use crate::object_header::ObjectHeader;
+use crate::reader::Reader;
+use crate::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut, StoredChunk, WriteError, Writer, Written};
+use relocate::{Pointer, relocate};
+
+/// Why an object was not copied.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The source.
+    #[error("{path}: {source}")]
+    Read {
+        /// The object.
+        path: String,
+        /// What is wrong with it.
+        source: Hdf5Error,
+    },
+    /// The new file.
+    #[error("{path}: {source}")]
+    Write {
+        /// The object.
+        path: String,
+        /// What it cannot hold.
+        source: WriteError,
+    },
+    /// What is not copied.
+    #[error("{path}: {what}")]
+    Refused {
+        /// The object.
+        path: String,
+        /// Why not.
+        what: &'static str,
+    },
+}
+
+/// What a copy did that one might not expect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CopyReport {
+    /// Bytes of elements and attributes copied.
+    pub bytes: u64,
+    /// Committed types that became plain ones.
+    pub committed_types: u64,
+}
+
+/// Copies one object after the other from one file.
+pub struct Copier<'a> {
+    reader: &'a Reader,
+    decoder: Decoder,
+    /// What has been done so far.
+    pub report: CopyReport,
+}
+
+/// Elements on their way; their variable-length data are in a heap that is still to be written.
+#[derive(Debug)]
+pub struct Moved {
+    bytes: Vec<u8>,
+    pointers: Vec<Pointer>,
+}
+
+impl Moved {
+    /// The elements as they are in the new file, whose heap has been written.
+    #[must_use]
+    pub fn settled(mut self, collections: &[u64]) -> Vec<u8> {
+        self.pointers.iter().for_each(|pointer| pointer.set(&mut self.bytes, collections));
+        self.bytes
+    }
+}
+
+impl<'a> Copier<'a> {
+    /// From this file.
+    pub fn new(reader: &'a Reader) -> Self {
+        Self { reader, decoder: Decoder::new(), report: CopyReport::default() }
+    }
+
+    /// Copies the object at an address, which errors call `path`; it still wants a name in the new file.
+    ///
+    /// # Errors
+    /// [`CopyError`], which names the part that could not be copied.
+    pub fn copy<W: Write>(&mut self, address: u64, path: &str, writer: &mut Writer<W>) -> Result<Written, CopyError> {
+        self.object(address, path, writer, self.reader.bounds().depth)
+    }
+
+    fn object<W: Write>(
+        &mut self,
+        address: u64,
+        path: &str,
+        writer: &mut Writer<W>,
+        depth: u32,
+    ) -> Result<Written, CopyError> {
+        let refused = |what| CopyError::Refused { path: path.to_owned(), what };
+        let depth = depth.checked_sub(1).ok_or_else(|| refused("its groups are nested too deep"))?;
+        let header = ObjectHeader::read(self.reader, address).map_err(read(path))?;
+        if is_group(&header) {
+            return self.group(&header, path, writer, depth);
+        }
+        if Dataset::is_one(&header) {
+            let dataset = Dataset::read(self.reader, &header).map_err(read(path))?;
+            return self.dataset(&header, &dataset, path, writer);
+        }
+        Err(refused("it is a committed type, which is not copied as an object of its own"))
+    }
+
+    fn group<W: Write>(
+        &mut self,
+        header: &ObjectHeader,
+        path: &str,
+        writer: &mut Writer<W>,
+        depth: u32,
+    ) -> Result<Written, CopyError> {
+        let mut members = Vec::new();
+        for link in links(self.reader, header).map_err(read(path))? {
+            let path = format!("{path}/{}", String::from_utf8_lossy(&link.name));
+            let Target::Object(address) = link.target else {
+                let what = "it is a link by name, which a cut does not follow";
+                return Err(CopyError::Refused { path, what });
+            };
+            members.push((link.name.to_vec(), self.object(address, &path, writer, depth)?));
+        }
+        let attributes = self.attributes(header, path, writer)?;
+        writer.group(members, &attributes).map_err(written(path))
+    }
+
+    /// The object's attributes, their variable-length data written.
+    ///
+    /// # Errors
+    /// When one of them cannot be read or is not copied.
+    pub fn attributes<W: Write>(
+        &mut self,
+        header: &ObjectHeader,
+        path: &str,
+        writer: &mut Writer<W>,
+    ) -> Result<Vec<AttributeOut>, CopyError> {
+        let found = attributes(self.reader, header).map_err(read(path))?;
+        let mut heap = HeapBuilder::default();
+        let mut moved = Vec::with_capacity(found.len());
+        for attribute in &found {
+            self.report.committed_types += u64::from(attribute.committed_type.is_some());
+            let path = format!("{path}@{}", attribute.name);
+            moved.push(self.moved(&attribute.datatype, attribute.value.to_vec(), &mut heap, &path)?);
+        }
+        let collections = heap.write(writer).map_err(written(path))?;
+        let attribute = |(attribute, moved): (Attribute, Moved)| AttributeOut {
+            name: attribute.name.into_bytes(),
+            datatype: attribute.datatype.encoded,
+            space: attribute.space,
+            value: moved.settled(&collections),
+        };
+        Ok(found.into_iter().zip(moved).map(attribute).collect())
+    }
+
+    /// Takes elements, and the data that they point to into `heap`.
+    ///
+    /// # Errors
+    /// When they are references, or their data cannot be read.
+    pub fn moved(
+        &mut self,
+        datatype: &Datatype,
+        mut bytes: Vec<u8>,
+        heap: &mut HeapBuilder,
+        path: &str,
+    ) -> Result<Moved, CopyError> {
+        self.report.bytes += bytes.len() as u64;
+        let refused = |what| Err(CopyError::Refused { path: path.to_owned(), what });
+        if datatype.any(&|class| matches!(class, Class::Reference { .. })) {
+            return refused("it holds references, which lead to what is not copied with it");
+        }
+        if datatype.version > 3 {
+            return refused("its type is of a version that older readers do not know");
+        }
+        let pointers = if datatype.points_elsewhere() {
+            if self.reader.superblock().widths.address != 8 {
+                return refused("its variable-length data are addressed in less than 8 bytes");
+            }
+            relocate(self.reader, datatype, &mut bytes, heap, self.reader.bounds().depth).map_err(read(path))?
+        } else {
+            Vec::new()
+        };
+        Ok(Moved { bytes, pointers })
+    }
+
+    fn dataset<W: Write>(
+        &mut self,
+        header: &ObjectHeader,
+        dataset: &Dataset,
+        path: &str,
+        writer: &mut Writer<W>,
+    ) -> Result<Written, CopyError> {
+        let refused = |what| Err(CopyError::Refused { path: path.to_owned(), what });
+        if dataset.external_files > 0 {
+            return refused("its data lie in another file (external storage), which is refused");
+        }
+        self.report.committed_types += u64::from(dataset.committed_type.is_some());
+        let storage = match &dataset.layout {
+            Layout::Virtual => return refused("it is a virtual dataset, whose data lie elsewhere, which is refused"),
+            Layout::Compact(content) => {
+                let placed = self.placed(dataset, content.to_vec(), path, writer)?;
+                StorageOut::Compact(Bytes::from(placed))
+            }
+            Layout::Contiguous { address, .. } => self.contiguous(dataset, *address, path, writer)?,
+            Layout::Chunked(layout) => self.chunked(dataset, layout, path, writer)?,
+        };
+        let out = DatasetOut {
+            datatype: dataset.datatype.encoded.clone(),
+            space: dataset.space.clone(),
+            fill_value: dataset.fill_value.clone().filter(|_| !dataset.datatype.points_elsewhere()),
+            filters: dataset.filters.clone(),
+            storage,
+            attributes: self.attributes(header, path, writer)?,
+        };
+        writer.dataset(&out).map_err(written(path))
+    }
+
+    /// Elements that point into the new file.
+    fn placed<W: Write>(
+        &mut self,
+        dataset: &Dataset,
+        bytes: Vec<u8>,
+        path: &str,
+        writer: &mut Writer<W>,
+    ) -> Result<Vec<u8>, CopyError> {
+        let mut heap = HeapBuilder::default();
+        let moved = self.moved(&dataset.datatype, bytes, &mut heap, path)?;
+        let collections = heap.write(writer).map_err(written(path))?;
+        Ok(moved.settled(&collections))
+    }
+
+    fn contiguous<W: Write>(
+        &mut self,
+        dataset: &Dataset,
+        address: Option<u64>,
+        path: &str,
+        writer: &mut Writer<W>,
+    ) -> Result<StorageOut, CopyError> {
+        let size = dataset.bytes().ok_or(Hdf5Error::Bound { what: "the elements of a dataset", bound: u64::MAX });
+        let size = size.map_err(read(path))?;
+        let Some(address) = address.filter(|_| size > 0) else { return Ok(StorageOut::Contiguous(None, size)) };
+        let bytes = self.reader.bytes(address, size).map_err(read(path))?;
+        let placed = self.placed(dataset, bytes.to_vec(), path, writer)?;
+        Ok(StorageOut::Contiguous(Some(writer.put(&placed).map_err(written(path))?), size))
+    }
+
+    fn chunked<W: Write>(
+        &mut self,
+        dataset: &Dataset,
+        layout: &ChunkedLayout,
+        path: &str,
+        writer: &mut Writer<W>,
+    ) -> Result<StorageOut, CopyError> {
+        let too_big = || CopyError::Refused { path: path.to_owned(), what: "its chunks are of 4 GB or more" };
+        if layout.shape.iter().any(|size| u32::try_from(*size).is_err()) {
+            return Err(too_big());
+        }
+        let mut found = chunks(self.reader, layout, &dataset.space, !dataset.filters.is_empty()).map_err(read(path))?;
+        found.sort_by(|a, b| a.offset.cmp(&b.offset));
+        let no_filter = u32::try_from((1u64 << dataset.filters.len().min(32)) - 1).unwrap_or(u32::MAX);
+        let mut stored = Vec::with_capacity(found.len());
+        for chunk in found {
+            let unfiltered =
+                layout.partial_chunks_unfiltered && is_partial(layout, dataset.space.shape(), &chunk.offset);
+            let (bytes, filter_mask) = if dataset.datatype.points_elsewhere() {
+                let decoded = content(self.reader, dataset, layout, &chunk, &mut self.decoder).map_err(read(path))?;
+                (self.placed(dataset, decoded.to_vec(), path, writer)?, no_filter)
+            } else {
+                let bytes = self.reader.bytes(chunk.address, chunk.size).map_err(read(path))?;
+                let moved = self.moved(&dataset.datatype, bytes.to_vec(), &mut HeapBuilder::default(), path)?;
+                (moved.bytes, if unfiltered { no_filter } else { chunk.filter_mask })
+            };
+            let size = u32::try_from(bytes.len()).map_err(|_| too_big())?;
+            let address = writer.put(&bytes).map_err(written(path))?;
+            stored.push(StoredChunk { offset: chunk.offset, address, size, filter_mask });
+        }
+        let index = writer.chunk_index(&layout.shape, &stored).map_err(written(path))?;
+        let element_size = dataset.datatype.size;
+        Ok(StorageOut::Chunked { shape: layout.shape.clone(), element_size, index })
+    }
+}
+
+fn read(path: &str) -> impl Fn(Hdf5Error) -> CopyError + use<> {
+    let path = path.to_owned();
+    move |source| CopyError::Read { path: path.clone(), source }
+}
+
+fn written(path: &str) -> impl Fn(WriteError) -> CopyError + use<> {
+    let path = path.to_owned();
+    move |source| CopyError::Write { path: path.clone(), source }
+}

@@ -1,0 +1,129 @@
+//! The global heap: variable-length data. HDF5 File Format Specification 3.0, section III.E.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+
+use crate::cursor::Cursor;
+use crate::error::{Hdf5Error, Result};
+use crate::reader::Reader;
+
+/// Collections kept at most.
+const MAX_KEPT: usize = 256;
+/// The least size of a collection, header included.
+const SMALLEST: u64 = 16;
+
+/// Collections that have been read: data of neighbouring elements lie in the same one.
+#[derive(Debug, Default)]
+pub struct Collections {
+    read: Mutex<HashMap<u64, Arc<Collection>>>,
+}
+
+/// One collection's objects by their index.
+#[derive(Debug)]
+pub struct Collection {
+    objects: HashMap<u16, Bytes>,
+}
+
+/// Where a variable-length element's data are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeapId {
+    /// Elements (letters of a string) that it has.
+    pub count: u32,
+    /// Address of the collection; 0 for data that were never written.
+    pub collection: u64,
+    /// The object in it.
+    pub index: u32,
+}
+
+impl HeapId {
+    /// Bytes of an element that holds one: count, address, index.
+    #[must_use]
+    pub fn size(reader: &Reader) -> usize {
+        4 + usize::from(reader.widths().address) + 4
+    }
+
+    /// From an element's bytes.
+    ///
+    /// # Errors
+    /// When they are too few.
+    pub fn from_element(reader: &Reader, element: &[u8]) -> Result<Self> {
+        let bytes = Bytes::copy_from_slice(element);
+        let mut cursor = Cursor::new(bytes, reader.widths(), "a variable-length element", 0);
+        Ok(Self { count: cursor.u32()?, collection: cursor.address()?.unwrap_or(0), index: cursor.u32()? })
+    }
+
+    /// The data, `size` bytes for each of its elements; nothing for an empty one.
+    ///
+    /// # Errors
+    /// When the collection is damaged or has no such object, or it is too short.
+    pub fn data(&self, reader: &Reader, size: u32) -> Result<Bytes> {
+        if self.count == 0 || self.collection == 0 {
+            return Ok(Bytes::new());
+        }
+        let collection = reader.collections().get(reader, self.collection)?;
+        let length = u64::from(self.count).saturating_mul(size.into());
+        let damaged = |fault: String| Hdf5Error::Damaged {
+            structure: "a global heap collection",
+            offset: self.collection,
+            fault,
+        };
+        let index = u16::try_from(self.index).ok();
+        let object = index.and_then(|index| collection.objects.get(&index));
+        let object = object.ok_or_else(|| damaged(format!("it has no object {}", self.index)))?;
+        match usize::try_from(length).ok().filter(|length| *length <= object.len()) {
+            Some(length) => Ok(object.slice(..length)),
+            None => Err(damaged(format!("object {} has {} bytes instead of {length}", self.index, object.len()))),
+        }
+    }
+}
+
+impl Collections {
+    fn get(&self, reader: &Reader, address: u64) -> Result<Arc<Collection>> {
+        let poisoned = |_| Hdf5Error::Unsupported("a file whose other reader has failed".to_owned());
+        if let Some(collection) = self.read.lock().map_err(poisoned)?.get(&address) {
+            return Ok(Arc::clone(collection));
+        }
+        let collection = Arc::new(Collection::read(reader, address)?);
+        let mut read = self.read.lock().map_err(poisoned)?;
+        if read.len() >= MAX_KEPT {
+            read.clear();
+        }
+        read.insert(address, Arc::clone(&collection));
+        Ok(collection)
+    }
+}
+
+impl Collection {
+    /// Reads a whole collection.
+    fn read(reader: &Reader, address: u64) -> Result<Self> {
+        let prefix = 8 + u64::from(reader.widths().length);
+        let mut header = reader.piece(address, prefix, "a global heap collection")?;
+        header.signature(b"GCOL")?;
+        header.version(1..=1)?;
+        header.skip(3)?;
+        let size = header.length()?;
+        if size < SMALLEST.max(prefix) {
+            return Err(header.damaged(format!("it has {size} bytes")));
+        }
+        let mut cursor = reader.piece(address, size, "a global heap collection")?;
+        cursor.skip(prefix as usize)?;
+        let mut objects = HashMap::new();
+        let header_size = 8 + usize::from(reader.widths().length);
+        while cursor.left() >= header_size {
+            let index = cursor.u16()?;
+            // Object 0 is the free space at the end.
+            if index == 0 {
+                break;
+            }
+            cursor.skip(2 + 4)?;
+            let length = cursor.length()?;
+            let length = usize::try_from(length).ok().filter(|length| *length <= cursor.left());
+            let length = length.ok_or_else(|| cursor.damaged(format!("object {index} reaches beyond it")))?;
+            objects.insert(index, cursor.take(length)?);
+            cursor.skip((length.next_multiple_of(8) - length).min(cursor.left()))?;
+        }
+        Ok(Self { objects })
+    }
+}

@@ -1,0 +1,28 @@
+//! `spolia inspect`: what is in HDF5 files, without a site.
+
+use spolia_cutout::{InspectOptions, inspect};
+
+use crate::arguments::Inspect;
+use crate::error::CommandError;
+
+/// Inspects each file; with several, one that cannot be read does not keep the others from being told.
+pub fn run(arguments: &Inspect) -> Result<(), CommandError> {
+    let options = InspectOptions { digest: arguments.digest, ..InspectOptions::default() };
+    let mut failed = None;
+    for file in &arguments.files {
+        match inspect(file, &options) {
+            Ok(inspection) if arguments.json => {
+                let json = serde_json::to_string(&inspection);
+                println!("{}", json.map_err(|error| CommandError::Said(error.to_string()))?);
+            }
+            Ok(inspection) => print!("{inspection}"),
+            Err(error) => {
+                let error = CommandError::from(error);
+                if let Some(earlier) = failed.replace(error) {
+                    eprintln!("spolia: {}", earlier.message());
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
