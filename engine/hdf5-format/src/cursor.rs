@@ -60,7 +60,7 @@ impl Cursor {
     /// When fewer are left, as in all functions below.
     pub fn take(&mut self, count: usize) -> Result<Bytes> {
         if count > self.bytes.len() {
-            return Err(self.damaged(format!("it ends {} bytes too early", count - self.bytes.len())));
+            return Err(self.short(count));
         }
         Ok(self.bytes.split_to(count))
     }
@@ -72,27 +72,42 @@ impl Cursor {
 
     /// Leaves `count` bytes out.
     pub fn skip(&mut self, count: usize) -> Result<()> {
-        self.take(count).map(drop)
+        if count > self.bytes.len() {
+            return Err(self.short(count));
+        }
+        self.bytes.advance(count);
+        Ok(())
+    }
+
+    /// The next `N` bytes, copied.
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let bytes = self.bytes.first_chunk::<N>().copied().ok_or_else(|| self.short(N))?;
+        self.bytes.advance(N);
+        Ok(bytes)
+    }
+
+    fn short(&self, count: usize) -> Hdf5Error {
+        self.damaged(format!("it ends {} bytes too early", count - self.bytes.len()))
     }
 
     /// One byte.
     pub fn u8(&mut self) -> Result<u8> {
-        self.take(1).map(|mut bytes| bytes.get_u8())
+        self.array().map(|[byte]| byte)
     }
 
     /// Two bytes, little-endian, as all numbers of the format.
     pub fn u16(&mut self) -> Result<u16> {
-        self.take(2).map(|mut bytes| bytes.get_u16_le())
+        self.array().map(u16::from_le_bytes)
     }
 
     /// Four bytes.
     pub fn u32(&mut self) -> Result<u32> {
-        self.take(4).map(|mut bytes| bytes.get_u32_le())
+        self.array().map(u32::from_le_bytes)
     }
 
     /// Eight bytes.
     pub fn u64(&mut self) -> Result<u64> {
-        self.take(8).map(|mut bytes| bytes.get_u64_le())
+        self.array().map(u64::from_le_bytes)
     }
 
     /// A number of `width` bytes, at most 8.
@@ -100,8 +115,10 @@ impl Cursor {
         if width > 8 {
             return Err(self.damaged(format!("a number of {width} bytes")));
         }
-        let bytes = self.take(width)?;
-        Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        let bytes = self.bytes.get(..width).ok_or_else(|| self.short(width))?;
+        let number = bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        self.bytes.advance(width);
+        Ok(number)
     }
 
     /// A length.
@@ -142,8 +159,8 @@ impl Cursor {
 
     /// Takes the four letters that a structure begins with.
     pub fn signature(&mut self, signature: &[u8; 4]) -> Result<()> {
-        let found = self.take(4)?;
-        match found == signature[..] {
+        let found = self.array::<4>()?;
+        match found == *signature {
             true => Ok(()),
             false => Err(self.damaged(format!("it does not begin with {}", String::from_utf8_lossy(signature)))),
         }

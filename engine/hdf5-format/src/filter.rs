@@ -2,13 +2,23 @@
 //! and the registry of filters for those of others.
 
 mod bits;
+mod bitshuffle;
+mod blosc;
+mod blosclz;
+mod bzip2;
+#[cfg(test)]
+mod cases;
 mod deflate;
 mod fletcher32;
+mod lz4;
 mod lzf;
 mod nbit;
 mod scale_offset;
 mod shuffle;
 mod szip;
+mod zstd;
+
+pub use shuffle::gather_shuffled;
 
 /// One filter of a pipeline, as the filter pipeline message has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +74,12 @@ enum Kind {
     Szip,
     Nbit,
     ScaleOffset,
+    Bzip2,
     Lzf,
+    Blosc,
+    Lz4,
+    Bitshuffle,
+    Zstd,
 }
 
 impl Kind {
@@ -76,7 +91,12 @@ impl Kind {
             4 => Some(Self::Szip),
             5 => Some(Self::Nbit),
             6 => Some(Self::ScaleOffset),
+            307 => Some(Self::Bzip2),
             32_000 => Some(Self::Lzf),
+            32_001 => Some(Self::Blosc),
+            32_004 => Some(Self::Lz4),
+            32_008 => Some(Self::Bitshuffle),
+            32_015 => Some(Self::Zstd),
             _ => None,
         }
     }
@@ -91,8 +111,9 @@ pub fn unknown(filters: &[Filter]) -> Option<&Filter> {
 /// Undoes pipelines, one chunk after the other; each thread has its own.
 pub struct Decoder {
     deflate: deflate::Inflater,
-    /// What the last filter gave, and room for the next.
-    buffers: [Vec<u8>; 2],
+    zstd: zstd::Zstd,
+    /// Room for what stands between two filters.
+    room: Vec<u8>,
 }
 
 impl Default for Decoder {
@@ -105,7 +126,7 @@ impl Decoder {
     /// A decoder with buffers that grow to the size of a chunk.
     #[must_use]
     pub fn new() -> Self {
-        Self { deflate: deflate::Inflater::default(), buffers: Default::default() }
+        Self { deflate: deflate::Inflater::default(), zstd: zstd::Zstd::default(), room: Vec::new() }
     }
 
     /// Undoes a pipeline on one chunk: the last filter first, those whose bit in `filter_mask` is set left out. A decoded
@@ -119,22 +140,22 @@ impl Decoder {
             .filter(|(bit, _)| filter_mask.checked_shr(*bit).unwrap_or(0) & 1 == 0)
             .map(|(_, filter)| filter)
             .collect();
-        let [mut source, mut target] = std::mem::take(&mut self.buffers);
-        source.clear();
-        source.extend_from_slice(stored);
+        let sized = |found: usize| match found == size {
+            true => Ok(()),
+            false => Err(FilterError::Size { found, expected: size }),
+        };
+        if applied.is_empty() {
+            return sized(stored.len()).map(|()| stored.to_vec());
+        }
+        let (mut source, mut target) = (Vec::new(), std::mem::take(&mut self.room));
         for (position, filter) in applied.iter().enumerate().rev() {
+            let input = if position + 1 == applied.len() { stored } else { &source };
             target.clear();
-            // What comes out is what the filters before this one made of a chunk.
-            let bound = applied[..position].iter().fold(size, |bytes, filter| largest(filter, bytes));
-            self.undo(filter, &source, bound, &mut target)?;
+            self.undo(filter, input, room(&applied[..position], size), &mut target)?;
             std::mem::swap(&mut source, &mut target);
         }
-        if source.len() != size {
-            return Err(FilterError::Size { found: source.len(), expected: size });
-        }
-        let decoded = source.clone();
-        self.buffers = [source, target];
-        Ok(decoded)
+        self.room = target;
+        sized(source.len()).map(|()| source)
     }
 
     /// Undoes one filter; `bound` are the bytes it may give at most.
@@ -153,9 +174,21 @@ impl Decoder {
             Kind::Szip => szip::undo(source, &filter.client_data, bound, target),
             Kind::Nbit => nbit::undo(source, &filter.client_data, bound, target),
             Kind::ScaleOffset => scale_offset::undo(source, &filter.client_data, bound, target),
+            Kind::Bzip2 => bzip2::undo(source, bound, target),
             Kind::Lzf => lzf::undo(source, bound, target),
+            Kind::Blosc => blosc::undo(source, &mut self.deflate, &mut self.zstd, bound, target),
+            Kind::Lz4 => lz4::undo(source, bound, target),
+            Kind::Bitshuffle => bitshuffle::undo(source, &filter.client_data, &mut self.zstd, bound, target),
+            Kind::Zstd => self.zstd.undo(source, bound, target),
         }
     }
+}
+
+/// The most bytes that filters, the first ones of a pipeline, may have made of a chunk of `size` bytes. A pipeline can name many
+/// filters, and what each may add must not multiply.
+fn room(filters: &[&Filter], size: usize) -> usize {
+    let most = size.saturating_mul(2).saturating_add(1 << 20);
+    filters.iter().fold(size, |bytes, filter| largest(filter, bytes).min(most))
 }
 
 /// The most bytes that a filter makes of so many.
@@ -183,6 +216,16 @@ mod tests {
         assert_eq!(decode(0b11, &[1, 2, 3, 4]).unwrap(), [1, 2, 3, 4]);
         assert_eq!(decode(0b10, &[1, 2, 3, 4]).unwrap(), [1, 3, 2, 4]);
         assert_eq!(decode(0b11, &[1, 2]), Err(FilterError::Size { found: 2, expected: 4 }));
+        assert!(Decoder::new().decode(&[], 0, &[1], 0).is_err());
+    }
+
+    #[test]
+    fn many_filters_do_not_multiply_what_a_chunk_may_take() {
+        let filters: Vec<Filter> = (0..32).map(|_| filter(1, &[6])).collect();
+        let applied: Vec<&Filter> = filters.iter().collect();
+        assert_eq!(room(&applied, 1 << 20), 3 << 20);
+        assert_eq!(room(&applied[..1], 1 << 20), (1 << 20) + (1 << 19) + 65_536);
+        assert_eq!(room(&[&filter(2, &[8])], 1000), 1000);
     }
 
     #[test]

@@ -16,16 +16,19 @@ impl Default for Inflater {
 impl Inflater {
     pub(super) fn undo(&mut self, source: &[u8], bound: usize, target: &mut Vec<u8>) -> Result<()> {
         target.resize(bound, 0);
-        match self.0.zlib_decompress(source, target) {
-            Ok(length) => {
-                target.truncate(length);
-                Ok(())
+        let length = self.fill(source, target)?;
+        target.truncate(length);
+        Ok(())
+    }
+
+    /// Inflates into `place`; returns how much of it was used.
+    pub(super) fn fill(&mut self, source: &[u8], place: &mut [u8]) -> Result<usize> {
+        self.0.zlib_decompress(source, place).map_err(|error| match error {
+            DecompressionError::BadData => damaged("the stream is damaged or cut short".to_owned()),
+            DecompressionError::InsufficientSpace => {
+                damaged(format!("the stream holds more than {} bytes", place.len()))
             }
-            Err(DecompressionError::BadData) => Err(damaged("the stream is damaged or cut short".to_owned())),
-            Err(DecompressionError::InsufficientSpace) => {
-                Err(damaged(format!("the stream holds more than {bound} bytes")))
-            }
-        }
+        })
     }
 }
 
