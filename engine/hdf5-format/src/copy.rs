@@ -23,6 +23,11 @@ use crate::reader::Reader;
 use crate::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut, StoredChunk, WriteError, Writer, Written};
 use relocate::{Pointer, relocate};
 
+/// Bytes of elements that are carried over at once.
+const PIECE: u64 = 8 << 20;
+/// Bytes of elements that point elsewhere, which are held all at once, at most.
+const MOST_POINTING: u64 = 256 << 20;
+
 /// Why an object was not copied.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
@@ -179,16 +184,11 @@ impl<'a> Copier<'a> {
         path: &str,
     ) -> Result<Moved, CopyError> {
         self.report.bytes += bytes.len() as u64;
-        let refused = |what| Err(CopyError::Refused { path: path.to_owned(), what });
-        if datatype.any(&|class| matches!(class, Class::Reference { .. })) {
-            return refused("it holds references, which lead to what is not copied with it");
-        }
-        if datatype.version > 3 {
-            return refused("its type is of a version that older readers do not know");
-        }
+        check(datatype, path)?;
         let pointers = if datatype.points_elsewhere() {
             if self.reader.superblock().widths.address != 8 {
-                return refused("its variable-length data are addressed in less than 8 bytes");
+                let what = "its variable-length data are addressed in less than 8 bytes";
+                return Err(CopyError::Refused { path: path.to_owned(), what });
             }
             relocate(self.reader, datatype, &mut bytes, heap, self.reader.bounds().depth).map_err(read(path))?
         } else {
@@ -253,9 +253,39 @@ impl<'a> Copier<'a> {
         let size = dataset.bytes().ok_or(Hdf5Error::Bound { what: "the elements of a dataset", bound: u64::MAX });
         let size = size.map_err(read(path))?;
         let Some(address) = address.filter(|_| size > 0) else { return Ok(StorageOut::Contiguous(None, size)) };
-        let bytes = self.reader.bytes(address, size).map_err(read(path))?;
-        let placed = self.placed(dataset, bytes.to_vec(), path, writer)?;
-        Ok(StorageOut::Contiguous(Some(writer.put(&placed).map_err(written(path))?), size))
+        let placed = self.carried(dataset, address, size, path, writer)?;
+        Ok(StorageOut::Contiguous(Some(placed), size))
+    }
+
+    /// Carries stored elements over; returns where they are in the new file.
+    fn carried<W: Write>(
+        &mut self,
+        dataset: &Dataset,
+        address: u64,
+        size: u64,
+        path: &str,
+        writer: &mut Writer<W>,
+    ) -> Result<u64, CopyError> {
+        if dataset.datatype.points_elsewhere() {
+            if size > MOST_POINTING {
+                let what = "its elements with variable-length data take more than 256 MB by themselves";
+                return Err(CopyError::Refused { path: path.to_owned(), what });
+            }
+            let bytes = self.reader.bytes(address, size).map_err(read(path))?;
+            let placed = self.placed(dataset, bytes.to_vec(), path, writer)?;
+            return writer.put(&placed).map_err(written(path));
+        }
+        check(&dataset.datatype, path)?;
+        let start = writer.put(&[]).map_err(written(path))?;
+        let mut carried = 0;
+        while carried < size {
+            let length = PIECE.min(size - carried);
+            let bytes = self.reader.bytes(address.saturating_add(carried), length).map_err(read(path))?;
+            writer.append(&bytes).map_err(written(path))?;
+            carried += length;
+        }
+        self.report.bytes += size;
+        Ok(start)
     }
 
     fn chunked<W: Write>(
@@ -276,22 +306,33 @@ impl<'a> Copier<'a> {
         for chunk in found {
             let unfiltered =
                 layout.partial_chunks_unfiltered && is_partial(layout, dataset.space.shape(), &chunk.offset);
-            let (bytes, filter_mask) = if dataset.datatype.points_elsewhere() {
+            let (address, size, filter_mask) = if dataset.datatype.points_elsewhere() {
                 let decoded = content(self.reader, dataset, layout, &chunk, &mut self.decoder).map_err(read(path))?;
-                (self.placed(dataset, decoded.to_vec(), path, writer)?, no_filter)
+                let placed = self.placed(dataset, decoded.to_vec(), path, writer)?;
+                (writer.put(&placed).map_err(written(path))?, placed.len() as u64, no_filter)
             } else {
-                let bytes = self.reader.bytes(chunk.address, chunk.size).map_err(read(path))?;
-                let moved = self.moved(&dataset.datatype, bytes.to_vec(), &mut HeapBuilder::default(), path)?;
-                (moved.bytes, if unfiltered { no_filter } else { chunk.filter_mask })
+                let address = self.carried(dataset, chunk.address, chunk.size, path, writer)?;
+                (address, chunk.size, if unfiltered { no_filter } else { chunk.filter_mask })
             };
-            let size = u32::try_from(bytes.len()).map_err(|_| too_big())?;
-            let address = writer.put(&bytes).map_err(written(path))?;
+            let size = u32::try_from(size).map_err(|_| too_big())?;
             stored.push(StoredChunk { offset: chunk.offset, address, size, filter_mask });
         }
         let index = writer.chunk_index(&layout.shape, &stored).map_err(written(path))?;
         let element_size = dataset.datatype.size;
         Ok(StorageOut::Chunked { shape: layout.shape.clone(), element_size, index })
     }
+}
+
+/// Refuses types whose elements cannot be copied.
+fn check(datatype: &Datatype, path: &str) -> Result<(), CopyError> {
+    let refused = |what| Err(CopyError::Refused { path: path.to_owned(), what });
+    if datatype.any(&|class| matches!(class, Class::Reference { .. })) {
+        return refused("it holds references, which lead to what is not copied with it");
+    }
+    if datatype.version > 3 {
+        return refused("its type is of a version that older readers do not know");
+    }
+    Ok(())
 }
 
 fn read(path: &str) -> impl Fn(Hdf5Error) -> CopyError + use<> {

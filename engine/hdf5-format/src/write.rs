@@ -88,6 +88,16 @@ impl<W: Write> Writer<W> {
         Ok(address)
     }
 
+    /// Writes bytes right behind those written last.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.output.write_all(bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
     /// Ends the file. The superblock that is returned belongs at its beginning.
     ///
     /// # Errors
