@@ -21,7 +21,7 @@ const PAGE: (usize, usize) = (64 << 10, 256);
 /// Objects keep their own name, structure, types, attributes and values: those with a group of their own lie in
 /// `/<file name>/<object>`, for names repeat across files; rows of tables lie in `/<class>/<column>`, in the order of files
 /// and rows. `/provenance` tells which object came from where. `root` is the store's folder where it has one; files of
-/// other stores are fetched whole. Dropped, it stops at the next object.
+/// other stores are fetched whole. Dropped, it stops at the next file.
 ///
 /// # Errors
 /// When a file cannot be read, has not the object, or is not of the form of the others; nothing is left behind then.
@@ -31,19 +31,16 @@ pub async fn cut(
     plan: &CutPlan,
     output: &Path,
 ) -> Result<CutReport, CutoutError> {
-    let fetched = tempfile::tempdir()?;
     let plan = plan.clone().canonical();
-    let mut paths: Vec<PathBuf> = Vec::with_capacity(plan.files.len());
-    for (i, file) in plan.files.iter().enumerate() {
-        paths.push(match root {
-            Some(root) => root.join(&file.location),
-            None => {
-                let path = fetched.path().join(i.to_string());
-                fetch(store, &file.location, &path).await?;
-                path
-            }
-        });
-    }
+    let fetched = match root {
+        Some(_) => None,
+        None => Some(fetch_all(store, &plan.files).await?),
+    };
+    let path = |(number, file): (usize, &CutFile)| match (root, &fetched) {
+        (None, Some(folder)) => folder.path().join(number.to_string()),
+        _ => root.unwrap_or(Path::new("")).join(&file.location),
+    };
+    let paths: Vec<PathBuf> = plan.files.iter().enumerate().map(path).collect();
     let stop = StopOnDrop::default();
     let (stopped, output) = (Arc::clone(&stop.0), output.to_owned());
     let work = move || {
@@ -98,12 +95,23 @@ fn open(path: &Path, file: &CutFile) -> Result<Reader, CutoutError> {
     reader.map_err(|source| CutoutError::Hdf5 { file: file.file_name.clone(), source })
 }
 
+/// Fetches files whole; each is called by its place in the plan.
+async fn fetch_all(store: &Arc<dyn ObjectStore>, files: &[CutFile]) -> Result<tempfile::TempDir, CutoutError> {
+    let failed = |source| CutoutError::File { path: std::env::temp_dir(), source };
+    let folder = tempfile::tempdir().map_err(failed)?;
+    for (number, file) in files.iter().enumerate() {
+        fetch(store, &file.location, &folder.path().join(number.to_string())).await?;
+    }
+    Ok(folder)
+}
+
 async fn fetch(store: &Arc<dyn ObjectStore>, location: &str, path: &Path) -> Result<(), CutoutError> {
     let failed = |source| CutoutError::Fetch { location: location.to_owned(), source };
+    let unwritten = |source| CutoutError::File { path: path.to_owned(), source };
     let mut stream = store.get(&location.into()).await.map_err(failed)?.into_stream();
-    let mut file = tokio::fs::File::create(path).await?;
+    let mut file = tokio::fs::File::create(path).await.map_err(unwritten)?;
     while let Some(bytes) = futures::StreamExt::next(&mut stream).await {
-        file.write_all(&bytes.map_err(failed)?).await?;
+        file.write_all(&bytes.map_err(failed)?).await.map_err(unwritten)?;
     }
-    Ok(file.flush().await?)
+    file.flush().await.map_err(unwritten)
 }

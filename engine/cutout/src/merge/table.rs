@@ -10,7 +10,7 @@ use spolia_hdf5_format::datatype::Class;
 use spolia_hdf5_format::link::links;
 use spolia_hdf5_format::object_header::ObjectHeader;
 use spolia_hdf5_format::rows::{RowReader, with_rows};
-use spolia_hdf5_format::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut};
+use spolia_hdf5_format::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut, WriteError};
 use spolia_hdf5_format::{HeapId, Reader};
 
 use super::{Member, Output, Source};
@@ -155,7 +155,7 @@ impl Column {
             if self.filled + elements.len() as u64 > self.size {
                 return Err(CutoutError::Refused(format!("{place}: it has changed while it was read")));
             }
-            regions.write_all_at(&elements, self.start + self.filled)?;
+            regions.write_all_at(&elements, self.start + self.filled).map_err(WriteError::from)?;
             self.filled += elements.len() as u64;
         }
         Ok(())

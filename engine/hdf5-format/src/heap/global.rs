@@ -9,21 +9,28 @@ use crate::cursor::Cursor;
 use crate::error::{Hdf5Error, Result};
 use crate::reader::Reader;
 
-/// Collections kept at most.
-const MAX_KEPT: usize = 256;
+/// Bytes of collections kept at most; one that is larger is kept alone.
+const MAX_KEPT: u64 = 32 << 20;
 /// The least size of a collection, header included.
 const SMALLEST: u64 = 16;
 
 /// Collections that have been read: data of neighbouring elements lie in the same one.
 #[derive(Debug, Default)]
 pub struct Collections {
-    read: Mutex<HashMap<u64, Arc<Collection>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    collections: HashMap<u64, Arc<Collection>>,
+    bytes: u64,
 }
 
 /// One collection's objects by their index.
 #[derive(Debug)]
 pub struct Collection {
     objects: HashMap<u16, Bytes>,
+    size: u64,
 }
 
 /// Where a variable-length element's data are.
@@ -82,15 +89,16 @@ impl HeapId {
 impl Collections {
     fn get(&self, reader: &Reader, address: u64) -> Result<Arc<Collection>> {
         let poisoned = |_| Hdf5Error::Unsupported("a file whose other reader has failed".to_owned());
-        if let Some(collection) = self.read.lock().map_err(poisoned)?.get(&address) {
+        if let Some(collection) = self.kept.lock().map_err(poisoned)?.collections.get(&address) {
             return Ok(Arc::clone(collection));
         }
         let collection = Arc::new(Collection::read(reader, address)?);
-        let mut read = self.read.lock().map_err(poisoned)?;
-        if read.len() >= MAX_KEPT {
-            read.clear();
+        let mut kept = self.kept.lock().map_err(poisoned)?;
+        if kept.bytes + collection.size > MAX_KEPT {
+            *kept = Kept::default();
         }
-        read.insert(address, Arc::clone(&collection));
+        kept.bytes += collection.size;
+        kept.collections.insert(address, Arc::clone(&collection));
         Ok(collection)
     }
 }
@@ -124,6 +132,6 @@ impl Collection {
             objects.insert(index, cursor.take(length)?);
             cursor.skip((length.next_multiple_of(8) - length).min(cursor.left()))?;
         }
-        Ok(Self { objects })
+        Ok(Self { objects, size })
     }
 }
