@@ -4,6 +4,7 @@
 //! IS NULL, IN, BETWEEN and LIKE. PostgreSQL and DataFusion agree on these to the row; anything else stays above.
 
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Like, Operator, expr::InList};
 use spolia_catalogue::{ColumnType, FILE_COLUMNS, TableDef};
 
@@ -47,8 +48,28 @@ pub(crate) fn render(table: &TableDef, filter: &Expr) -> Option<String> {
         Expr::Between(between) => render_between(table, between),
         Expr::InList(list) => render_in(table, list),
         Expr::Like(like) => render_like(table, like),
+        // What the optimizer makes of a filter that it has seen through, also of one that was handed down before.
+        Expr::Literal(ScalarValue::Boolean(Some(value)), _) => Some(value.to_string()),
+        Expr::Literal(ScalarValue::Boolean(None) | ScalarValue::Null, _) => Some("NULL::boolean".to_owned()),
         _ => None,
     }
+}
+
+/// True for a filter made of nothing but what [`render`] knows the like of, even where it could not render it. The optimizer
+/// rewrites filters after they have been promised to be kept; one of these may be such a filter, and must not be lost.
+pub(crate) fn may_have_been_promised(filter: &Expr) -> bool {
+    let strange = |expr: &Expr| {
+        let known = match expr {
+            Expr::BinaryExpr(BinaryExpr { op, .. }) => op.is_logic_operator() || op.supports_propagation(),
+            Expr::Column(_) | Expr::Literal(..) | Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => true,
+            Expr::IsTrue(_) | Expr::IsFalse(_) | Expr::IsUnknown(_) => true,
+            Expr::IsNotTrue(_) | Expr::IsNotFalse(_) | Expr::IsNotUnknown(_) => true,
+            Expr::Between(_) | Expr::InList(_) | Expr::Like(_) => true,
+            _ => false,
+        };
+        Ok(!known)
+    };
+    !filter.exists(strange).unwrap_or(true)
 }
 
 /// True when the filter looks at the replicated file table.
@@ -200,5 +221,25 @@ mod tests {
         assert_eq!(sql(col("file_name").like(lit("50\\%"))), None);
         assert_eq!(sql(col("unknown").eq(lit(1i64))), None);
         assert_eq!(sql(col("file_name").eq(lit("a\0b"))), None);
+    }
+
+    #[test]
+    fn what_the_optimizer_has_seen_through_goes_down_too() {
+        assert_eq!(sql(lit(false)).unwrap(), "false");
+        assert_eq!(
+            sql(col("alpha").lt(lit(1.5)).and(lit(true))).unwrap(),
+            "((t.alpha < '1.5e0'::double precision) AND true)"
+        );
+        assert_eq!(
+            sql(col("varpi").is_null().or(lit(ScalarValue::Boolean(None)))).unwrap(),
+            "((t.varpi IS NULL) OR NULL::boolean)"
+        );
+    }
+
+    #[test]
+    fn a_filter_that_may_have_been_promised_is_told_from_others() {
+        assert!(may_have_been_promised(&col("varpi").is_not_null().is_true()));
+        assert!(may_have_been_promised(&col("varpi").eq(lit(ScalarValue::Float64(None)))));
+        assert!(!may_have_been_promised(&(col("alpha") * lit(2.0)).lt(lit(1.5))));
     }
 }

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
+use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
 use spolia_catalogue::{ColumnDef, ColumnType, FILE_COLUMNS, Manifest, TableDef};
 
 use crate::node::Node;
 use crate::node_schema::leaf;
-use crate::predicate::{needs_file, node_column, render};
+use crate::predicate::{may_have_been_promised, needs_file, node_column, render};
 use crate::prune::{Demand, SkipReason};
 use crate::scan::{NodeScan, ShardScanExec};
 
@@ -153,7 +155,7 @@ impl TableProvider for ShardedTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
@@ -166,7 +168,16 @@ impl TableProvider for ShardedTable {
             return Err(DataFusionError::Internal("a limit was pushed below a filter that no node decides".to_owned()));
         }
         let scans = self.node_scans(&schema, filters, limit)?;
-        Ok(Arc::new(ShardScanExec::new(format!("{}.{}", self.collection, self.table.name), schema, scans)))
+        let name = format!("{}.{}", self.collection, self.table.name);
+        let scan = Arc::new(ShardScanExec::new(name, Arc::clone(&schema), scans));
+        let kept = |filter: &&Expr| render(&self.table, filter).is_none() && may_have_been_promised(filter);
+        match conjunction(filters.iter().filter(kept).cloned()) {
+            None => Ok(scan),
+            Some(filter) => {
+                let columns = DFSchema::try_from(schema)?;
+                Ok(Arc::new(FilterExec::try_new(state.create_physical_expr(filter, &columns)?, scan)?))
+            }
+        }
     }
 }
 
