@@ -66,9 +66,37 @@ impl Zone {
         if padded == Self::SKY {
             return PixelRanges::new(order, vec![0..12u64 << (2 * u32::from(order))]);
         }
-        let cover =
-            cdshealpix::nested::zone_coverage(order, padded.lon_min, padded.lat_min, padded.lon_max, padded.lat_max);
-        PixelRanges::new(order, cover.to_ranges().to_vec())
+        let mut ranges = Vec::new();
+        (0..12).for_each(|pixel| padded.descend(0, pixel, order, &mut ranges));
+        PixelRanges::new(order, ranges)
+    }
+
+    /// Adds the pixels at `order` below a pixel that may touch the zone. (The zones of cdshealpix miss pixels of those that
+    /// reach over both poles.)
+    fn descend(&self, depth: u8, pixel: u64, order: u8, ranges: &mut Vec<std::ops::Range<u64>>) {
+        if !self.may_touch(depth, pixel) {
+            return;
+        }
+        if depth == order {
+            return ranges.push(pixel..pixel + 1);
+        }
+        (4 * pixel..4 * pixel + 4).for_each(|child| self.descend(depth + 1, child, order, ranges));
+    }
+
+    /// False only for a pixel that no position of the zone lies in: its circumscribed circle lies outside.
+    fn may_touch(&self, depth: u8, pixel: u64) -> bool {
+        let (lon, lat) = cdshealpix::nested::center(depth, pixel);
+        let radius = 1.01 * cdshealpix::largest_center_to_vertex_distance(depth, lon, lat);
+        if lat + radius < self.lat_min || lat - radius > self.lat_max {
+            return false;
+        }
+        // A circle around a pole has every longitude.
+        if lat.abs() + radius >= FRAC_PI_2 {
+            return true;
+        }
+        let half_width = (radius.sin() / lat.cos()).min(1.0).asin();
+        let meets = |shift: f64| lon + half_width + shift >= self.lon_min && lon - half_width + shift <= self.lon_max;
+        [-TAU, 0.0, TAU].into_iter().any(meets)
     }
 }
 
@@ -85,6 +113,12 @@ mod tests {
             Zone { lon_min: 3.0, lon_max: 3.001, lat_min: -FRAC_PI_2, lat_max: FRAC_PI_2 },
             Zone { lat_max: -0.7, ..Zone::SKY },
             Zone { lon_min: 4.0, ..Zone::SKY },
+            Zone { lon_max: 0.407406, ..Zone::SKY },
+            Zone { lon_max: 1e-9, ..Zone::SKY },
+            Zone { lon_min: 6.2, ..Zone::SKY },
+            Zone { lon_min: 1.0, lon_max: 5.0, lat_min: -0.1, ..Zone::SKY },
+            Zone { lon_min: 2.0, lon_max: 2.0, ..Zone::SKY },
+            Zone { lon_max: 3.0, lat_min: 1.5, ..Zone::SKY },
         ];
         for zone in zones {
             let ranges = zone.pixel_ranges(zone.cover_order());
