@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::site::{Run, TestSite, make_gaia, own_folder, python, run};
+use crate::site::{Run, TestSite, hdf5_files, make_gaia, own_folder, python, run};
 
 const EXAMPLE: &str = "3425114617586286848";
 
@@ -76,6 +76,64 @@ fn transits_are_matched_counted_and_repeatable() {
     let bytes = |path| std::fs::read(path).unwrap();
     assert!(bytes(first.clone()) == bytes(second), "equal cuts are equal bytes");
     assert!(bytes(first) != bytes(all));
+}
+
+/// The indexes of all files of a site.
+fn indexes(site: &TestSite) -> Vec<std::path::PathBuf> {
+    let mut folders = vec![site.path().join("objects")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "index") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn an_index_changes_nothing_but_the_time() {
+    let files = make_gaia(&["--layout", "mixed", "--sources", "200", "--transits", "3000"]);
+    let site = TestSite::with_files(2, files.path());
+    let some = ["--adql", "SELECT source_id FROM gaia.completesource WHERE delta > 0", "--with-transits"];
+    let (indexed, with) = cut(&site, &some, "with.h5");
+    indexed.ok();
+    let indexes = indexes(&site);
+    assert_eq!(indexes.len(), hdf5_files(files.path()).len());
+    let all: Vec<Vec<u8>> = indexes.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for path in &indexes {
+        std::fs::remove_file(path).unwrap();
+    }
+    let (read, without) = cut(&site, &some, "without.h5");
+    read.ok();
+    assert!(std::fs::read(&with).unwrap() == std::fs::read(without).unwrap(), "the index has changed the cut");
+    // One that is cut short, of another file, or damaged gives the same file or an error, never another file.
+    for damage in 0..12 {
+        for (number, path) in indexes.iter().enumerate() {
+            let mut bytes = all[number].clone();
+            match damage {
+                0 => bytes.truncate(10),
+                1 => bytes.clone_from(&all[(number + 1) % all.len()]),
+                place => {
+                    let place = bytes.len() * (place - 2) / 10;
+                    bytes[place] ^= 0x55;
+                }
+            }
+            std::fs::write(path, bytes).unwrap();
+        }
+        let (run, path) = cut(&site, &some, "damaged.h5");
+        if run.success {
+            assert!(std::fs::read(&with).unwrap() == std::fs::read(path).unwrap(), "damage {damage}");
+        } else {
+            assert!(run.refused().contains("its index cannot be used"), "damage {damage}");
+            assert!(!path.exists());
+        }
+        let _ = std::fs::remove_file(site.path().join("damaged.h5"));
+    }
 }
 
 #[test]

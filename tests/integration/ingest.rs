@@ -130,7 +130,7 @@ fn files_that_are_not_what_they_say_are_refused() {
         path
     };
     let good = std::fs::read(files.path().join("CompleteSource_130097_0000.h5")).unwrap();
-    refused(&site, &named("CompleteSource_1_0001.h5", b"no HDF5 at all"), &["damaged, cut short, or no HDF5"]);
+    refused(&site, &named("CompleteSource_1_0001.h5", b"no HDF5 at all"), &["it is no HDF5 file"]);
     refused(&site, &named("CompleteSource_1_0002.h5", b""), &["no HDF5"]);
     for share in [10, 50, 95] {
         refused(&site, &named("CompleteSource_1_0003.h5", &good[..good.len() * share / 100]), &[]);

@@ -1,20 +1,16 @@
 //! Making the merged file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use object_store::{ObjectStore, ObjectStoreExt};
-use spolia_hdf5_format::source::{LocalFile, Paged};
-use spolia_hdf5_format::{Bounds, Reader};
 use tokio::io::AsyncWriteExt;
 
 use crate::error::CutoutError;
+use crate::files::Files;
 use crate::merge::merge;
 use crate::plan::{CutFile, CutPlan, CutReport};
-
-/// Bytes of a page of metadata, and how many are kept of each file.
-const PAGE: (usize, usize) = (64 << 10, 256);
 
 /// Cuts the planned objects out of their files and merges them into `output`, which appears whole or not at all.
 ///
@@ -36,22 +32,11 @@ pub async fn cut(
         Some(_) => None,
         None => Some(fetch_all(store, &plan.files).await?),
     };
-    let path = |(number, file): (usize, &CutFile)| match (root, &fetched) {
-        (None, Some(folder)) => folder.path().join(number.to_string()),
-        _ => root.unwrap_or(Path::new("")).join(&file.location),
-    };
-    let paths: Vec<PathBuf> = plan.files.iter().enumerate().map(path).collect();
+    let folder = fetched.as_ref().map(|folder| folder.path()).or(root).unwrap_or(Path::new(""));
+    let files = Files::new(folder.to_owned());
     let stop = StopOnDrop::default();
     let (stopped, output) = (Arc::clone(&stop.0), output.to_owned());
-    let work = move || {
-        let open = |number: usize, file: &CutFile| {
-            if stopped.load(Ordering::Relaxed) {
-                return Err(CutoutError::Stopped);
-            }
-            open(&paths[number], file)
-        };
-        whole(&plan, &open, &output)
-    };
+    let work = move || whole(&plan, &files, &stopped, &output);
     // Reading, copying and writing block; the pool of threads for that is bounded by the places of the doors.
     let made = tokio::task::spawn_blocking(work).await;
     made.map_err(|error| CutoutError::Refused(format!("the cut broke off: {error}")))?
@@ -68,17 +53,13 @@ impl Drop for StopOnDrop {
 }
 
 /// Writes beside the output and puts the whole file in its place.
-fn whole(
-    plan: &CutPlan,
-    open: &dyn Fn(usize, &CutFile) -> Result<Reader, CutoutError>,
-    output: &Path,
-) -> Result<CutReport, CutoutError> {
+fn whole(plan: &CutPlan, files: &Files, stopped: &AtomicBool, output: &Path) -> Result<CutReport, CutoutError> {
     let failed = |source| CutoutError::File { path: output.to_owned(), source };
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let part =
         tempfile::Builder::new().prefix(".spolia-").suffix(".part").permissions(everybodys()).tempfile_in(folder);
     let part = part.map_err(failed)?;
-    let report = merge(plan, open, part.reopen().map_err(failed)?, output)?;
+    let report = merge(plan, files, stopped, part.reopen().map_err(failed)?, output)?;
     part.persist(output).map_err(|error| failed(error.error))?;
     Ok(report)
 }
@@ -88,19 +69,16 @@ fn everybodys() -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o666)
 }
 
-fn open(path: &Path, file: &CutFile) -> Result<Reader, CutoutError> {
-    let source = LocalFile::open(path);
-    let source = source.map_err(|source| CutoutError::File { path: path.to_owned(), source })?;
-    let reader = Reader::open(Paged::new(source, PAGE.0, PAGE.1), Bounds::default());
-    reader.map_err(|source| CutoutError::Hdf5 { file: file.file_name.clone(), source })
-}
-
-/// Fetches files whole; each is called by its place in the plan.
+/// Fetches files whole, and their indexes, into a folder of the store's shape.
 async fn fetch_all(store: &Arc<dyn ObjectStore>, files: &[CutFile]) -> Result<tempfile::TempDir, CutoutError> {
     let failed = |source| CutoutError::File { path: std::env::temp_dir(), source };
     let folder = tempfile::tempdir().map_err(failed)?;
-    for (number, file) in files.iter().enumerate() {
-        fetch(store, &file.location, &folder.path().join(number.to_string())).await?;
+    for file in files {
+        let path = folder.path().join(&file.location);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(failed)?;
+        }
+        fetch(store, &file.location, &path).await?;
     }
     Ok(folder)
 }

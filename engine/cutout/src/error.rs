@@ -52,6 +52,32 @@ pub enum CutoutError {
         /// What is wrong with it.
         source: spolia_hdf5_format::Hdf5Error,
     },
+    /// The bytes of a file could not be read.
+    #[error("{file}: its bytes cannot be read: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// An index leads to bytes that it does not ask for.
+    #[error(
+        "the index of a file contradicts itself; delete it (the .index beside the file), and the file itself is read"
+    )]
+    Index,
+    /// An index cannot be read.
+    #[error(
+        "{file}: its index cannot be used: {why}; without it (delete the .index beside the file) the file itself is read"
+    )]
+    DamagedIndex {
+        /// The file that is indexed.
+        file: String,
+        /// Why not.
+        why: String,
+    },
+    /// An index could not be made.
+    #[error("the index cannot be written: {0}")]
+    Encode(#[from] postcard::Error),
     /// An object could not be copied.
     #[error(transparent)]
     Copy(#[from] spolia_hdf5_format::copy::CopyError),

@@ -7,15 +7,20 @@
 mod child;
 mod cut;
 mod error;
+mod fetch;
+mod files;
+mod index;
 mod inspect;
 mod merge;
 mod plan;
 mod row_model;
 mod rows;
+mod sink;
 
 pub use child::ChildSettings;
 pub use cut::cut;
 pub use error::CutoutError;
+pub use index::{index, index_location};
 pub use inspect::{
     InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_source,
 };

@@ -74,6 +74,12 @@ pub struct CutReport {
     pub objects: u64,
     /// Bytes of the merged file.
     pub bytes_written: u64,
+    /// Bytes that the objects' values take in their files; those of objects that are copied one by one are not counted.
+    pub bytes_asked: u64,
+    /// Bytes read for them, with what lies between.
+    pub bytes_read: u64,
+    /// Requests that these were read with.
+    pub requests: u64,
     /// Copying objects, in milliseconds.
     pub copy_ms: f64,
     /// Writing provenance and closing the file, in milliseconds.

@@ -26,6 +26,8 @@ pub struct Attribute {
     pub space: Dataspace,
     /// The elements as they are stored.
     pub value: Bytes,
+    /// Where they begin in the source; nothing where they lie in a heap.
+    pub value_at: Option<u64>,
 }
 
 impl Attribute {
@@ -56,7 +58,8 @@ impl Attribute {
         let length = space.elements().and_then(|elements| elements.checked_mul(datatype.size.into()));
         let length = length.and_then(|length| usize::try_from(length).ok());
         let length = length.ok_or_else(|| cursor.damaged(format!("{name} is too long")))?;
-        Ok(Self { value: cursor.take(length)?, name, datatype, committed_type, space })
+        let value_at = cursor.position();
+        Ok(Self { value: cursor.take(length)?, value_at, name, datatype, committed_type, space })
     }
 }
 

@@ -10,6 +10,7 @@ use std::io::Write;
 use bytes::Bytes;
 
 use crate::attribute::{Attribute, attributes};
+use crate::bounds::at_most;
 use crate::chunk_index::chunks;
 use crate::dataset::Dataset;
 use crate::datatype::{Class, Datatype};
@@ -66,10 +67,21 @@ pub struct CopyReport {
     pub committed_types: u64,
 }
 
+/// Bytes of a dataset that is left blank, at most.
+const MOST_BLANK: u64 = 16 << 20;
+/// Objects inside of one that is copied, at most: names of one object may be many, and each becomes a copy of it.
+const MOST_OBJECTS: u64 = 1 << 20;
+
 /// Copies one object after the other from one file.
 pub struct Copier<'a> {
     reader: &'a Reader,
     decoder: Decoder,
+    /// Leave all elements and values zero.
+    blank: bool,
+    /// Groups that the object being copied is in.
+    inside: Vec<u64>,
+    /// Objects inside of the one that is being copied, so far.
+    objects: u64,
     /// What has been done so far.
     pub report: CopyReport,
 }
@@ -82,10 +94,10 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// The elements as they are in the new file, whose heap has been written.
+    /// The elements as they are in the new file, where the heap has been written at an address.
     #[must_use]
-    pub fn settled(mut self, collections: &[u64]) -> Vec<u8> {
-        self.pointers.iter().for_each(|pointer| pointer.set(&mut self.bytes, collections));
+    pub fn settled(mut self, heap: u64) -> Vec<u8> {
+        self.pointers.iter().for_each(|pointer| pointer.set(&mut self.bytes, heap));
         self.bytes
     }
 }
@@ -93,7 +105,15 @@ impl Moved {
 impl<'a> Copier<'a> {
     /// From this file.
     pub fn new(reader: &'a Reader) -> Self {
-        Self { reader, decoder: Decoder::new(), report: CopyReport::default() }
+        let (decoder, report) = (Decoder::new(), CopyReport::default());
+        Self { reader, decoder, blank: false, inside: Vec::new(), objects: 0, report }
+    }
+
+    /// Copies structure only: elements and values of attributes are zeros, and none of them is read. Chunked datasets have no
+    /// structure without their elements and are refused.
+    #[must_use]
+    pub fn blank(reader: &'a Reader) -> Self {
+        Self { blank: true, ..Self::new(reader) }
     }
 
     /// Copies the object at an address, which errors call `path`; it still wants a name in the new file.
@@ -101,21 +121,29 @@ impl<'a> Copier<'a> {
     /// # Errors
     /// [`CopyError`], which names the part that could not be copied.
     pub fn copy<W: Write>(&mut self, address: u64, path: &str, writer: &mut Writer<W>) -> Result<Written, CopyError> {
-        self.object(address, path, writer, self.reader.bounds().depth)
+        self.inside.clear();
+        self.objects = 0;
+        self.object(address, path, writer)
     }
 
-    fn object<W: Write>(
-        &mut self,
-        address: u64,
-        path: &str,
-        writer: &mut Writer<W>,
-        depth: u32,
-    ) -> Result<Written, CopyError> {
+    fn object<W: Write>(&mut self, address: u64, path: &str, writer: &mut Writer<W>) -> Result<Written, CopyError> {
         let refused = |what| CopyError::Refused { path: path.to_owned(), what };
-        let depth = depth.checked_sub(1).ok_or_else(|| refused("its groups are nested too deep"))?;
+        self.objects += 1;
+        if self.inside.len() >= self.reader.bounds().depth as usize {
+            return Err(refused("its groups are nested too deep"));
+        }
+        if self.inside.contains(&address) {
+            return Err(refused("it is inside of itself"));
+        }
+        if self.objects > MOST_OBJECTS {
+            return Err(refused("there are more than 1,048,576 objects in what is copied"));
+        }
         let header = ObjectHeader::read(self.reader, address).map_err(read(path))?;
         if is_group(&header) {
-            return self.group(&header, path, writer, depth);
+            self.inside.push(address);
+            let group = self.group(&header, path, writer)?;
+            self.inside.pop();
+            return Ok(group);
         }
         if Dataset::is_one(&header) {
             let dataset = Dataset::read(self.reader, &header).map_err(read(path))?;
@@ -129,7 +157,6 @@ impl<'a> Copier<'a> {
         header: &ObjectHeader,
         path: &str,
         writer: &mut Writer<W>,
-        depth: u32,
     ) -> Result<Written, CopyError> {
         let mut members = Vec::new();
         for link in links(self.reader, header).map_err(read(path))? {
@@ -138,7 +165,7 @@ impl<'a> Copier<'a> {
                 let what = "it is a link by name, which a cut does not follow";
                 return Err(CopyError::Refused { path, what });
             };
-            members.push((link.name.to_vec(), self.object(address, &path, writer, depth)?));
+            members.push((link.name.to_vec(), self.object(address, &path, writer)?));
         }
         let attributes = self.attributes(header, path, writer)?;
         writer.group(members, &attributes).map_err(written(path))
@@ -162,12 +189,12 @@ impl<'a> Copier<'a> {
             let path = format!("{path}@{}", attribute.name);
             moved.push(self.moved(&attribute.datatype, attribute.value.to_vec(), &mut heap, &path)?);
         }
-        let collections = heap.write(writer).map_err(written(path))?;
+        let heap = heap.write(writer).map_err(written(path))?;
         let attribute = |(attribute, moved): (Attribute, Moved)| AttributeOut {
             name: attribute.name.into_bytes(),
             datatype: attribute.datatype.encoded,
             space: attribute.space,
-            value: moved.settled(&collections),
+            value: moved.settled(heap),
         };
         Ok(found.into_iter().zip(moved).map(attribute).collect())
     }
@@ -185,7 +212,10 @@ impl<'a> Copier<'a> {
     ) -> Result<Moved, CopyError> {
         self.report.bytes += bytes.len() as u64;
         check(datatype, path)?;
-        let pointers = if datatype.points_elsewhere() {
+        if self.blank {
+            bytes.fill(0);
+        }
+        let pointers = if datatype.points_elsewhere() && !self.blank {
             if self.reader.superblock().widths.address != 8 {
                 let what = "its variable-length data are addressed in less than 8 bytes";
                 return Err(CopyError::Refused { path: path.to_owned(), what });
@@ -211,7 +241,7 @@ impl<'a> Copier<'a> {
         self.report.committed_types += u64::from(dataset.committed_type.is_some());
         let storage = match &dataset.layout {
             Layout::Virtual => return refused("it is a virtual dataset, whose data lie elsewhere, which is refused"),
-            Layout::Compact(content) => {
+            Layout::Compact { content, .. } => {
                 let placed = self.placed(dataset, content.to_vec(), path, writer)?;
                 StorageOut::Compact(Bytes::from(placed))
             }
@@ -239,8 +269,8 @@ impl<'a> Copier<'a> {
     ) -> Result<Vec<u8>, CopyError> {
         let mut heap = HeapBuilder::default();
         let moved = self.moved(&dataset.datatype, bytes, &mut heap, path)?;
-        let collections = heap.write(writer).map_err(written(path))?;
-        Ok(moved.settled(&collections))
+        let heap = heap.write(writer).map_err(written(path))?;
+        Ok(moved.settled(heap))
     }
 
     fn contiguous<W: Write>(
@@ -266,6 +296,11 @@ impl<'a> Copier<'a> {
         path: &str,
         writer: &mut Writer<W>,
     ) -> Result<u64, CopyError> {
+        if self.blank {
+            at_most("the elements of a blank dataset", size, MOST_BLANK).map_err(read(path))?;
+            check(&dataset.datatype, path)?;
+            return writer.put(&vec![0; size as usize]).map_err(written(path));
+        }
         if dataset.datatype.points_elsewhere() {
             if size > MOST_POINTING {
                 let what = "its elements with variable-length data take more than 256 MB by themselves";
@@ -295,6 +330,10 @@ impl<'a> Copier<'a> {
         path: &str,
         writer: &mut Writer<W>,
     ) -> Result<StorageOut, CopyError> {
+        if self.blank {
+            let what = "it is in chunks, which are nothing without their elements";
+            return Err(CopyError::Refused { path: path.to_owned(), what });
+        }
         let too_big = || CopyError::Refused { path: path.to_owned(), what: "its chunks are of 4 GB or more" };
         if layout.shape.iter().any(|size| u32::try_from(*size).is_err()) {
             return Err(too_big());

@@ -21,12 +21,25 @@ pub struct Cursor {
     structure: &'static str,
     /// Where the structure begins in the source, for messages.
     offset: u64,
+    /// Where its bytes end in the source; nothing for those that were put together out of several places.
+    end: Option<u64>,
 }
 
 impl Cursor {
     /// Over the bytes of `structure`, which begins at `offset` of the source.
     pub fn new(bytes: Bytes, widths: Widths, structure: &'static str, offset: u64) -> Self {
-        Self { bytes, widths, structure, offset }
+        let end = offset.checked_add(bytes.len() as u64);
+        Self { bytes, widths, structure, offset, end }
+    }
+
+    /// As [`Self::new`], over bytes that do not lie at `offset` as they are.
+    pub fn detached(bytes: Bytes, widths: Widths, structure: &'static str, offset: u64) -> Self {
+        Self { end: None, ..Self::new(bytes, widths, structure, offset) }
+    }
+
+    /// Where the next byte is in the source; nothing for bytes that were put together out of several places.
+    pub fn position(&self) -> Option<u64> {
+        self.end?.checked_sub(self.bytes.len() as u64)
     }
 
     /// The error that this structure is not what it should be.
@@ -67,7 +80,8 @@ impl Cursor {
 
     /// The next `count` bytes as a structure of its own.
     pub fn part(&mut self, count: usize, structure: &'static str) -> Result<Self> {
-        Ok(Self { bytes: self.take(count)?, widths: self.widths, structure, offset: self.offset })
+        let bytes = self.take(count)?;
+        Ok(Self { bytes, widths: self.widths, structure, offset: self.offset, end: self.position() })
     }
 
     /// Leaves `count` bytes out.

@@ -22,7 +22,7 @@ pub fn elements(reader: &Reader, dataset: &Dataset, bound: u64) -> Result<Vec<u8
     }
     match &dataset.layout {
         Layout::Virtual => Err(Hdf5Error::Unsupported("a virtual dataset".to_owned())),
-        Layout::Compact(bytes) => Ok(padded(bytes, size as usize)),
+        Layout::Compact { content, .. } => Ok(padded(content, size as usize)),
         Layout::Contiguous { address: Some(address), .. } => Ok(reader.bytes(*address, size)?.to_vec()),
         Layout::Contiguous { address: None, .. } => Ok(filled(dataset, size as usize)),
         Layout::Chunked(layout) => {

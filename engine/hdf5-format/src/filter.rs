@@ -112,8 +112,19 @@ pub fn unknown(filters: &[Filter]) -> Option<&Filter> {
 pub struct Decoder {
     deflate: deflate::Inflater,
     zstd: zstd::Zstd,
+    /// What has been undone last.
+    done: Vec<u8>,
     /// Room for what stands between two filters.
     room: Vec<u8>,
+}
+
+/// A chunk's rows.
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkRows {
+    /// Bytes of the decoded chunk.
+    pub chunk_size: usize,
+    /// Bytes of a row of it.
+    pub row_size: usize,
 }
 
 impl Default for Decoder {
@@ -126,7 +137,8 @@ impl Decoder {
     /// A decoder with buffers that grow to the size of a chunk.
     #[must_use]
     pub fn new() -> Self {
-        Self { deflate: deflate::Inflater::default(), zstd: zstd::Zstd::default(), room: Vec::new() }
+        let (deflate, zstd) = (deflate::Inflater::default(), zstd::Zstd::default());
+        Self { deflate, zstd, done: Vec::new(), room: Vec::new() }
     }
 
     /// Undoes a pipeline on one chunk: the last filter first, those whose bit in `filter_mask` is set left out. A decoded
@@ -135,27 +147,66 @@ impl Decoder {
     /// # Errors
     /// [`FilterError`] for an unknown filter, damaged bytes, or another size.
     pub fn decode(&mut self, filters: &[Filter], filter_mask: u32, stored: &[u8], size: usize) -> Result<Vec<u8>> {
-        let applied: Vec<&Filter> = (0u32..)
-            .zip(filters)
-            .filter(|(bit, _)| filter_mask.checked_shr(*bit).unwrap_or(0) & 1 == 0)
-            .map(|(_, filter)| filter)
-            .collect();
-        let sized = |found: usize| match found == size {
-            true => Ok(()),
-            false => Err(FilterError::Size { found, expected: size }),
+        let applied = applied(filters, filter_mask);
+        self.undo_all(&applied, 0, stored, size)?;
+        Ok(std::mem::take(&mut self.done))
+    }
+
+    /// As [`Self::decode`], and appends chosen rows of the chunk to `out`. Of a chunk that was shuffled first, only these rows
+    /// are put together again.
+    ///
+    /// # Errors
+    /// As [`Self::decode`], and when there is no such row.
+    pub fn pick(
+        &mut self,
+        filters: &[Filter],
+        filter_mask: u32,
+        stored: &[u8],
+        shape: ChunkRows,
+        rows: &[usize],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        /// Where fewer of a chunk's rows are wanted, they are gathered.
+        const FEW: usize = 3;
+        let applied = applied(filters, filter_mask);
+        let ChunkRows { chunk_size, row_size } = shape;
+        let element_size = match applied.first() {
+            Some(filter) if Kind::of(filter) == Some(Kind::Shuffle) => {
+                filter.client_data.first().map(|size| *size as usize)
+            }
+            _ => None,
         };
-        if applied.is_empty() {
-            return sized(stored.len()).map(|()| stored.to_vec());
+        match element_size.filter(|size| *size > 1 && row_size.is_multiple_of(*size)) {
+            Some(element_size) if rows.len() * row_size * FEW < chunk_size => {
+                self.undo_all(&applied, 1, stored, chunk_size)?;
+                let width = row_size / element_size;
+                let elements: Vec<usize> = rows.iter().flat_map(|row| row * width..(row + 1) * width).collect();
+                gather_shuffled(&self.done, element_size, &elements, out)
+            }
+            _ if applied.is_empty() => pick_rows(stored, shape, rows, out),
+            _ => {
+                self.undo_all(&applied, 0, stored, chunk_size)?;
+                pick_rows(&self.done, shape, rows, out)
+            }
         }
-        let (mut source, mut target) = (Vec::new(), std::mem::take(&mut self.room));
-        for (position, filter) in applied.iter().enumerate().rev() {
+    }
+
+    /// Undoes all filters but the first ones that are to be `left`, none of which changes the size; the result is in `done`.
+    fn undo_all(&mut self, applied: &[&Filter], left: usize, stored: &[u8], size: usize) -> Result<()> {
+        let (mut source, mut target) = (std::mem::take(&mut self.done), std::mem::take(&mut self.room));
+        source.clear();
+        if applied.len() <= left {
+            source.extend_from_slice(stored);
+        }
+        for (position, filter) in applied.iter().enumerate().skip(left).rev() {
             let input = if position + 1 == applied.len() { stored } else { &source };
             target.clear();
             self.undo(filter, input, room(&applied[..position], size), &mut target)?;
             std::mem::swap(&mut source, &mut target);
         }
-        self.room = target;
-        sized(source.len()).map(|()| source)
+        let found = source.len();
+        (self.done, self.room) = (source, target);
+        if found == size { Ok(()) } else { Err(FilterError::Size { found, expected: size }) }
     }
 
     /// Undoes one filter; `bound` are the bytes it may give at most.
@@ -182,6 +233,26 @@ impl Decoder {
             Kind::Zstd => self.zstd.undo(source, bound, target),
         }
     }
+}
+
+/// The filters that a chunk went through.
+fn applied(filters: &[Filter], filter_mask: u32) -> Vec<&Filter> {
+    let went_through = |bit: u32| filter_mask.checked_shr(bit).unwrap_or(0) & 1 == 0;
+    (0u32..).zip(filters).filter(|(bit, _)| went_through(*bit)).map(|(_, filter)| filter).collect()
+}
+
+/// Appends chosen rows of a chunk that is decoded.
+fn pick_rows(chunk: &[u8], shape: ChunkRows, rows: &[usize], out: &mut Vec<u8>) -> Result<()> {
+    if chunk.len() < shape.chunk_size {
+        return Err(FilterError::Size { found: chunk.len(), expected: shape.chunk_size });
+    }
+    for row in rows {
+        let found = row.checked_mul(shape.row_size).and_then(|start| chunk.get(start..start + shape.row_size));
+        out.extend_from_slice(
+            found.ok_or(FilterError::Damaged { filter: "chunk", fault: format!("it has no row {row}") })?,
+        );
+    }
+    Ok(())
 }
 
 /// The most bytes that filters, the first ones of a pipeline, may have made of a chunk of `size` bytes. A pipeline can name many
@@ -235,6 +306,25 @@ mod tests {
         assert_eq!(unknown(&pipeline).map(|filter| filter.id), Some(32_013));
         let error = Decoder::new().decode(&pipeline, 0, &[1], 1).unwrap_err();
         assert_eq!(error.to_string(), "its filter 32013 (zfp) is not known here");
+    }
+
+    #[test]
+    fn rows_are_picked_as_if_all_were_decoded() {
+        let stored: Vec<u8> = (0..96).collect();
+        let shape = ChunkRows { chunk_size: 96, row_size: 8 };
+        for pipeline in
+            [vec![], vec![filter(2, &[4])], vec![filter(2, &[8])], vec![filter(2, &[3])], vec![filter(2, &[])]]
+        {
+            let whole = Decoder::new().decode(&pipeline, 0, &stored, 96).unwrap();
+            for rows in [vec![], vec![3], vec![0, 11], (0..12).collect()] {
+                let mut picked = vec![7];
+                Decoder::new().pick(&pipeline, 0, &stored, shape, &rows, &mut picked).unwrap();
+                let expected: Vec<u8> = rows.iter().flat_map(|row| &whole[row * 8..row * 8 + 8]).copied().collect();
+                assert_eq!(picked[1..], expected, "{pipeline:?} {rows:?}");
+            }
+            assert!(Decoder::new().pick(&pipeline, 0, &stored, shape, &[12], &mut Vec::new()).is_err());
+            assert!(Decoder::new().pick(&pipeline, 0, &stored[..90], shape, &[1], &mut Vec::new()).is_err());
+        }
     }
 
     #[test]

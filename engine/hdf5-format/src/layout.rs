@@ -10,7 +10,12 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     /// In the object header itself.
-    Compact(Bytes),
+    Compact {
+        /// All of them.
+        content: Bytes,
+        /// Where they begin in the source; nothing where the header's message lies in a heap.
+        at: Option<u64>,
+    },
     /// In one piece; not written yet where there is no address.
     Contiguous {
         /// The address of the first element.
@@ -68,7 +73,7 @@ impl Layout {
         match cursor.u8()? {
             0 => {
                 let size = usize::from(cursor.u16()?);
-                Ok(Self::Compact(cursor.take(size)?))
+                Self::compact(cursor, size)
             }
             1 => Ok(Self::Contiguous { address: cursor.address()?, size: Some(cursor.length()?) }),
             2 if version == 3 => chunked_3(cursor),
@@ -76,6 +81,11 @@ impl Layout {
             3 if version > 3 => Ok(Self::Virtual),
             other => Err(cursor.damaged(format!("its class is {other}"))),
         }
+    }
+
+    fn compact(mut cursor: Cursor, size: usize) -> Result<Self> {
+        let at = cursor.position();
+        Ok(Self::Compact { content: cursor.take(size)?, at })
     }
 }
 
@@ -88,7 +98,7 @@ fn old(mut cursor: Cursor) -> Result<Layout> {
     match class {
         0 => {
             let size = usize::try_from(cursor.u32()?).unwrap_or(usize::MAX);
-            Ok(Layout::Compact(cursor.take(size)?))
+            Layout::compact(cursor, size)
         }
         1 => Ok(Layout::Contiguous { address, size: None }),
         2 => {

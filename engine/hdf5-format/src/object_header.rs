@@ -218,5 +218,5 @@ fn name(kind: u16) -> &'static str {
 
 /// A message's bytes that stand for themselves.
 pub(crate) fn raw(kind: u16, bytes: Bytes, reader: &Reader, offset: u64) -> Cursor {
-    Cursor::new(bytes, reader.widths(), name(kind), offset)
+    Cursor::detached(bytes, reader.widths(), name(kind), offset)
 }

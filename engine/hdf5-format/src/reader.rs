@@ -98,10 +98,14 @@ impl Reader {
     /// When it is not all there.
     pub fn bytes(&self, address: u64, length: u64) -> Result<Bytes> {
         let offset = self.offset(address)?;
-        self.read(offset, length)
+        self.at(offset, length)
     }
 
-    fn read(&self, offset: u64, length: u64) -> Result<Bytes> {
+    /// Reads bytes of the source, counted from its very beginning.
+    ///
+    /// # Errors
+    /// When they are not all there.
+    pub fn at(&self, offset: u64, length: u64) -> Result<Bytes> {
         let failed = |source| Hdf5Error::Read { offset, length, source };
         if length > self.size().saturating_sub(offset) {
             return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
@@ -117,7 +121,7 @@ impl Reader {
     pub(crate) fn piece(&self, address: u64, length: u64, structure: &'static str) -> Result<Cursor> {
         self.inner.meter.count(length)?;
         let offset = self.offset(address)?;
-        Ok(Cursor::new(self.read(offset, length)?, self.widths(), structure, offset))
+        Ok(Cursor::new(self.at(offset, length)?, self.widths(), structure, offset))
     }
 
     /// As [`Self::piece`], of at most `length` bytes, where the file ends earlier.

@@ -77,7 +77,7 @@ impl<'a> RowReader<'a> {
         match &self.dataset.layout {
             Layout::Chunked(layout) => self.chunked(layout, rows, out),
             Layout::Contiguous { address: Some(address), .. } => self.contiguous(*address, rows, out),
-            Layout::Compact(content) => {
+            Layout::Compact { content, .. } => {
                 self.pick(&content.clone(), 0, rows, out);
                 Ok(())
             }

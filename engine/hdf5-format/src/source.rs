@@ -17,6 +17,28 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// When they are not all there, or cannot be read.
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes>;
+
+    /// Fills `place` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// As [`Self::read_at`].
+    fn read_into(&self, offset: u64, place: &mut [u8]) -> io::Result<()> {
+        self.read_at(offset, place.len()).map(|bytes| place.copy_from_slice(&bytes))
+    }
+}
+
+impl<S: ReadAt + ?Sized> ReadAt for std::sync::Arc<S> {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        (**self).read_at(offset, length)
+    }
+
+    fn read_into(&self, offset: u64, place: &mut [u8]) -> io::Result<()> {
+        (**self).read_into(offset, place)
+    }
 }
 
 impl ReadAt for Bytes {
@@ -65,6 +87,10 @@ impl ReadAt for LocalFile {
         let mut bytes = BytesMut::zeroed(length);
         self.file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes.freeze())
+    }
+
+    fn read_into(&self, offset: u64, place: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(place, offset)
     }
 }
 

@@ -8,12 +8,14 @@ mod chunks;
 mod global_heap;
 mod group;
 mod header;
+mod image;
 
 use std::io::{self, Seek, SeekFrom, Write};
 
 pub use chunks::StoredChunk;
-pub use global_heap::{HeapBuilder, HeapPlace};
+pub use global_heap::{HeapBuilder, HeapCursor, HeapPlace, collection_header};
 pub use header::{AttributeOut, DatasetOut, StorageOut};
+pub use image::ObjectImage;
 
 use crate::superblock::SIGNATURE;
 
@@ -37,8 +39,16 @@ pub struct Writer<W> {
 pub struct Written {
     /// The address of its header.
     pub header: u64,
-    /// For groups: the addresses of its B-tree and of its names, which the root's entry repeats.
-    symbols: Option<(u64, u64)>,
+    /// For groups: the addresses of its B-tree and of its names, which the entry of its own name repeats.
+    pub symbols: Option<(u64, u64)>,
+}
+
+impl Written {
+    /// The same object that many bytes further on.
+    #[must_use]
+    pub fn moved(self, by: u64) -> Self {
+        Self { header: self.header + by, symbols: self.symbols.map(|(tree, names)| (tree + by, names + by)) }
+    }
 }
 
 /// What a file cannot hold.
@@ -68,6 +78,11 @@ impl<W: Write> Writer<W> {
     pub fn new(mut output: W) -> Result<Self, WriteError> {
         output.write_all(&[0; SUPERBLOCK_SIZE as usize])?;
         Ok(Self { output, at: SUPERBLOCK_SIZE })
+    }
+
+    /// Goes on in a file at an address, where `output` stands.
+    pub fn at(output: W, address: u64) -> Self {
+        Self { output, at: address }
     }
 
     /// Bytes written so far, which is the address of the next.

@@ -122,10 +122,10 @@ fn chunked(writer: &mut Output, side: u64, width: u64) -> Written {
 fn strings(writer: &mut Output, texts: &[&str]) -> Written {
     let mut heap = HeapBuilder::default();
     let places: Vec<_> = texts.iter().map(|text| (!text.is_empty()).then(|| heap.add(text.as_bytes()))).collect();
-    let collections = heap.write(writer).unwrap();
+    let heap = heap.write(writer).unwrap();
     let mut elements = Vec::new();
     for (place, text) in places.iter().zip(texts) {
-        elements.extend(place.map_or([0; 16], |place| place.id(text.len() as u32, &collections)));
+        elements.extend(place.map_or([0; 16], |place| place.id(text.len() as u32, heap)));
     }
     let size = elements.len() as u64;
     let address = writer.put(&elements).unwrap();

@@ -39,6 +39,14 @@ pub enum IngestError {
         /// Why.
         source: std::io::Error,
     },
+    /// Reading a file ended in a panic.
+    #[error("{path}: reading it broke off: {source}")]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        source: tokio::task::JoinError,
+    },
     /// A file's name says nothing about what it holds.
     #[error("{path}: its name begins with no class of this collection (expected {expected})")]
     UnknownClass {
@@ -92,6 +100,9 @@ pub enum IngestError {
         /// What is wrong with it.
         source: CutoutError,
     },
+    /// A file's index cannot be made.
+    #[error(transparent)]
+    Index(CutoutError),
     /// A node failed, or refused a row.
     #[error(transparent)]
     Router(#[from] RouterError),

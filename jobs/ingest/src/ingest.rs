@@ -1,15 +1,16 @@
 //! One ingest: a batch of files that becomes visible whole.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectStore, path::Path as StorePath};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use spolia_catalogue::{ArchivedFile, Collection, FileState, Manifest, NewFile, Visibility};
-use spolia_cutout::{ChildSettings, RowModel, rows};
+use spolia_cutout::{ChildSettings, RowModel, index, index_location, rows};
 use spolia_shard_router::{Router, lay_out_chunks};
 
 use crate::checksum::store;
@@ -216,13 +217,16 @@ impl Ingest<'_> {
         Ok(keys)
     }
 
-    /// Brings one file in: its bytes to the store, its rows to their nodes. Returns how many objects it has.
+    /// Brings one file in: its bytes and their index to the store, its rows to their nodes. Returns how many objects it has.
     async fn load(&self, load: &Load, file: &ArchivedFile, manifest: &Manifest) -> Result<u64, IngestError> {
         let candidate = &load.candidate;
+        let changed = || IngestError::ChangedMeanwhile { path: candidate.path.clone() };
+        let before = last_change(&candidate.path)?;
         let copied = store(&candidate.path, self.store, &StorePath::from(file.file.location.as_str())).await?;
         if copied != candidate.sums {
-            return Err(IngestError::ChangedMeanwhile { path: candidate.path.clone() });
+            return Err(changed());
         }
+        self.store_index(candidate, &file.file.location).await?;
         self.router.announce_file(file, &candidate.table).await?;
         let content = |source| IngestError::Content { path: candidate.path.clone(), source };
         let stream = rows(&candidate.path, &row_model(&candidate.table), self.hdf5).await.map_err(content)?;
@@ -233,9 +237,26 @@ impl Ingest<'_> {
             objects += batch.num_rows() as u64;
             self.router.load(&candidate.table, file, manifest, &batch).await?;
         }
+        // The index and the rows were read from the file itself after its copy was summed up.
+        if last_change(&candidate.path)? != before {
+            return Err(changed());
+        }
         self.router.control().finish_file(file.file_id, objects as i64).await?;
         (self.progress)(Event::Loaded { file_name: candidate.file_name.clone(), objects });
         Ok(objects)
+    }
+
+    /// Makes the file's index, which cuts read it by, and puts it beside the file.
+    async fn store_index(&self, candidate: &Candidate, location: &str) -> Result<(), IngestError> {
+        let (path, checksum) = (candidate.path.clone(), candidate.sums.md5.clone());
+        let (class, object) = (candidate.table.class.clone(), candidate.table.object.clone());
+        // Parsing reads the disk and computes.
+        let made = tokio::task::spawn_blocking(move || index(&path, &checksum, &class, &object)).await;
+        let made = made.map_err(|error| IngestError::Broken { path: candidate.path.clone(), source: error })?;
+        let made = made.map_err(IngestError::Index)?;
+        let put = self.store.put(&StorePath::from(index_location(location)), made.into()).await;
+        put.map_err(|source| IngestError::Store { path: candidate.path.clone(), source })?;
+        Ok(())
     }
 
     fn new_file(&self, load: &Load) -> NewFile {
@@ -269,4 +290,10 @@ impl Ingest<'_> {
         self.router.control().publish(&next, batch, &replaced.into_iter().collect::<Vec<_>>()).await?;
         Ok(next.epoch)
     }
+}
+
+/// When a file was written last.
+fn last_change(path: &Path) -> Result<SystemTime, IngestError> {
+    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    changed.map_err(|source| IngestError::Read { path: path.to_owned(), source })
 }

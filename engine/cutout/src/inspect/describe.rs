@@ -140,7 +140,7 @@ impl Walk<'_> {
     fn layout(&self, dataset: &Dataset, described: &mut InspectedDataset) -> Result<()> {
         let absolute = |address: u64| self.reader.superblock().offset + address;
         match &dataset.layout {
-            Layout::Compact(content) => {
+            Layout::Compact { content, .. } => {
                 described.layout = "compact";
                 described.storage_size = content.len() as u64;
             }

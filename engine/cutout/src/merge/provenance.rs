@@ -85,8 +85,8 @@ fn number(name: &str, datatype: &'static [u8], value: &[u8]) -> AttributeOut {
 fn text(name: &str, value: &str, writer: &mut Output) -> Result<AttributeOut, CutoutError> {
     let mut heap = HeapBuilder::default();
     let place = heap.add(value.as_bytes());
-    let collections = heap.write(writer)?;
-    Ok(number(name, TEXT, &place.id(value.len() as u32, &collections)))
+    let heap = heap.write(writer)?;
+    Ok(number(name, TEXT, &place.id(value.len() as u32, heap)))
 }
 
 /// A group that is being filled with columns.
@@ -108,10 +108,8 @@ impl Group<'_> {
         let mut heap = HeapBuilder::default();
         let places: Vec<_> =
             values.map(|value| (!value.is_empty()).then(|| (value.len() as u32, heap.add(value.as_bytes())))).collect();
-        let collections = heap.write(self.writer)?;
-        let ids = places
-            .into_iter()
-            .flat_map(|place| place.map_or([0; 16], |(length, place)| place.id(length, &collections)));
+        let heap = heap.write(self.writer)?;
+        let ids = places.into_iter().flat_map(|place| place.map_or([0; 16], |(length, place)| place.id(length, heap)));
         self.column(name, TEXT, 16, &ids.collect::<Vec<_>>())
     }
 

@@ -1,20 +1,26 @@
 //! The merged table of a class: chosen rows of the columns of many files, one file after the other.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use spolia_hdf5_format::attribute::{Attribute, attributes};
 use spolia_hdf5_format::copy::Copier;
 use spolia_hdf5_format::dataset::Dataset;
 use spolia_hdf5_format::datatype::Class;
-use spolia_hdf5_format::link::links;
+use spolia_hdf5_format::link::{Target, find, links};
 use spolia_hdf5_format::object_header::ObjectHeader;
 use spolia_hdf5_format::rows::{RowReader, with_rows};
 use spolia_hdf5_format::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut, WriteError};
-use spolia_hdf5_format::{HeapId, Reader};
+use spolia_hdf5_format::{Bounds, HeapId, Reader};
 
-use super::{Member, Output, Source};
+use super::rows::{ColumnOut, RowPieces};
+use super::{Member, Output};
 use crate::error::CutoutError;
+use crate::fetch::Fetcher;
+use crate::files::Files;
+use crate::index::table::{ColumnPlace, TableIndex};
+use crate::plan::CutFile;
+use crate::sink::Sink;
 
 /// Rows gathered at once, in bytes.
 const BATCH: u64 = 8 << 20;
@@ -25,28 +31,212 @@ pub(super) struct Table {
     pub(super) class: String,
     /// The file whose columns it has.
     first_file: String,
-    attributes: Attributes,
+    /// Skeletons of tables that it may be filled from; it has the first one's columns.
+    like: Vec<Skeleton>,
+    attributes: Vec<AttributeOut>,
     columns: Vec<Column>,
     rows: u64,
 }
 
 /// A column of the merged table.
 struct Column {
-    name: Vec<u8>,
-    /// The column of the first file.
-    like: Dataset,
-    attributes: Attributes,
-    /// Where its elements are in the merged file, and how many bytes are there already.
+    attributes: Vec<AttributeOut>,
+    /// Where its elements are in the merged file.
     start: u64,
-    filled: u64,
-    /// Bytes of all elements.
+    /// Bytes of a row, and of all rows.
+    row_size: u64,
     size: u64,
 }
 
-/// Attributes of the first file's object: to write, and to compare with those of other files.
-struct Attributes {
-    out: Vec<AttributeOut>,
-    compared: Vec<Compared>,
+/// A table without rows.
+struct Skeleton {
+    bytes: Bytes,
+    reader: Reader,
+    group: ObjectHeader,
+    /// Name, header and description of each column, in the order of names.
+    columns: Vec<(Vec<u8>, ObjectHeader, Dataset)>,
+}
+
+impl Skeleton {
+    fn read(bytes: &Bytes) -> spolia_hdf5_format::Result<Self> {
+        let reader = Reader::open(bytes.clone(), Bounds::default())?;
+        let group = ObjectHeader::read(&reader, reader.superblock().root)?;
+        let mut columns = Vec::new();
+        for link in links(&reader, &group)? {
+            if let Target::Object(address) = link.target {
+                let header = ObjectHeader::read(&reader, address)?;
+                let dataset = Dataset::read(&reader, &header)?;
+                columns.push((link.name.to_vec(), header, dataset));
+            }
+        }
+        Ok(Self { bytes: bytes.clone(), reader, group, columns })
+    }
+}
+
+/// A file that rows are taken from.
+pub(super) struct Filling<'a> {
+    pub(super) number: usize,
+    pub(super) file: &'a CutFile,
+    pub(super) files: &'a Files,
+    pub(super) index: TableIndex,
+}
+
+impl Filling<'_> {
+    fn place(&self) -> String {
+        format!("{}/{}", self.file.file_name, self.file.class)
+    }
+
+    fn damaged(&self) -> impl Fn(spolia_hdf5_format::Hdf5Error) -> CutoutError + use<> {
+        let file = self.place();
+        move |source| CutoutError::Hdf5 { file: file.clone(), source }
+    }
+}
+
+impl Table {
+    /// An empty table with the columns of the first file, and room for all rows.
+    pub(super) fn new(first: &Filling, rows: u64, writer: &mut Output) -> Result<Self, CutoutError> {
+        let place = first.place();
+        let skeleton = Skeleton::read(&first.index.skeleton).map_err(first.damaged())?;
+        let mut columns = Vec::with_capacity(skeleton.columns.len());
+        for (name, header, dataset) in &skeleton.columns {
+            let path = format!("{place}/{}", String::from_utf8_lossy(name));
+            let too_many = || CutoutError::Refused(format!("{path}: {rows} rows of it are too many"));
+            let shape = dataset.space.shape();
+            let row_size = shape[1..].iter().try_fold(u64::from(dataset.datatype.size), |size, n| size.checked_mul(*n));
+            let row_size = row_size.ok_or_else(too_many)?;
+            let size = rows.checked_mul(row_size).ok_or_else(too_many)?;
+            let attributes = Copier::new(&skeleton.reader).attributes(header, &path, writer)?;
+            columns.push(Column { attributes, start: writer.reserve(size)?, row_size, size });
+        }
+        let attributes = Copier::new(&skeleton.reader).attributes(&skeleton.group, &place, writer)?;
+        let (class, first_file) = (first.file.class.clone(), first.file.file_name.clone());
+        Ok(Self { class, first_file, like: vec![skeleton], attributes, columns, rows: 0 })
+    }
+
+    /// Appends the wanted rows of a file; the work on them is handed to `fetcher`. Returns the number of the first one in the
+    /// merged table.
+    pub(super) fn append(
+        &mut self,
+        filling: &Filling,
+        writer: &mut Output,
+        fetcher: &mut Fetcher,
+    ) -> Result<u64, CutoutError> {
+        let wanted = &filling.file.ordinals;
+        if let Some(row) = wanted.iter().find(|row| **row < 0 || **row as u64 >= filling.index.rows) {
+            let (place, rows) = (filling.place(), filling.index.rows);
+            return Err(CutoutError::Refused(format!("{place}: it has {rows} rows and no row {row}")));
+        }
+        let like = self.like(filling)?;
+        let like = &self.like[like];
+        let rows: Arc<[u64]> = wanted.iter().map(|row| *row as u64).collect();
+        let mut pieces = RowPieces::new(filling.number, filling.place(), Arc::clone(&rows));
+        let mut live = None;
+        let places = filling.index.columns.iter();
+        for ((own, (name, _, dataset)), place) in self.columns.iter().zip(&like.columns).zip(places) {
+            let start = own.start + self.rows * own.row_size;
+            if rows.len() as u64 * own.row_size > own.start + own.size - start {
+                return Err(CutoutError::Index);
+            }
+            let name = String::from_utf8_lossy(name);
+            if *place == ColumnPlace::Elsewhere {
+                let live = match &mut live {
+                    Some(live) => live,
+                    None => live.insert(Live::open(filling)?),
+                };
+                live.append(filling, &name, &rows, start, writer, fetcher.sink())?;
+            } else {
+                let out =
+                    ColumnOut { name: name.into_owned(), dataset: dataset.clone(), row_size: own.row_size, start };
+                pieces.add(out, place)?;
+            }
+        }
+        pieces.finish(fetcher)?;
+        let first = self.rows;
+        self.rows += rows.len() as u64;
+        Ok(first)
+    }
+
+    /// The number of the file's skeleton among those that rows may come from.
+    fn like(&mut self, filling: &Filling) -> Result<usize, CutoutError> {
+        if let Some(known) = self.like.iter().position(|known| known.bytes == filling.index.skeleton) {
+            return Ok(known);
+        }
+        let skeleton = Skeleton::read(&filling.index.skeleton).map_err(filling.damaged())?;
+        let unlike = Unlike { filling, first_file: &self.first_file };
+        unlike.check(&self.like[0], &skeleton)?;
+        self.like.push(skeleton);
+        Ok(self.like.len() - 1)
+    }
+
+    /// Writes the headers; the table's name and group are returned.
+    pub(super) fn finish(self, writer: &mut Output) -> Result<Member, CutoutError> {
+        let mut members: Vec<Member> = Vec::with_capacity(self.columns.len());
+        let rows = self.rows;
+        for (own, (name, _, like)) in self.columns.into_iter().zip(&self.like[0].columns) {
+            let out = DatasetOut {
+                datatype: like.datatype.encoded.clone(),
+                space: with_rows(&like.space, rows),
+                fill_value: like.fill_value.clone(),
+                filters: Vec::new(),
+                storage: StorageOut::Contiguous((own.size > 0).then_some(own.start), own.size),
+                attributes: own.attributes,
+            };
+            members.push((name.clone(), writer.dataset(&out)?));
+        }
+        Ok((self.class.into_bytes(), writer.group(members, &self.attributes)?))
+    }
+}
+
+/// A file whose columns are read as they come.
+struct Live {
+    reader: Reader,
+    group: ObjectHeader,
+}
+
+impl Live {
+    fn open(filling: &Filling) -> Result<Self, CutoutError> {
+        let reader = filling.files.reader(filling.file)?;
+        let damaged = filling.damaged();
+        let root = ObjectHeader::read(&reader, reader.superblock().root).map_err(&damaged)?;
+        let group = Self::member(&reader, &root, &filling.file.class).map_err(&damaged)?.ok_or(CutoutError::Index)?;
+        Ok(Self { group, reader })
+    }
+
+    fn member(reader: &Reader, group: &ObjectHeader, name: &str) -> spolia_hdf5_format::Result<Option<ObjectHeader>> {
+        match find(reader, group, name.as_bytes())?.map(|link| link.target) {
+            Some(Target::Object(address)) => ObjectHeader::read(reader, address).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Gathers the wanted rows of a column, some at a time, into the merged file.
+    fn append(
+        &self,
+        filling: &Filling,
+        name: &str,
+        rows: &[u64],
+        start: u64,
+        writer: &mut Output,
+        sink: &Sink,
+    ) -> Result<(), CutoutError> {
+        let place = format!("{}/{name}", filling.place());
+        let damaged = |source| CutoutError::Hdf5 { file: place.clone(), source };
+        let header = Self::member(&self.reader, &self.group, name).map_err(damaged)?.ok_or(CutoutError::Index)?;
+        let dataset = Dataset::read(&self.reader, &header).map_err(damaged)?;
+        let mut reader = RowReader::new(&self.reader, &dataset).map_err(damaged)?;
+        let mut copier = Copier::new(&self.reader);
+        let mut at = start;
+        for rows in rows.chunks((BATCH / reader.row_size().max(1)).max(1) as usize) {
+            let mut bytes = Vec::new();
+            reader.read(rows, &mut bytes).map_err(damaged)?;
+            let mut heap = HeapBuilder::default();
+            let moved = copier.moved(&dataset.datatype, bytes, &mut heap, &place)?;
+            let elements = moved.settled(heap.write(writer)?);
+            sink.put(at, &elements).map_err(WriteError::from)?;
+            at += elements.len() as u64;
+        }
+        Ok(())
+    }
 }
 
 /// What of an attribute must be the same in all files.
@@ -59,140 +249,16 @@ struct Compared {
     values: Vec<Vec<u8>>,
 }
 
-impl Table {
-    /// An empty table with the columns of the first file, and room for all rows.
-    pub(super) fn new(source: &Source, group: u64, rows: u64, writer: &mut Output) -> Result<Self, CutoutError> {
-        let place = place(source);
-        let header = ObjectHeader::read(&source.reader, group).map_err(source.failed())?;
-        let mut columns = Vec::new();
-        for link in links(&source.reader, &header).map_err(source.failed())? {
-            let name = String::from_utf8_lossy(&link.name);
-            let (header, like) = column(source, &header, &name)?
-                .ok_or_else(|| CutoutError::Refused(format!("{place}/{name}: it is no column")))?;
-            let row = RowReader::new(&source.reader, &like).map_err(source.failed())?.row_size();
-            let size = rows.checked_mul(row).ok_or_else(|| {
-                CutoutError::Refused(format!("{place}/{name}: {rows} rows of {row} bytes are too many"))
-            })?;
-            let attributes = Attributes::read(source, &header, &format!("{place}/{name}"), writer)?;
-            let start = writer.reserve(size)?;
-            columns.push(Column { name: link.name.to_vec(), like, attributes, start, filled: 0, size });
-        }
-        let attributes = Attributes::read(source, &header, &place, writer)?;
-        let (class, first_file) = (source.file.class.clone(), source.file.file_name.clone());
-        Ok(Self { class, first_file, attributes, columns, rows: 0 })
-    }
-
-    /// Appends the wanted rows of a file; returns the number of the first one in the merged table. `regions` is the merged
-    /// file.
-    pub(super) fn append(
-        &mut self,
-        source: &Source,
-        group: u64,
-        writer: &mut Output,
-        regions: &File,
-    ) -> Result<u64, CutoutError> {
-        let header = ObjectHeader::read(&source.reader, group).map_err(source.failed())?;
-        let unlike = Unlike { source, first_file: self.first_file.clone() };
-        if links(&source.reader, &header).map_err(source.failed())?.len() != self.columns.len() {
-            return Err(unlike.error("another number of columns"));
-        }
-        unlike.check(&header, &self.attributes, "")?;
-        for own in &mut self.columns {
-            let name = String::from_utf8_lossy(&own.name).into_owned();
-            let found = column(source, &header, &name)?;
-            let (header, dataset) = found.ok_or_else(|| unlike.error(&format!("no column {name:?}")))?;
-            if dataset.datatype.encoded != own.like.datatype.encoded {
-                return Err(unlike.error(&format!("another type in column {name:?}")));
-            }
-            if dataset.space.shape().get(1..) != own.like.space.shape().get(1..) {
-                return Err(unlike.error(&format!("another shape in column {name:?}")));
-            }
-            unlike.check(&header, &own.attributes, &format!(" on column {name:?}"))?;
-            own.append(source, &dataset, &format!("{}/{name}", place(source)), writer, regions)?;
-        }
-        let first = self.rows;
-        self.rows += source.file.ordinals.len() as u64;
-        Ok(first)
-    }
-
-    /// Writes the headers; the table's name and group are returned.
-    pub(super) fn finish(self, writer: &mut Output) -> Result<Member, CutoutError> {
-        let mut members: Vec<Member> = Vec::with_capacity(self.columns.len());
-        for column in self.columns {
-            let out = DatasetOut {
-                datatype: column.like.datatype.encoded.clone(),
-                space: with_rows(&column.like.space, self.rows),
-                fill_value: column.like.fill_value.filter(|_| !column.like.datatype.points_elsewhere()),
-                filters: Vec::new(),
-                storage: StorageOut::Contiguous((column.size > 0).then_some(column.start), column.size),
-                attributes: column.attributes.out,
-            };
-            members.push((column.name, writer.dataset(&out)?));
-        }
-        Ok((self.class.into_bytes(), writer.group(members, &self.attributes.out)?))
-    }
-}
-
-impl Column {
-    /// Gathers the wanted rows of a file's column, some at a time, into the merged file.
-    fn append(
-        &mut self,
-        source: &Source,
-        dataset: &Dataset,
-        place: &str,
-        writer: &mut Output,
-        regions: &File,
-    ) -> Result<(), CutoutError> {
-        let mut reader = RowReader::new(&source.reader, dataset).map_err(source.failed())?;
-        let mut copier = Copier::new(&source.reader);
-        let rows: Vec<u64> = source.file.ordinals.iter().map(|ordinal| *ordinal as u64).collect();
-        for rows in rows.chunks((BATCH / reader.row_size().max(1)).max(1) as usize) {
-            let mut bytes = Vec::new();
-            reader.read(rows, &mut bytes).map_err(source.failed())?;
-            let mut heap = HeapBuilder::default();
-            let moved = copier.moved(&dataset.datatype, bytes, &mut heap, place)?;
-            let elements = moved.settled(&heap.write(writer)?);
-            if self.filled + elements.len() as u64 > self.size {
-                return Err(CutoutError::Refused(format!("{place}: it has changed while it was read")));
-            }
-            regions.write_all_at(&elements, self.start + self.filled).map_err(WriteError::from)?;
-            self.filled += elements.len() as u64;
-        }
-        Ok(())
-    }
-}
-
-fn place(source: &Source) -> String {
-    format!("{}/{}", source.file.file_name, source.file.class)
-}
-
-/// A column of a file's table.
-fn column(source: &Source, group: &ObjectHeader, name: &str) -> Result<Option<(ObjectHeader, Dataset)>, CutoutError> {
-    let Some(address) = source.member(group, name)? else { return Ok(None) };
-    let header = ObjectHeader::read(&source.reader, address).map_err(source.failed())?;
-    let dataset = Dataset::read(&source.reader, &header).map_err(source.failed())?;
-    Ok(Some((header, dataset)))
-}
-
-impl Attributes {
-    fn read(source: &Source, header: &ObjectHeader, place: &str, writer: &mut Output) -> Result<Self, CutoutError> {
-        let out = Copier::new(&source.reader).attributes(header, place, writer)?;
-        Ok(Self { out, compared: compared(source, header)? })
-    }
-}
-
-fn compared(source: &Source, header: &ObjectHeader) -> Result<Vec<Compared>, CutoutError> {
-    let found = attributes(&source.reader, header).map_err(source.failed())?;
-    let mut compared = Vec::with_capacity(found.len());
-    for attribute in found {
-        compared.push(Compared {
-            values: values(&source.reader, &attribute).map_err(source.failed())?,
+fn compared(reader: &Reader, header: &ObjectHeader) -> spolia_hdf5_format::Result<Vec<Compared>> {
+    let compared = |attribute: Attribute| {
+        Ok(Compared {
+            values: values(reader, &attribute)?,
             datatype: attribute.datatype.encoded.to_vec(),
             shape: attribute.space.shape().to_vec(),
             name: attribute.name,
-        });
-    }
-    Ok(compared)
+        })
+    };
+    attributes(reader, header)?.into_iter().map(compared).collect()
 }
 
 fn values(reader: &Reader, attribute: &Attribute) -> spolia_hdf5_format::Result<Vec<Vec<u8>>> {
@@ -208,20 +274,49 @@ fn values(reader: &Reader, attribute: &Attribute) -> spolia_hdf5_format::Result<
 
 /// Says in what a file's table differs from the first one's.
 struct Unlike<'a> {
-    source: &'a Source<'a>,
-    first_file: String,
+    filling: &'a Filling<'a>,
+    first_file: &'a str,
 }
 
 impl Unlike<'_> {
     fn error(&self, what: &str) -> CutoutError {
-        let (place, first) = (place(self.source), &self.first_file);
+        let (place, first) = (self.filling.place(), self.first_file);
         CutoutError::Refused(format!("{place}: it has {what} than {first}; tables that differ are not merged into one"))
     }
 
-    fn check(&self, header: &ObjectHeader, expected: &Attributes, where_: &str) -> Result<(), CutoutError> {
-        let found = compared(self.source, header)?;
-        let only_here = found.iter().find(|attribute| !expected.compared.contains(attribute));
-        let only_there = || expected.compared.iter().find(|attribute| !found.contains(attribute));
+    fn check(&self, expected: &Skeleton, found: &Skeleton) -> Result<(), CutoutError> {
+        if found.columns.len() != expected.columns.len() {
+            return Err(self.error("another number of columns"));
+        }
+        self.attributes((expected, &expected.group), (found, &found.group), "")?;
+        for ((name, header, dataset), own) in expected.columns.iter().zip(&found.columns) {
+            let shown = String::from_utf8_lossy(name);
+            if own.0 != *name {
+                return Err(self.error(&format!("no column {shown:?}, other columns")));
+            }
+            if own.2.datatype.encoded != dataset.datatype.encoded {
+                return Err(self.error(&format!("another type in column {shown:?}")));
+            }
+            if own.2.space.shape().get(1..) != dataset.space.shape().get(1..) {
+                return Err(self.error(&format!("another shape in column {shown:?}")));
+            }
+            self.attributes((expected, header), (found, &own.1), &format!(" on column {shown:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn attributes(
+        &self,
+        expected: (&Skeleton, &ObjectHeader),
+        found: (&Skeleton, &ObjectHeader),
+        where_: &str,
+    ) -> Result<(), CutoutError> {
+        let read = |(skeleton, header): (&Skeleton, &ObjectHeader)| {
+            compared(&skeleton.reader, header).map_err(self.filling.damaged())
+        };
+        let (expected, found) = (read(expected)?, read(found)?);
+        let only_here = found.iter().find(|attribute| !expected.contains(attribute));
+        let only_there = || expected.iter().find(|attribute| !found.contains(attribute));
         match only_here.or_else(only_there) {
             Some(attribute) => Err(self.error(&format!("another value of the attribute {:?}{where_}", attribute.name))),
             None => Ok(()),

@@ -18,10 +18,10 @@ pub(super) struct Pointer {
 }
 
 impl Pointer {
-    /// Writes it, now that the collections have addresses.
-    pub(super) fn set(&self, bytes: &mut [u8], collections: &[u64]) {
+    /// Writes it, now that the heap has an address.
+    pub(super) fn set(&self, bytes: &mut [u8], heap: u64) {
         if let Some(element) = bytes.get_mut(self.at..self.at + POINTER) {
-            element.copy_from_slice(&self.place.id(self.count, collections));
+            element.copy_from_slice(&self.place.id(self.count, heap));
         }
     }
 }

@@ -29,8 +29,15 @@ struct Kept {
 /// One collection's objects by their index.
 #[derive(Debug)]
 pub struct Collection {
-    objects: HashMap<u16, Bytes>,
+    objects: HashMap<u16, Object>,
     size: u64,
+}
+
+#[derive(Debug)]
+struct Object {
+    data: Bytes,
+    /// Where they begin in the source.
+    at: u64,
 }
 
 /// Where a variable-length element's data are.
@@ -66,8 +73,20 @@ impl HeapId {
     /// # Errors
     /// When the collection is damaged or has no such object, or it is too short.
     pub fn data(&self, reader: &Reader, size: u32) -> Result<Bytes> {
+        Ok(self.found(reader, size)?.map_or_else(Bytes::new, |(data, _)| data))
+    }
+
+    /// Where the data begin in the source, and how many bytes they are; nothing for an empty element.
+    ///
+    /// # Errors
+    /// As [`Self::data`].
+    pub fn place(&self, reader: &Reader, size: u32) -> Result<Option<(u64, u64)>> {
+        Ok(self.found(reader, size)?.map(|(data, at)| (at, data.len() as u64)).filter(|(_, length)| *length > 0))
+    }
+
+    fn found(&self, reader: &Reader, size: u32) -> Result<Option<(Bytes, u64)>> {
         if self.count == 0 || self.collection == 0 {
-            return Ok(Bytes::new());
+            return Ok(None);
         }
         let collection = reader.collections().get(reader, self.collection)?;
         let length = u64::from(self.count).saturating_mul(size.into());
@@ -79,9 +98,12 @@ impl HeapId {
         let index = u16::try_from(self.index).ok();
         let object = index.and_then(|index| collection.objects.get(&index));
         let object = object.ok_or_else(|| damaged(format!("it has no object {}", self.index)))?;
-        match usize::try_from(length).ok().filter(|length| *length <= object.len()) {
-            Some(length) => Ok(object.slice(..length)),
-            None => Err(damaged(format!("object {} has {} bytes instead of {length}", self.index, object.len()))),
+        match usize::try_from(length).ok().filter(|length| *length <= object.data.len()) {
+            Some(length) => Ok(Some((object.data.slice(..length), object.at))),
+            None => {
+                let found = object.data.len();
+                Err(damaged(format!("object {} has {found} bytes instead of {length}", self.index)))
+            }
         }
     }
 }
@@ -129,7 +151,8 @@ impl Collection {
             let length = cursor.length()?;
             let length = usize::try_from(length).ok().filter(|length| *length <= cursor.left());
             let length = length.ok_or_else(|| cursor.damaged(format!("object {index} reaches beyond it")))?;
-            objects.insert(index, cursor.take(length)?);
+            let at = cursor.position().unwrap_or_default();
+            objects.insert(index, Object { data: cursor.take(length)?, at });
             cursor.skip((length.next_multiple_of(8) - length).min(cursor.left()))?;
         }
         Ok(Self { objects, size })

@@ -5,113 +5,148 @@ use std::io::Write;
 use super::{WriteError, Writer};
 
 /// The least bytes of a collection that libhdf5 makes.
-const LEAST: usize = 4096;
+const LEAST: u64 = 4096;
 /// Objects in a collection at most: their number has 16 bits, and 0 is free space.
-const MOST_OBJECTS: usize = 65_535;
+const MOST_OBJECTS: u32 = 65_535;
 /// Bytes after which another collection is begun.
-const ENOUGH: usize = 1 << 20;
+const ENOUGH: u64 = 1 << 20;
+
+/// Bytes before the first object of a collection, and before the data of each object.
+const HEADER: u64 = 16;
+
+/// Lays data out in collections, one after the other, by their lengths alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HeapCursor {
+    /// Where the collection begins that is being filled, from the first one on.
+    start: u64,
+    /// Objects in it.
+    objects: u32,
+    /// Bytes of it that are taken; none before its first object.
+    size: u64,
+}
+
+/// Where data will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeapPlace {
+    /// Where the collection begins, from the first one on.
+    pub collection: u64,
+    /// The object's number in it, from 1 on.
+    pub object: u32,
+    /// Where the object begins, its header first, from the beginning of the first collection on.
+    pub at: u64,
+}
+
+impl HeapCursor {
+    /// Gives the next data of `length` bytes a place.
+    pub fn add(&mut self, length: u64) -> HeapPlace {
+        if self.objects == MOST_OBJECTS || self.size >= ENOUGH {
+            *self = Self { start: self.end(), ..Self::default() };
+        }
+        self.size = self.size.max(HEADER);
+        self.objects += 1;
+        let place = HeapPlace { collection: self.start, object: self.objects, at: self.start + self.size };
+        self.size += HEADER + length.next_multiple_of(8);
+        place
+    }
+
+    /// Bytes that all collections take so far.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        match self.size {
+            0 => self.start,
+            size => self.start + size.max(LEAST),
+        }
+    }
+
+    /// What stands at the end of the last collection behind its objects, and where.
+    #[must_use]
+    pub fn tail(&self) -> (u64, Vec<u8>) {
+        let (at, left) = (self.start + self.size, self.end() - self.start - self.size);
+        let mut tail = vec![0; left as usize];
+        // The rest is an object 0, unless there is no room for its header.
+        if left >= HEADER {
+            tail[8..16].copy_from_slice(&left.to_le_bytes());
+        }
+        (at, tail)
+    }
+}
+
+impl HeapPlace {
+    /// What an element holds: how many there are, and where. The first collection is at the address `heap`.
+    #[must_use]
+    pub fn id(self, count: u32, heap: u64) -> [u8; 16] {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&count.to_le_bytes());
+        id[4..12].copy_from_slice(&(heap + self.collection).to_le_bytes());
+        id[12..].copy_from_slice(&self.object.to_le_bytes());
+        id
+    }
+
+    /// The header of the object, whose data have `length` bytes.
+    #[must_use]
+    pub fn header(self, length: u64) -> [u8; HEADER as usize] {
+        let mut header = [0; HEADER as usize];
+        header[..2].copy_from_slice(&(self.object as u16).to_le_bytes());
+        // A reference count of 0, as libhdf5 writes it for variable-length data.
+        header[8..].copy_from_slice(&length.to_le_bytes());
+        header
+    }
+}
+
+/// The header of a collection of `size` bytes.
+#[must_use]
+pub fn collection_header(size: u64) -> [u8; HEADER as usize] {
+    let mut header = *b"GCOL\x01\0\0\0\0\0\0\0\0\0\0\0";
+    header[8..].copy_from_slice(&size.to_le_bytes());
+    header
+}
 
 /// Data that are collected and written together.
 #[derive(Debug, Default)]
 pub struct HeapBuilder {
-    collections: Vec<Collection>,
-}
-
-#[derive(Debug, Default)]
-struct Collection {
-    objects: usize,
+    cursor: HeapCursor,
+    /// Where each collection begins.
+    starts: Vec<u64>,
+    /// All collections, their headers still empty.
     bytes: Vec<u8>,
-    /// Where in it data point to other data.
+    /// Where data point to other data.
     inner: Vec<(usize, u32, HeapPlace)>,
-}
-
-/// Where data will be: their collection's number, and their own in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeapPlace {
-    collection: usize,
-    object: u32,
-    /// Where its data begin in the collection's objects.
-    start: usize,
 }
 
 impl HeapBuilder {
     /// Adds data.
     pub fn add(&mut self, data: &[u8]) -> HeapPlace {
-        let full = |collection: &Collection| collection.objects == MOST_OBJECTS || collection.bytes.len() >= ENOUGH;
-        if self.collections.last().is_none_or(full) {
-            self.collections.push(Collection::default());
+        let place = self.cursor.add(data.len() as u64);
+        if place.object == 1 {
+            self.starts.push(place.collection);
         }
-        let number = self.collections.len() - 1;
-        let collection = &mut self.collections[number];
-        collection.objects += 1;
-        let object = collection.objects as u32;
-        collection.bytes.extend_from_slice(&(object as u16).to_le_bytes());
-        // A reference count of 0, as libhdf5 writes it for variable-length data.
-        collection.bytes.extend_from_slice(&[0; 6]);
-        collection.bytes.extend_from_slice(&(data.len() as u64).to_le_bytes());
-        let start = collection.bytes.len();
-        collection.bytes.extend_from_slice(data);
-        collection.bytes.resize(collection.bytes.len().next_multiple_of(8), 0);
-        HeapPlace { collection: number, object, start }
+        self.bytes.resize(place.at as usize, 0);
+        self.bytes.extend_from_slice(&place.header(data.len() as u64));
+        self.bytes.extend_from_slice(data);
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        place
     }
 
     /// Lets the element that begins at byte `at` of data added before point to other data.
     pub fn point(&mut self, data: HeapPlace, at: usize, count: u32, target: HeapPlace) {
-        if let Some(collection) = self.collections.get_mut(data.collection) {
-            collection.inner.push((data.start + at, count, target));
-        }
+        self.inner.push(((data.at + HEADER) as usize + at, count, target));
     }
 
-    /// Writes all collections; their addresses are returned for [`HeapPlace::id`].
+    /// Writes all collections; the address of the first is returned for [`HeapPlace::id`].
     ///
     /// # Errors
     /// When the output fails.
-    pub fn write<W: Write>(self, writer: &mut Writer<W>) -> Result<Vec<u64>, WriteError> {
-        let mut next = writer.position().next_multiple_of(8);
-        let mut addresses = Vec::with_capacity(self.collections.len());
-        for collection in &self.collections {
-            addresses.push(next);
-            next += collection.size() as u64;
+    pub fn write<W: Write>(mut self, writer: &mut Writer<W>) -> Result<u64, WriteError> {
+        let heap = writer.position().next_multiple_of(8);
+        self.bytes.extend_from_slice(&self.cursor.tail().1);
+        let ends = self.starts.iter().skip(1).copied().chain([self.cursor.end()]);
+        for (start, end) in self.starts.iter().zip(ends) {
+            let place = *start as usize;
+            self.bytes[place..place + HEADER as usize].copy_from_slice(&collection_header(end - start));
         }
-        for mut collection in self.collections {
-            for (at, count, target) in std::mem::take(&mut collection.inner) {
-                collection.bytes[at..at + 16].copy_from_slice(&target.id(count, &addresses));
-            }
-            writer.put(&collection.block())?;
+        for (at, count, target) in self.inner {
+            self.bytes[at..at + 16].copy_from_slice(&target.id(count, heap));
         }
-        Ok(addresses)
-    }
-}
-
-impl Collection {
-    /// Bytes of the whole collection; a multiple of eight.
-    fn size(&self) -> usize {
-        LEAST.max(16 + self.bytes.len())
-    }
-
-    fn block(self) -> Vec<u8> {
-        let (size, content) = (self.size(), 16 + self.bytes.len());
-        // The rest is an object 0, unless there is no room for its header.
-        let mut block = b"GCOL\x01\0\0\0".to_vec();
-        block.extend_from_slice(&(size as u64).to_le_bytes());
-        block.extend_from_slice(&self.bytes);
-        if size - content >= 16 {
-            block.extend_from_slice(&[0; 8]);
-            block.extend_from_slice(&((size - content) as u64).to_le_bytes());
-        }
-        block.resize(size, 0);
-        block
-    }
-}
-
-impl HeapPlace {
-    /// What an element holds: how many there are, and where.
-    #[must_use]
-    pub fn id(self, count: u32, collections: &[u64]) -> [u8; 16] {
-        let mut id = [0; 16];
-        id[..4].copy_from_slice(&count.to_le_bytes());
-        id[4..12].copy_from_slice(&collections.get(self.collection).copied().unwrap_or(0).to_le_bytes());
-        id[12..].copy_from_slice(&self.object.to_le_bytes());
-        id
+        if self.bytes.is_empty() { Ok(heap) } else { writer.put(&self.bytes) }
     }
 }

@@ -1,0 +1,220 @@
+//! Units of a cut: ranges of one file that are read together, and what is made of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use spolia_hdf5_format::filter::Decoder;
+use spolia_hdf5_format::source::ReadAt;
+
+use crate::error::CutoutError;
+use crate::files::Files;
+use crate::plan::CutFile;
+use crate::sink::Sink;
+
+/// Bytes between two ranges that are read along with them rather than asked for apart.
+const GAP: u64 = 4 << 10;
+/// Bytes of one range at most.
+const MOST: u64 = 8 << 20;
+/// Bytes below which one thread is done before others would have woken up.
+const ALONE: u64 = 256 << 10;
+/// Units that wait to be run.
+const WAITING: usize = 256;
+
+/// What is made of the bytes of a unit.
+pub(crate) trait Work: Send + Sync {
+    /// Bytes that are read or made, about.
+    fn weight(&self) -> u64;
+
+    /// The ranges of the file that it needs, which may overlap and hold more than that; returns the bytes that it needs.
+    fn ranges(&self, ranges: &mut Vec<Range<u64>>) -> u64;
+
+    /// Makes pieces of the merged file out of them.
+    fn run(&self, fetched: &Fetched, worker: &mut Worker, sink: &Sink) -> Result<(), CutoutError>;
+}
+
+/// Work on one file.
+pub(crate) struct Unit {
+    /// The file's place in the plan.
+    pub(crate) file: usize,
+    pub(crate) work: Box<dyn Work>,
+}
+
+/// What a thread keeps from unit to unit.
+#[derive(Default)]
+pub(crate) struct Worker {
+    pub(crate) decoder: Decoder,
+    /// Room for what is made.
+    pub(crate) made: Vec<u8>,
+    fetched: Fetched,
+}
+
+/// Ranges of a file that have been read.
+#[derive(Default)]
+pub(crate) struct Fetched {
+    /// Where each begins in the file, and where in the bytes.
+    ranges: Vec<(Range<u64>, usize)>,
+    bytes: Vec<u8>,
+}
+
+impl Fetched {
+    /// Bytes of the file that are in one of the ranges.
+    pub(crate) fn get(&self, at: u64, length: u64) -> Option<&[u8]> {
+        let place = self.ranges.partition_point(|(range, _)| range.start <= at).checked_sub(1)?;
+        let (range, start) = &self.ranges[place];
+        let from = start + (at - range.start) as usize;
+        if at.checked_add(length)? > range.end { None } else { self.bytes.get(from..from + length as usize) }
+    }
+
+    fn read(&mut self, source: &dyn ReadAt, ranges: Vec<Range<u64>>) -> std::io::Result<()> {
+        self.ranges.clear();
+        let mut end = 0;
+        for range in ranges {
+            if range.end > source.size() {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            let length = (range.end - range.start) as usize;
+            self.ranges.push((range, end));
+            end += length;
+        }
+        self.bytes.resize(end, 0);
+        for (number, (range, start)) in self.ranges.iter().enumerate() {
+            let end = self.ranges.get(number + 1).map_or(end, |(_, start)| *start);
+            source.read_into(range.start, &mut self.bytes[*start..end])?;
+        }
+        Ok(())
+    }
+}
+
+/// Fetches what units need and runs them, on all threads.
+pub(crate) struct Fetcher<'a> {
+    plan: &'a [CutFile],
+    files: &'a Files,
+    sink: Arc<Sink>,
+    stopped: &'a AtomicBool,
+    waiting: Vec<Unit>,
+    done: Fetching,
+}
+
+/// What has been fetched.
+#[derive(Debug, Default)]
+pub(crate) struct Fetching {
+    /// Requests for ranges.
+    pub(crate) requests: AtomicU64,
+    /// Bytes of them.
+    pub(crate) read: AtomicU64,
+    /// Bytes that were asked for: without what lies between.
+    pub(crate) asked: AtomicU64,
+}
+
+impl<'a> Fetcher<'a> {
+    pub(crate) fn new(plan: &'a [CutFile], files: &'a Files, sink: Arc<Sink>, stopped: &'a AtomicBool) -> Self {
+        Self { plan, files, sink, stopped, waiting: Vec::new(), done: Fetching::default() }
+    }
+
+    /// Takes a unit; those that wait are run when they are many.
+    pub(crate) fn add(&mut self, unit: Unit) -> Result<(), CutoutError> {
+        self.waiting.push(unit);
+        if self.waiting.len() < WAITING { Ok(()) } else { self.run() }
+    }
+
+    /// Where pieces of the merged file go.
+    pub(crate) fn sink(&self) -> &Arc<Sink> {
+        &self.sink
+    }
+
+    /// Fails when nobody waits for the merged file any more.
+    pub(crate) fn check_stopped(&self) -> Result<(), CutoutError> {
+        if self.stopped.load(Ordering::Relaxed) { Err(CutoutError::Stopped) } else { Ok(()) }
+    }
+
+    /// Runs what still waits.
+    pub(crate) fn finish(mut self) -> Result<Fetching, CutoutError> {
+        self.run()?;
+        Ok(self.done)
+    }
+
+    /// The first error ends it.
+    fn run(&mut self) -> Result<(), CutoutError> {
+        let units = std::mem::take(&mut self.waiting);
+        if units.iter().map(|unit| unit.work.weight()).sum::<u64>() < ALONE {
+            let mut worker = Worker::default();
+            return units.iter().try_for_each(|unit| self.unit(unit, &mut worker));
+        }
+        units.into_par_iter().try_for_each_init(Worker::default, |worker, unit| self.unit(&unit, worker))
+    }
+
+    fn unit(&self, unit: &Unit, worker: &mut Worker) -> Result<(), CutoutError> {
+        self.check_stopped()?;
+        let mut fetched = std::mem::take(&mut worker.fetched);
+        self.fetch(unit, &mut fetched)?;
+        let done = unit.work.run(&fetched, worker, &self.sink);
+        worker.fetched = fetched;
+        done
+    }
+
+    fn fetch(&self, unit: &Unit, fetched: &mut Fetched) -> Result<(), CutoutError> {
+        let mut ranges = Vec::new();
+        let asked = unit.work.ranges(&mut ranges);
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        self.done.asked.fetch_add(asked, Ordering::Relaxed);
+        let together = coalesced(ranges, GAP, MOST);
+        self.done.requests.fetch_add(together.len() as u64, Ordering::Relaxed);
+        self.done.read.fetch_add(together.iter().map(|range| range.end - range.start).sum(), Ordering::Relaxed);
+        let file = &self.plan[unit.file];
+        let read = fetched.read(&self.files.source(file)?, together);
+        read.map_err(|source| CutoutError::Read { file: file.file_name.clone(), source })
+    }
+}
+
+/// Ranges in their order, those together that are no more than `gap` apart, as long as they do not exceed `most`.
+pub(crate) fn coalesced(mut ranges: Vec<Range<u64>>, gap: u64, most: u64) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut together: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match together.last_mut() {
+            // What overlaps must stay together, whatever it takes.
+            Some(last)
+                if range.start < last.end || (range.start - last.end <= gap && range.end - last.start <= most) =>
+            {
+                last.end = last.end.max(range.end);
+            }
+            _ => together.push(range),
+        }
+    }
+    together
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_together_where_that_costs_little() {
+        let check = |ranges: &[Range<u64>], expected: &[Range<u64>]| {
+            assert_eq!(coalesced(ranges.to_vec(), 10, 100), expected, "{ranges:?}");
+        };
+        check(&[], &[]);
+        check(&[20..30, 0..10], &[0..30]);
+        check(&[0..10, 21..30], &[0..10, 21..30]);
+        check(&[0..60, 65..99, 100..120], &[0..99, 100..120]);
+        check(&[0..60, 50..150], &[0..150]);
+        check(&[0..10, 0..10, 2..4], &[0..10]);
+    }
+
+    #[test]
+    fn bytes_are_found_where_they_were_read() {
+        let file = Bytes::from((0..=255u8).collect::<Vec<_>>());
+        let mut fetched = Fetched::default();
+        fetched.read(&file, vec![10..20, 100..103]).unwrap();
+        assert_eq!(fetched.get(10, 2), Some(&[10, 11][..]));
+        assert_eq!(fetched.get(100, 3), Some(&[100, 101, 102][..]));
+        assert_eq!((fetched.get(19, 2), fetched.get(9, 1), fetched.get(103, 1)), (None, None, None));
+        assert!(fetched.read(&file, vec![250..257]).is_err());
+    }
+}

@@ -1,0 +1,355 @@
+//! The index of a file as bytes that lie beside it, read piece by piece.
+//!
+//! `SPOLIAIX`, the version, the length of the head and its Adler-32 (32 bits each, little-endian), 4 bytes of zeros, the head
+//! (postcard), and behind it what the head tells the places of: blocks of objects, and the table without rows with the chunks of
+//! its columns. Every part has an Adler-32 of its own.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use spolia_hdf5_format::Reader;
+use spolia_hdf5_format::link::{Target, find, links};
+use spolia_hdf5_format::object_header::ObjectHeader;
+use spolia_hdf5_format::source::ReadAt;
+
+use super::block::{BLOCK_OBJECTS, Block, PointerPlace, Record};
+use super::build::Builder;
+use super::table::{ChunkPlace, ColumnPlace, TableIndex};
+use super::template::Template;
+use crate::error::CutoutError;
+
+const MAGIC: &[u8; 8] = b"SPOLIAIX";
+const VERSION: u32 = 1;
+/// Bytes before the head.
+const START: u64 = 24;
+/// Bytes of one part at most.
+const MOST: u64 = 1 << 30;
+
+/// What is in the file, and where.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    /// Bytes of the file that is indexed, and its checksum.
+    size: u64,
+    checksum: String,
+    templates: Vec<Part>,
+    blocks: Vec<BlockPart>,
+    table: Option<TablePart>,
+}
+
+/// A part of the sidecar, counted from the end of the head.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Part {
+    at: u64,
+    length: u64,
+    sum: u32,
+}
+
+/// A block, and the numbers of its first and its last object.
+#[derive(Debug, Serialize, Deserialize)]
+struct BlockPart {
+    first: i64,
+    last: i64,
+    part: Part,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TablePart {
+    rows: u64,
+    skeleton: Part,
+    /// The chunks of all columns, one after the other.
+    chunks: Part,
+    columns: Vec<ColumnPart>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum ColumnPart {
+    Rows(u64),
+    /// So many of the chunks.
+    Chunks(u64),
+    Nowhere,
+    Elsewhere,
+}
+
+/// How much there is in a block.
+#[derive(Debug, Serialize, Deserialize)]
+struct BlockHead {
+    records: u32,
+    placements: u32,
+    pointers: u32,
+}
+
+/// Makes the index of a file whose objects are named `<object>_<number>`, or rows of the table `class`.
+///
+/// # Errors
+/// When the file is damaged.
+pub(crate) fn build(
+    reader: &Reader,
+    file: &str,
+    checksum: &str,
+    class: &str,
+    object: &str,
+) -> Result<Vec<u8>, CutoutError> {
+    let damaged = |source| CutoutError::Hdf5 { file: file.to_owned(), source };
+    let root = ObjectHeader::read(reader, reader.superblock().root).map_err(damaged)?;
+    let mut parts = Parts::default();
+    let mut head = Head {
+        size: reader.size(),
+        checksum: checksum.to_owned(),
+        templates: Vec::new(),
+        blocks: Vec::new(),
+        table: None,
+    };
+    match find(reader, &root, class.as_bytes()).map_err(damaged)?.map(|link| link.target) {
+        Some(Target::Object(group)) => {
+            head.table = Some(parts.table(&TableIndex::build(reader, group, &format!("{file}/{class}"))?));
+        }
+        _ => {
+            let mut builder = Builder::new(reader, BLOCK_OBJECTS);
+            for (number, address) in numbered(reader, &root, object).map_err(damaged)? {
+                let damaged = |source| CutoutError::Hdf5 { file: format!("{file}/{object}_{number}"), source };
+                builder.add(number, address).map_err(damaged)?;
+                for block in builder.blocks.drain(..) {
+                    head.blocks.push(parts.block(&block)?);
+                }
+            }
+            let (templates, blocks) = builder.finish();
+            for block in blocks {
+                head.blocks.push(parts.block(&block)?);
+            }
+            for template in templates {
+                head.templates.push(parts.add(&postcard::to_stdvec(&template)?));
+            }
+        }
+    }
+    let head = postcard::to_stdvec(&head)?;
+    let mut bytes = MAGIC.to_vec();
+    for number in [VERSION, head.len() as u32, simd_adler32::adler32(&head.as_slice()), 0] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&parts.bytes);
+    Ok(bytes)
+}
+
+/// The numbers and addresses of a file's objects, in the order of their numbers.
+pub(crate) fn numbered(
+    reader: &Reader,
+    root: &ObjectHeader,
+    object: &str,
+) -> spolia_hdf5_format::Result<Vec<(i64, u64)>> {
+    let number = |name: &[u8]| {
+        let digits = std::str::from_utf8(name).ok()?.strip_prefix(object)?.strip_prefix('_')?;
+        let number = digits.parse::<i64>().ok()?;
+        // 007 is another name than 7.
+        (number.to_string() == digits).then_some(number)
+    };
+    let mut found: Vec<(i64, u64)> = links(reader, root)?
+        .into_iter()
+        .filter_map(|link| match link.target {
+            Target::Object(address) => Some((number(&link.name)?, address)),
+            _ => None,
+        })
+        .collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The parts behind the head.
+#[derive(Default)]
+struct Parts {
+    bytes: Vec<u8>,
+}
+
+impl Parts {
+    fn add(&mut self, bytes: &[u8]) -> Part {
+        let at = self.bytes.len() as u64;
+        self.bytes.extend_from_slice(bytes);
+        Part { at, length: bytes.len() as u64, sum: simd_adler32::adler32(&bytes) }
+    }
+
+    fn block(&mut self, block: &Block) -> Result<BlockPart, CutoutError> {
+        let head = BlockHead {
+            records: block.records.len() as u32,
+            placements: block.placements.len() as u32,
+            pointers: block.pointers.len() as u32,
+        };
+        let mut bytes = postcard::to_stdvec(&head)?;
+        for record in &block.records {
+            bytes.extend_from_slice(&record.number.to_le_bytes());
+            bytes.extend_from_slice(&record.base.to_le_bytes());
+            bytes.extend_from_slice(&record.placement.to_le_bytes());
+            bytes.extend_from_slice(&record.pointers.to_le_bytes());
+        }
+        block.placements.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        for place in &block.pointers {
+            bytes.extend_from_slice(&place.at.to_le_bytes());
+            bytes.extend_from_slice(&place.count.to_le_bytes());
+        }
+        let number = |record: Option<&Record>| record.map_or(0, |record| record.number);
+        let (first, last) = (number(block.records.first()), number(block.records.last()));
+        Ok(BlockPart { first, last, part: self.add(&bytes) })
+    }
+
+    fn table(&mut self, table: &TableIndex) -> TablePart {
+        let mut bytes = Vec::new();
+        let mut columns = Vec::with_capacity(table.columns.len());
+        for column in &table.columns {
+            columns.push(match column {
+                ColumnPlace::Rows(at) => ColumnPart::Rows(*at),
+                ColumnPlace::Nowhere => ColumnPart::Nowhere,
+                ColumnPlace::Elsewhere => ColumnPart::Elsewhere,
+                ColumnPlace::Chunks(chunks) => {
+                    for chunk in chunks {
+                        bytes.extend_from_slice(&chunk.at.to_le_bytes());
+                        bytes.extend_from_slice(&chunk.size.to_le_bytes());
+                        bytes.extend_from_slice(&chunk.mask.to_le_bytes());
+                    }
+                    ColumnPart::Chunks(chunks.len() as u64)
+                }
+            });
+        }
+        TablePart { rows: table.rows, skeleton: self.add(&table.skeleton), chunks: self.add(&bytes), columns }
+    }
+}
+
+/// An index that is read.
+pub(crate) struct Sidecar {
+    source: Box<dyn ReadAt>,
+    head: Head,
+    /// Where the parts begin.
+    parts: u64,
+    templates: Mutex<HashMap<u32, Arc<Template>>>,
+}
+
+/// Why an index is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SidecarError {
+    #[error("it cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    #[error("it is of another version, or no index")]
+    Version,
+    #[error("it is damaged")]
+    Damaged,
+    #[error("it belongs to another file, of {0} bytes with the checksum {1}")]
+    OtherFile(u64, String),
+}
+
+impl From<postcard::Error> for SidecarError {
+    fn from(_: postcard::Error) -> Self {
+        Self::Damaged
+    }
+}
+
+impl Sidecar {
+    /// Opens the index of a file of so many bytes and of that checksum.
+    pub(crate) fn open(source: impl ReadAt + 'static, size: u64, checksum: &str) -> Result<Self, SidecarError> {
+        let start = source.read_at(0, START as usize)?;
+        let number = |at: usize| u32::from_le_bytes([start[at], start[at + 1], start[at + 2], start[at + 3]]);
+        if start[..8] != *MAGIC || number(8) != VERSION {
+            return Err(SidecarError::Version);
+        }
+        let length = number(12);
+        let bytes = source.read_at(START, length as usize)?;
+        if simd_adler32::adler32(&&bytes[..]) != number(16) {
+            return Err(SidecarError::Damaged);
+        }
+        let head: Head = postcard::from_bytes(&bytes)?;
+        if (head.size, head.checksum.as_str()) != (size, checksum) {
+            return Err(SidecarError::OtherFile(head.size, head.checksum));
+        }
+        let parts = START + u64::from(length);
+        Ok(Self { source: Box::new(source), head, parts, templates: Mutex::default() })
+    }
+
+    /// The number of the block that an object is in, if it is in one.
+    pub(crate) fn block_of(&self, number: i64) -> Option<usize> {
+        let place = self.head.blocks.partition_point(|block| block.last < number);
+        self.head.blocks.get(place).filter(|block| block.first <= number).map(|_| place)
+    }
+
+    /// A block.
+    pub(crate) fn block(&self, place: usize) -> Result<Block, SidecarError> {
+        let part = self.head.blocks.get(place).ok_or(SidecarError::Damaged)?.part;
+        let bytes = self.part(part)?;
+        let (head, mut rest) = postcard::take_from_bytes::<BlockHead>(&bytes)?;
+        let records = array(&mut rest, head.records, |bytes: &[u8; 24]| Record {
+            number: word(bytes, 0) as i64,
+            base: word(bytes, 8),
+            placement: half(bytes, 16),
+            pointers: half(bytes, 20),
+        });
+        let placements = array(&mut rest, head.placements, |bytes: &[u8; 4]| u32::from_le_bytes(*bytes));
+        let pointers = array(&mut rest, head.pointers, |bytes: &[u8; 12]| PointerPlace {
+            at: word(bytes, 0),
+            count: half(bytes, 8),
+        });
+        let (Some(records), Some(placements), Some(pointers)) = (records, placements, pointers) else {
+            return Err(SidecarError::Damaged);
+        };
+        Ok(Block { records, placements, pointers })
+    }
+
+    /// A template.
+    pub(crate) fn template(&self, number: u32) -> Result<Arc<Template>, SidecarError> {
+        let mut known = self.templates.lock().map_err(|_| SidecarError::Damaged)?;
+        if let Some(template) = known.get(&number) {
+            return Ok(Arc::clone(template));
+        }
+        let part = self.head.templates.get(number as usize).ok_or(SidecarError::Damaged)?;
+        let template: Template = postcard::from_bytes(&self.part(*part)?)?;
+        if !template.is_sound() {
+            return Err(SidecarError::Damaged);
+        }
+        let template = Arc::new(template);
+        known.insert(number, Arc::clone(&template));
+        Ok(template)
+    }
+
+    /// The table, if the file holds one.
+    pub(crate) fn table(&self) -> Result<Option<TableIndex>, SidecarError> {
+        let Some(table) = &self.head.table else { return Ok(None) };
+        let bytes = self.part(table.chunks)?;
+        let mut rest = &bytes[..];
+        let mut columns = Vec::with_capacity(table.columns.len());
+        for column in &table.columns {
+            columns.push(match column {
+                ColumnPart::Rows(at) => ColumnPlace::Rows(*at),
+                ColumnPart::Nowhere => ColumnPlace::Nowhere,
+                ColumnPart::Elsewhere => ColumnPlace::Elsewhere,
+                ColumnPart::Chunks(count) => {
+                    let count = u32::try_from(*count).map_err(|_| SidecarError::Damaged)?;
+                    let chunks = array(&mut rest, count, |bytes: &[u8; 16]| ChunkPlace {
+                        at: word(bytes, 0),
+                        size: half(bytes, 8),
+                        mask: half(bytes, 12),
+                    });
+                    ColumnPlace::Chunks(chunks.ok_or(SidecarError::Damaged)?)
+                }
+            });
+        }
+        Ok(Some(TableIndex { skeleton: self.part(table.skeleton)?, rows: table.rows, columns }))
+    }
+
+    fn part(&self, part: Part) -> Result<Bytes, SidecarError> {
+        let at = self.parts.checked_add(part.at).filter(|_| part.length <= MOST).ok_or(SidecarError::Damaged)?;
+        let bytes = self.source.read_at(at, part.length as usize)?;
+        if simd_adler32::adler32(&&bytes[..]) != part.sum { Err(SidecarError::Damaged) } else { Ok(bytes) }
+    }
+}
+
+/// The next `count` items of `SIZE` bytes; nothing where there are fewer.
+fn array<const SIZE: usize, T>(rest: &mut &[u8], count: u32, item: impl Fn(&[u8; SIZE]) -> T) -> Option<Vec<T>> {
+    let (items, left) = rest.split_at_checked((count as usize).checked_mul(SIZE)?)?;
+    *rest = left;
+    Some(items.as_chunks::<SIZE>().0.iter().map(item).collect())
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]))
+}
+
+fn half(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]))
+}

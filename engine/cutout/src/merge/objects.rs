@@ -1,0 +1,418 @@
+//! Objects with groups of their own, on their way into the merged file.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use spolia_hdf5_format::Reader;
+use spolia_hdf5_format::copy::Copier;
+use spolia_hdf5_format::link::{Target, find};
+use spolia_hdf5_format::object_header::ObjectHeader;
+use spolia_hdf5_format::write::{HeapCursor, Written, collection_header};
+
+use super::{Member, Output};
+use crate::error::CutoutError;
+use crate::fetch::{Fetched, Fetcher, Unit, Work, Worker};
+use crate::files::Files;
+use crate::index::block::{Block, NO_PLACEMENT, PointerPlace, Record};
+use crate::index::build::{Builder, ROUND};
+use crate::index::sidecar::{Sidecar, SidecarError, numbered};
+use crate::index::template::Template;
+use crate::index::walk::POINTER;
+use crate::plan::CutFile;
+use crate::sink::Sink;
+
+/// Objects that are written together at most.
+const TOGETHER: usize = 256;
+/// Bytes of them at most, where it is more than one.
+const TOGETHER_BYTES: u64 = 4 << 20;
+/// Bytes that an object's values may be apart to be read in one piece.
+const EXTENT: u64 = 32 << 10;
+/// Objects that are looked up by name; for more, all names are read.
+const BY_NAME: usize = 64;
+
+/// Takes objects of one file into the merged file: those with a template by units, the others at once.
+pub(super) struct Objects<'a> {
+    pub(super) number: usize,
+    pub(super) file: &'a CutFile,
+    pub(super) files: &'a Files,
+    /// The file's index.
+    pub(super) sidecar: Option<Sidecar>,
+}
+
+impl Objects<'_> {
+    /// Lays out the group of the objects, and hands the work on them to `fetcher`.
+    pub(super) fn lay_out(&self, writer: &mut Output, fetcher: &mut Fetcher) -> Result<Written, CutoutError> {
+        let mut members: Vec<Member> = Vec::with_capacity(self.file.ordinals.len());
+        let mut batch = Batch::default();
+        let mut copied = None;
+        let mut blocks = Blocks { objects: self, known: None, live: None };
+        for (place, ordinal) in self.file.ordinals.iter().enumerate() {
+            let (block, record) = blocks.of(place, *ordinal)?;
+            let name = self.name(*ordinal).into_bytes();
+            if record.placement == NO_PLACEMENT {
+                let reader = match &mut copied {
+                    Some(reader) => reader,
+                    None => copied.insert(self.files.reader(self.file)?),
+                };
+                let path = format!("{}/{}", self.file.file_name, self.name(*ordinal));
+                members.push((name, Copier::new(reader).copy(record.base, &path, writer)?));
+                continue;
+            }
+            let item = blocks.item(block, record)?;
+            if batch.is_full(&item) {
+                batch.close(self.number, writer, &mut members, fetcher)?;
+            }
+            batch.add(name, item);
+        }
+        batch.close(self.number, writer, &mut members, fetcher)?;
+        Ok(writer.group(members, &[])?)
+    }
+
+    fn name(&self, ordinal: i64) -> String {
+        format!("{}_{ordinal}", self.file.object)
+    }
+
+    fn missing(&self, ordinal: i64) -> CutoutError {
+        let (file, name) = (&self.file.file_name, self.name(ordinal));
+        CutoutError::Refused(format!("{file}/{name}: the file has no such object"))
+    }
+
+    fn damaged(&self) -> impl Fn(spolia_hdf5_format::Hdf5Error) -> CutoutError + use<> {
+        let file = self.file.file_name.clone();
+        move |source| CutoutError::Hdf5 { file: file.clone(), source }
+    }
+}
+
+/// Blocks of the objects of a file, one after the other: out of its index, or made for the objects at hand.
+struct Blocks<'a> {
+    objects: &'a Objects<'a>,
+    known: Option<(usize, Arc<Block>)>,
+    live: Option<Live>,
+}
+
+/// A file without an index.
+struct Live {
+    reader: Reader,
+    root: ObjectHeader,
+    /// All objects by number, where many are wanted.
+    all: Option<Vec<(i64, u64)>>,
+    /// Templates of the block that was made last.
+    templates: Vec<Arc<Template>>,
+}
+
+impl Blocks<'_> {
+    /// An object and its block; it is the one at `place` among the wanted.
+    fn of(&mut self, place: usize, ordinal: i64) -> Result<(Arc<Block>, Record), CutoutError> {
+        let missing = || self.objects.missing(ordinal);
+        let number = match &self.objects.sidecar {
+            Some(sidecar) => sidecar.block_of(ordinal).ok_or_else(missing)?,
+            None => place / ROUND,
+        };
+        let block = match &self.known {
+            Some((known, block)) if *known == number => Arc::clone(block),
+            _ => {
+                let block = Arc::new(match &self.objects.sidecar {
+                    Some(sidecar) => sidecar.block(number).map_err(self.unusable())?,
+                    None => self.made(number * ROUND)?,
+                });
+                self.known = Some((number, Arc::clone(&block)));
+                block
+            }
+        };
+        let record = block.find(ordinal).ok_or_else(|| self.objects.missing(ordinal))?;
+        Ok((block, record))
+    }
+
+    /// An object that has a template.
+    fn item(&self, block: Arc<Block>, record: Record) -> Result<Item, CutoutError> {
+        let number = block.template(&record).ok_or(CutoutError::Index)?;
+        let template = match (&self.objects.sidecar, &self.live) {
+            (Some(sidecar), _) => sidecar.template(number).map_err(self.unusable())?,
+            (None, Some(live)) => Arc::clone(live.templates.get(number as usize).ok_or(CutoutError::Index)?),
+            (None, None) => return Err(CutoutError::Index),
+        };
+        Item::new(template, block, record).ok_or(CutoutError::Index)
+    }
+
+    fn unusable(&self) -> impl Fn(SidecarError) -> CutoutError + use<> {
+        let file = self.objects.file.file_name.clone();
+        move |error| CutoutError::DamagedIndex { file: file.clone(), why: error.to_string() }
+    }
+
+    /// A block of wanted objects from the one at a place on, made now.
+    fn made(&mut self, first: usize) -> Result<Block, CutoutError> {
+        let objects = self.objects;
+        let wanted = &objects.file.ordinals;
+        let live = match &mut self.live {
+            Some(live) => live,
+            None => self.live.insert(Live::open(objects)?),
+        };
+        let mut builder = Builder::new(&live.reader, ROUND);
+        for ordinal in &wanted[first..(first + ROUND).min(wanted.len())] {
+            let damaged = |source| {
+                let file = format!("{}/{}", objects.file.file_name, objects.name(*ordinal));
+                CutoutError::Hdf5 { file, source }
+            };
+            builder.add(*ordinal, live.address(objects, *ordinal)?).map_err(damaged)?;
+        }
+        let (templates, mut blocks) = builder.finish();
+        live.templates = templates.into_iter().map(Arc::new).collect();
+        blocks.pop().ok_or(CutoutError::Index)
+    }
+}
+
+impl Live {
+    fn open(objects: &Objects) -> Result<Self, CutoutError> {
+        let reader = objects.files.reader(objects.file)?;
+        let root = ObjectHeader::read(&reader, reader.superblock().root).map_err(objects.damaged())?;
+        let many = objects.file.ordinals.len() > BY_NAME;
+        let all = many.then(|| numbered(&reader, &root, &objects.file.object)).transpose();
+        Ok(Self { all: all.map_err(objects.damaged())?, reader, root, templates: Vec::new() })
+    }
+
+    fn address(&self, objects: &Objects, ordinal: i64) -> Result<u64, CutoutError> {
+        let missing = || objects.missing(ordinal);
+        if let Some(all) = &self.all {
+            let place = all.binary_search_by_key(&ordinal, |(number, _)| *number).map_err(|_| missing())?;
+            return Ok(all[place].1);
+        }
+        let name = objects.name(ordinal);
+        let link = find(&self.reader, &self.root, name.as_bytes()).map_err(objects.damaged())?;
+        match link.ok_or_else(missing)?.target {
+            Target::Object(address) => Ok(address),
+            _ => Err(CutoutError::Refused(format!(
+                "{}/{name}: it is a link by name, which a cut does not follow",
+                objects.file.file_name
+            ))),
+        }
+    }
+}
+
+/// An object with a template.
+struct Item {
+    template: Arc<Template>,
+    block: Arc<Block>,
+    record: Record,
+    /// Bytes of all that its pointers lead to, with what a heap adds to them, about.
+    heap: u64,
+}
+
+impl Item {
+    /// Nothing where the block does not say where all its values are.
+    fn new(template: Arc<Template>, block: Arc<Block>, record: Record) -> Option<Self> {
+        let varying = template.pointers.iter().filter(|pointer| pointer.same.is_none()).count();
+        block.offsets(&record, template.holes.len())?;
+        block.pointed(&record, varying)?;
+        let mut item = Self { template, block, record, heap: 0 };
+        item.heap = item.pointed().map(|pointed| 24 + pointed.length).sum();
+        Some(item)
+    }
+
+    /// Its values: where they are in the file and in the image.
+    fn values(&self) -> impl Iterator<Item = (Range<u64>, Range<usize>)> + Clone {
+        let holes = &self.template.holes;
+        let offsets = self.block.offsets(&self.record, holes.len()).unwrap_or_default();
+        holes.iter().zip(offsets).map(|(hole, offset)| {
+            let start = self.record.base.saturating_add((*offset).into());
+            let image = hole.at as usize;
+            (start..start.saturating_add(hole.length.into()), image..image + hole.length as usize)
+        })
+    }
+
+    /// What its pointers lead to, in their order.
+    fn pointed(&self) -> impl Iterator<Item = Pointed<'_>> {
+        let varying = self.template.pointers.iter().filter(|pointer| pointer.same.is_none()).count();
+        let mut places = self.block.pointed(&self.record, varying).unwrap_or_default().iter();
+        self.template.pointers.iter().map(move |pointer| match &pointer.same {
+            Some((count, data)) => {
+                Pointed { at: pointer.at, count: *count, length: data.len() as u64, data: Data::Here(data) }
+            }
+            None => {
+                let place = places.next().copied().unwrap_or(PointerPlace { at: 0, count: 0 });
+                let length = u64::from(place.count) * u64::from(pointer.size);
+                Pointed { at: pointer.at, count: place.count, length, data: Data::There(place.at) }
+            }
+        })
+    }
+
+    /// Bytes of its image and of what its pointers lead to, about.
+    fn size(&self) -> u64 {
+        self.template.length() + self.heap
+    }
+}
+
+/// What a pointer leads to.
+struct Pointed<'a> {
+    /// Where the pointer is in the image.
+    at: u32,
+    count: u32,
+    length: u64,
+    data: Data<'a>,
+}
+
+enum Data<'a> {
+    /// The same in all objects.
+    Here(&'a [u8]),
+    /// At an offset of the file.
+    There(u64),
+}
+
+/// Objects that are written together: their images one after the other, then a heap with what they point to.
+#[derive(Default)]
+struct Batch {
+    names: Vec<Vec<u8>>,
+    items: Vec<Item>,
+    size: u64,
+}
+
+impl Batch {
+    fn is_full(&self, next: &Item) -> bool {
+        self.items.len() >= TOGETHER || (!self.items.is_empty() && self.size + next.size() > TOGETHER_BYTES)
+    }
+
+    fn add(&mut self, name: Vec<u8>, item: Item) {
+        self.size += item.size();
+        self.names.push(name);
+        self.items.push(item);
+    }
+
+    /// Gives the objects their places, and hands out the work on them.
+    fn close(
+        &mut self,
+        file: usize,
+        writer: &mut Output,
+        members: &mut Vec<Member>,
+        fetcher: &mut Fetcher,
+    ) -> Result<(), CutoutError> {
+        let Self { names, items, .. } = std::mem::take(self);
+        if items.is_empty() {
+            return Ok(());
+        }
+        let images: u64 = items.iter().map(|item| item.template.length()).sum();
+        let mut heap = HeapCursor::default();
+        for pointed in items.iter().flat_map(Item::pointed).filter(|pointed| pointed.count > 0) {
+            heap.add(pointed.length);
+        }
+        let start = writer.reserve(images + heap.end())?;
+        let mut at = start;
+        for (name, item) in names.into_iter().zip(&items) {
+            members.push((name, item.template.written(at)));
+            at += item.template.length();
+        }
+        fetcher.add(Unit { file, work: Box::new(ObjectsWork { start, images, heap: heap.end(), items }) })
+    }
+}
+
+/// Filling in the objects of a batch.
+struct ObjectsWork {
+    /// Where the images begin in the merged file.
+    start: u64,
+    /// Bytes of all images; the heap follows them.
+    images: u64,
+    /// Bytes of the heap.
+    heap: u64,
+    items: Vec<Item>,
+}
+
+impl Work for ObjectsWork {
+    fn weight(&self) -> u64 {
+        self.images + self.heap
+    }
+
+    fn ranges(&self, ranges: &mut Vec<Range<u64>>) -> u64 {
+        let mut asked = 0;
+        for item in &self.items {
+            let values = item.values().map(|(range, _)| range);
+            asked += values.clone().map(|range| range.end - range.start).sum::<u64>();
+            // The base is the least offset.
+            let base = item.record.base;
+            let end = values.clone().map(|range| range.end).max().unwrap_or(base);
+            match end - base {
+                0 => {}
+                1..=EXTENT => ranges.push(base..end),
+                _ => ranges.extend(values),
+            }
+            for pointed in item.pointed().filter(|pointed| pointed.length > 0) {
+                if let Data::There(start) = pointed.data {
+                    ranges.push(start..start.saturating_add(pointed.length));
+                    asked += pointed.length;
+                }
+            }
+        }
+        asked
+    }
+
+    fn run(&self, fetched: &Fetched, worker: &mut Worker, sink: &Sink) -> Result<(), CutoutError> {
+        let made = &mut worker.made;
+        made.clear();
+        made.resize((self.images + self.heap) as usize, 0);
+        let (images, heap_bytes) = made.split_at_mut(self.images as usize);
+        let heap_start = self.start + self.images;
+        let mut filling = Filling { bytes: heap_bytes, cursor: HeapCursor::default(), collection: None };
+        let mut at = 0;
+        for item in &self.items {
+            let image = &mut images[at..at + item.template.length() as usize];
+            item.template.place(image, self.start + at as u64);
+            for (range, place) in item.values() {
+                let values = fetched.get(range.start, range.end - range.start);
+                image[place].copy_from_slice(values.ok_or(CutoutError::Index)?);
+            }
+            for pointed in item.pointed() {
+                let id = filling.add(&pointed, fetched, heap_start)?;
+                image[pointed.at as usize..][..POINTER as usize].copy_from_slice(&id);
+            }
+            at += item.template.length() as usize;
+        }
+        filling.finish();
+        sink.put(self.start, made).map_err(spolia_hdf5_format::write::WriteError::from)?;
+        Ok(())
+    }
+}
+
+/// A heap that is being filled.
+struct Filling<'a> {
+    bytes: &'a mut [u8],
+    cursor: HeapCursor,
+    /// Where the collection begins that is being filled.
+    collection: Option<u64>,
+}
+
+impl Filling<'_> {
+    /// Adds data; returns what the element that points to them holds.
+    fn add(&mut self, pointed: &Pointed, fetched: &Fetched, heap_start: u64) -> Result<[u8; 16], CutoutError> {
+        if pointed.count == 0 {
+            return Ok([0; 16]);
+        }
+        let data = match pointed.data {
+            Data::Here(data) => data,
+            Data::There(_) if pointed.length == 0 => &[],
+            Data::There(at) => fetched.get(at, pointed.length).ok_or(CutoutError::Index)?,
+        };
+        let place = self.cursor.add(pointed.length);
+        if place.object == 1 {
+            self.begin(place.collection);
+        }
+        let at = place.at as usize;
+        self.bytes[at..at + 16].copy_from_slice(&place.header(pointed.length));
+        self.bytes[at + 16..at + 16 + data.len()].copy_from_slice(data);
+        Ok(place.id(pointed.count, heap_start))
+    }
+
+    fn begin(&mut self, start: u64) {
+        if let Some(before) = self.collection.replace(start) {
+            self.head(before, start - before);
+        }
+    }
+
+    fn head(&mut self, start: u64, size: u64) {
+        self.bytes[start as usize..][..16].copy_from_slice(&collection_header(size));
+    }
+
+    fn finish(mut self) {
+        if let Some(start) = self.collection {
+            self.head(start, self.cursor.end() - start);
+            let (at, tail) = self.cursor.tail();
+            self.bytes[at as usize..][..tail.len()].copy_from_slice(&tail);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Where the merged file is put together: piece by piece, in any order, from many threads.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex};
+
+/// Bytes of a merged file that is put together in memory and written at once.
+const IN_MEMORY: usize = 64 << 20;
+
+/// A file that is being put together.
+pub(crate) struct Sink {
+    file: File,
+    /// The file's bytes, until they are too many.
+    memory: Mutex<Option<Vec<u8>>>,
+}
+
+impl Sink {
+    pub(crate) fn new(file: File) -> Self {
+        Self { file, memory: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Puts bytes at their place.
+    pub(crate) fn put(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut memory = self.memory.lock().map_err(|_| io::Error::other("another writer has failed"))?;
+        if let Some(held) = &mut *memory {
+            let end = at.saturating_add(bytes.len() as u64);
+            if end <= IN_MEMORY as u64 {
+                let (start, end) = (at as usize, end as usize);
+                if held.len() < end {
+                    held.resize(end, 0);
+                }
+                held[start..end].copy_from_slice(bytes);
+                return Ok(());
+            }
+            self.file.write_all_at(held, 0)?;
+            *memory = None;
+        }
+        drop(memory);
+        self.file.write_all_at(bytes, at)
+    }
+
+    /// Ends the file, which has so many bytes.
+    pub(crate) fn finish(&self, bytes: u64) -> io::Result<()> {
+        let mut memory = self.memory.lock().map_err(|_| io::Error::other("another writer has failed"))?;
+        match memory.take() {
+            Some(mut held) => {
+                held.resize(bytes as usize, 0);
+                self.file.write_all_at(&held, 0)
+            }
+            None => self.file.set_len(bytes),
+        }
+    }
+}
+
+/// Writes into a sink, front to back.
+pub(crate) struct SinkWriter {
+    sink: Arc<Sink>,
+    at: u64,
+}
+
+impl SinkWriter {
+    pub(crate) fn new(sink: Arc<Sink>) -> Self {
+        Self { sink, at: 0 }
+    }
+}
+
+impl Write for SinkWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.put(self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for SinkWriter {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(_) => None,
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_come_together_in_memory_and_beyond() {
+        for size in [1000u64, IN_MEMORY as u64 + 1000] {
+            let file = tempfile::tempfile().unwrap();
+            let sink = Arc::new(Sink::new(file.try_clone().unwrap()));
+            sink.put(500, b"middle").unwrap();
+            sink.put(size - 3, b"end").unwrap();
+            let mut writer = SinkWriter::new(Arc::clone(&sink));
+            writer.write_all(b"start").unwrap();
+            writer.seek(SeekFrom::Start(600)).unwrap();
+            writer.write_all(b"later").unwrap();
+            sink.finish(size + 2).unwrap();
+            let read = |at, length: usize| {
+                let mut bytes = vec![0; length];
+                file.read_exact_at(&mut bytes, at).unwrap();
+                bytes
+            };
+            assert_eq!(file.metadata().unwrap().len(), size + 2);
+            assert_eq!((read(0, 5), read(500, 7)), (b"start".to_vec(), b"middle\0".to_vec()));
+            assert_eq!((read(600, 5), read(size - 3, 5)), (b"later".to_vec(), b"end\0\0".to_vec()));
+        }
+    }
+}
