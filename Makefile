@@ -31,7 +31,7 @@ test judges soak: test-packages target
 
 release: demo-packages target
 	cargo build --workspace --bins --release $(LOCKED)
-	@echo "the programs are $(CARGO_TARGET_DIR)/release/spolia and, to lie beside it, $(CARGO_TARGET_DIR)/release/spolia-hdf5"
+	@echo "the programs are $(CARGO_TARGET_DIR)/release/spolia and, to lie beside it, $(CARGO_TARGET_DIR)/release/spolia-make-gaia"
 
 bench: test-packages target
 	cargo build --workspace --bins --bench "*" --release $(LOCKED)

@@ -61,7 +61,6 @@ impl BenchSite {
     pub async fn archive(&self) -> Archive {
         let c = self.connection();
         let node = NodeAddress::unix_socket("n1", 0, &c.host, c.port, &c.user, &c.password, &c.dbname);
-        let hdf5 = spolia_cutout::ChildSettings { program: program("spolia-hdf5"), ..Default::default() };
         let settings = ArchiveSettings {
             site: self.path().to_owned(),
             nodes: vec![node.clone()],
@@ -69,7 +68,6 @@ impl BenchSite {
             store: StoreSettings::default(),
             router: RouterSettings::default(),
             query: QuerySettings::default(),
-            hdf5,
             log: LogSettings::default(),
         };
         Archive::open(settings).await.expect("the archive")

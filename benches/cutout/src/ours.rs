@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
-use spolia_cutout::{CutFile, CutPlan, CutReport, Provenance, cut as cut_and_merge, index as make_index, index_location};
+use spolia_cutout::{CutFile, Files, CutPlan, CutReport, Provenance, cut as cut_and_merge, index as make_index, index_location};
 
 use crate::picks::{Picks, Set, fastest};
 
@@ -51,9 +49,9 @@ pub struct Cut {
 /// Cuts with the index, or without.
 pub fn cut(set: &Set, picks: &Picks, output: &Path, runs: usize, indexed: bool) -> Result<Cut> {
     let folder = if indexed { set.folder.join("indexed") } else { set.folder.clone() };
-    let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(&folder)?);
+    let files = Arc::new(Files::folder(&folder));
     let chosen = set.files.iter().zip(&picks.0).filter(|(_, numbers)| !numbers.is_empty());
-    let files = chosen.map(|(file, numbers)| {
+    let wanted = chosen.map(|(file, numbers)| {
         Ok(CutFile {
             file_name: file.trim_end_matches(".h5").to_owned(),
             location: file.clone(),
@@ -63,15 +61,17 @@ pub fn cut(set: &Set, picks: &Picks, output: &Path, runs: usize, indexed: bool) 
             size: set.folder.join(file).metadata()?.len(),
             class: "Source".to_owned(),
             object: "SourceImpl".to_owned(),
+            group: String::new(),
+            names: Vec::new(),
             ordinals: numbers.iter().map(|number| *number as i64).collect(),
         })
     });
-    let plan = CutPlan { files: files.collect::<Result<_>>()?, provenance: Provenance::default() };
+    let plan = CutPlan { files: wanted.collect::<Result<_>>()?, provenance: Provenance::default() };
     let runtime = tokio::runtime::Runtime::new()?;
     let mut report = CutReport::default();
     let seconds = fastest(runs, || {
         let started = Instant::now();
-        report = runtime.block_on(cut_and_merge(&store, Some(&folder), &plan, output))?;
+        report = runtime.block_on(cut_and_merge(&files, &plan, output))?;
         Ok(started.elapsed().as_secs_f64())
     })?;
     Ok(Cut { seconds, report })

@@ -5,33 +5,11 @@ use std::path::PathBuf;
 /// A cut or a reading that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CutoutError {
-    /// The child program could not be run.
-    #[error("cannot run {program}: {source}; it belongs beside the spolia program")]
-    Run {
-        /// The program.
-        program: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The child refused, and said why.
+    /// What was asked for cannot be done, and why.
     #[error("{0}")]
     Refused(String),
-    /// The child took too long.
-    #[error("reading took more than {0} s and was given up ([hdf5] timeout_s)")]
-    Timeout(u64),
-    /// The child died: a fault of libhdf5 on the file's bytes, or one of the child's bounds.
-    #[error(
-        "the HDF5 reader ended with {0}; the file is damaged, or needs more than [hdf5] max_memory_mb or max_cpu_s allow"
-    )]
-    Died(String),
-    /// The pipe to the child broke.
-    #[error("the HDF5 reader cannot be talked to: {0}")]
-    Pipe(#[from] std::io::Error),
-    /// The child's answer does not parse.
-    #[error("the HDF5 reader's answer does not parse: {0}")]
-    Answer(#[from] serde_json::Error),
-    /// The child's rows do not parse.
-    #[error("the HDF5 reader's rows do not parse: {0}")]
+    /// Values could not be put into a record batch.
+    #[error("values cannot be put into a record batch: {0}")]
     Rows(#[from] arrow::error::ArrowError),
     /// Nobody waits for the merged file any more.
     #[error("the cut was given up")]

@@ -15,10 +15,14 @@ use crate::sink::Sink;
 
 /// Bytes between two ranges that are read along with them rather than asked for apart.
 const GAP: u64 = 4 << 10;
+/// The same where a request is a journey.
+const FAR_GAP: u64 = 64 << 10;
 /// Bytes of one range at most.
 const MOST: u64 = 8 << 20;
 /// Bytes below which one thread is done before others would have woken up.
 const ALONE: u64 = 256 << 10;
+/// Bytes of units that are run at the same time, about.
+const IN_FLIGHT: u64 = 256 << 20;
 /// Units that wait to be run.
 const WAITING: usize = 256;
 
@@ -67,7 +71,7 @@ impl Fetched {
         if at.checked_add(length)? > range.end { None } else { self.bytes.get(from..from + length as usize) }
     }
 
-    fn read(&mut self, source: &dyn ReadAt, ranges: Vec<Range<u64>>) -> std::io::Result<()> {
+    fn read(&mut self, source: &dyn ReadAt, far: bool, ranges: Vec<Range<u64>>) -> std::io::Result<()> {
         self.ranges.clear();
         let mut end = 0;
         for range in ranges {
@@ -79,11 +83,28 @@ impl Fetched {
             end += length;
         }
         self.bytes.resize(end, 0);
-        for (number, (range, start)) in self.ranges.iter().enumerate() {
-            let end = self.ranges.get(number + 1).map_or(end, |(_, start)| *start);
-            source.read_into(range.start, &mut self.bytes[*start..end])?;
+        if far && self.ranges.len() > 1 {
+            return self.read_at_once(source);
+        }
+        let mut rest = &mut self.bytes[..];
+        for (range, _) in &self.ranges {
+            let (place, behind) = rest.split_at_mut((range.end - range.start) as usize);
+            source.read_into(range.start, place)?;
+            rest = behind;
         }
         Ok(())
+    }
+
+    /// All ranges at the same time, on threads that wait.
+    fn read_at_once(&mut self, source: &dyn ReadAt) -> std::io::Result<()> {
+        let mut rest = &mut self.bytes[..];
+        let mut places = Vec::with_capacity(self.ranges.len());
+        for (range, _) in &self.ranges {
+            let (place, behind) = rest.split_at_mut((range.end - range.start) as usize);
+            places.push((range.start, place));
+            rest = behind;
+        }
+        places.into_par_iter().try_for_each(|(start, place)| source.read_into(start, place))
     }
 }
 
@@ -94,6 +115,7 @@ pub(crate) struct Fetcher<'a> {
     sink: Arc<Sink>,
     stopped: &'a AtomicBool,
     waiting: Vec<Unit>,
+    weight: u64,
     done: Fetching,
 }
 
@@ -110,13 +132,14 @@ pub(crate) struct Fetching {
 
 impl<'a> Fetcher<'a> {
     pub(crate) fn new(plan: &'a [CutFile], files: &'a Files, sink: Arc<Sink>, stopped: &'a AtomicBool) -> Self {
-        Self { plan, files, sink, stopped, waiting: Vec::new(), done: Fetching::default() }
+        Self { plan, files, sink, stopped, waiting: Vec::new(), weight: 0, done: Fetching::default() }
     }
 
     /// Takes a unit; those that wait are run when they are many.
     pub(crate) fn add(&mut self, unit: Unit) -> Result<(), CutoutError> {
+        self.weight += unit.work.weight();
         self.waiting.push(unit);
-        if self.waiting.len() < WAITING { Ok(()) } else { self.run() }
+        if self.waiting.len() < WAITING && self.weight < IN_FLIGHT { Ok(()) } else { self.run() }
     }
 
     /// Where pieces of the merged file go.
@@ -137,12 +160,14 @@ impl<'a> Fetcher<'a> {
 
     /// The first error ends it.
     fn run(&mut self) -> Result<(), CutoutError> {
-        let units = std::mem::take(&mut self.waiting);
-        if units.iter().map(|unit| unit.work.weight()).sum::<u64>() < ALONE {
+        let (units, weight) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.weight));
+        if !self.files.is_far() && weight < ALONE {
             let mut worker = Worker::default();
             return units.iter().try_for_each(|unit| self.unit(unit, &mut worker));
         }
-        units.into_par_iter().try_for_each_init(Worker::default, |worker, unit| self.unit(&unit, worker))
+        self.files.install(|| {
+            units.into_par_iter().try_for_each_init(Worker::default, |worker, unit| self.unit(&unit, worker))
+        })
     }
 
     fn unit(&self, unit: &Unit, worker: &mut Worker) -> Result<(), CutoutError> {
@@ -161,11 +186,12 @@ impl<'a> Fetcher<'a> {
             return Ok(());
         }
         self.done.asked.fetch_add(asked, Ordering::Relaxed);
-        let together = coalesced(ranges, GAP, MOST);
+        let gap = if self.files.is_far() { FAR_GAP } else { GAP };
+        let together = coalesced(ranges, gap, MOST);
         self.done.requests.fetch_add(together.len() as u64, Ordering::Relaxed);
         self.done.read.fetch_add(together.iter().map(|range| range.end - range.start).sum(), Ordering::Relaxed);
         let file = &self.plan[unit.file];
-        let read = fetched.read(&self.files.source(file)?, together);
+        let read = fetched.read(&self.files.source(file)?, self.files.is_far(), together);
         read.map_err(|source| CutoutError::Read { file: file.file_name.clone(), source })
     }
 }
@@ -211,10 +237,10 @@ mod tests {
     fn bytes_are_found_where_they_were_read() {
         let file = Bytes::from((0..=255u8).collect::<Vec<_>>());
         let mut fetched = Fetched::default();
-        fetched.read(&file, vec![10..20, 100..103]).unwrap();
+        fetched.read(&file, false, vec![10..20, 100..103]).unwrap();
         assert_eq!(fetched.get(10, 2), Some(&[10, 11][..]));
         assert_eq!(fetched.get(100, 3), Some(&[100, 101, 102][..]));
         assert_eq!((fetched.get(19, 2), fetched.get(9, 1), fetched.get(103, 1)), (None, None, None));
-        assert!(fetched.read(&file, vec![250..257]).is_err());
+        assert!(fetched.read(&file, false, vec![250..257]).is_err());
     }
 }

@@ -1,48 +1,138 @@
-//! The files of a plan: their bytes and their indexes.
+//! The files of a plan: their bytes and their indexes, from a folder, an object store, or anywhere.
+
+mod stored;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use spolia_hdf5_format::source::{LocalFile, Paged};
+use bytes::Bytes;
+use object_store::ObjectStore;
+use object_store::path::Path as StorePath;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use spolia_hdf5_format::source::{LocalFile, Paged, ReadAt};
 use spolia_hdf5_format::{Bounds, Reader};
 
 use crate::error::CutoutError;
 use crate::index::index_location;
 use crate::index::sidecar::{Sidecar, SidecarError};
 use crate::plan::CutFile;
+use stored::StoredObject;
 
 /// Bytes of a page of metadata, and how many are kept of each file.
 const PAGE: (usize, usize) = (64 << 10, 256);
-/// Files that are open at the same time.
+/// Files and indexes that are kept open.
 const MOST_OPEN: usize = 256;
+/// Requests to a store at the same time.
+const REQUESTS: usize = 128;
 
-/// Opens the files of a plan, in a folder.
-pub(crate) struct Files {
-    root: PathBuf,
-    open: Mutex<HashMap<String, Arc<LocalFile>>>,
+/// Where files are, with those that are open. One of them serves many cuts.
+pub struct Files {
+    place: Place,
+    open: Mutex<HashMap<String, Arc<Source>>>,
+    sidecars: Mutex<HashMap<String, Arc<Sidecar>>>,
+    /// Threads that wait for a store.
+    waiting: Option<ThreadPool>,
+}
+
+enum Place {
+    Folder(PathBuf),
+    Store(Arc<dyn ObjectStore>, tokio::runtime::Handle),
+    Anywhere(tokio::runtime::Handle),
+}
+
+/// A file's bytes.
+pub(crate) enum Source {
+    Local(LocalFile),
+    Stored(StoredObject),
+}
+
+impl ReadAt for Source {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Local(file) => file.size(),
+            Self::Stored(object) => object.size(),
+        }
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> std::io::Result<Bytes> {
+        match self {
+            Self::Local(file) => file.read_at(offset, length),
+            Self::Stored(object) => object.read_at(offset, length),
+        }
+    }
+
+    fn read_into(&self, offset: u64, place: &mut [u8]) -> std::io::Result<()> {
+        match self {
+            Self::Local(file) => file.read_into(offset, place),
+            Self::Stored(object) => object.read_into(offset, place),
+        }
+    }
 }
 
 impl Files {
-    pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root, open: Mutex::default() }
+    /// Files of a folder; locations are paths below it.
+    #[must_use]
+    pub fn folder(root: &Path) -> Self {
+        Self::new(Place::Folder(root.to_owned()), None)
+    }
+
+    /// Objects of a store; locations are their keys. To be called in a Tokio runtime, which must outlive it.
+    ///
+    /// # Errors
+    /// When threads cannot be started.
+    pub fn store(store: Arc<dyn ObjectStore>) -> Result<Self, CutoutError> {
+        Ok(Self::new(Place::Store(store, tokio::runtime::Handle::current()), Some(threads()?)))
+    }
+
+    /// Files anywhere: locations are local paths, or URLs (`s3://`, `http://`, `https://`) whose credentials are in the
+    /// environment. To be called in a Tokio runtime, which must outlive it.
+    ///
+    /// # Errors
+    /// When threads cannot be started.
+    pub fn anywhere() -> Result<Self, CutoutError> {
+        Ok(Self::new(Place::Anywhere(tokio::runtime::Handle::current()), Some(threads()?)))
+    }
+
+    fn new(place: Place, waiting: Option<ThreadPool>) -> Self {
+        Self { place, open: Mutex::default(), sidecars: Mutex::default(), waiting }
+    }
+
+    /// Runs something on the threads that reading these files wants: those of the machine, or many that wait.
+    pub(crate) fn install<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
+        match &self.waiting {
+            Some(threads) => threads.install(run),
+            None => run(),
+        }
+    }
+
+    /// Whether a request costs so much that bytes between two ranges are better read along.
+    pub(crate) fn is_far(&self) -> bool {
+        self.waiting.is_some()
     }
 
     /// A file's bytes.
-    pub(crate) fn source(&self, file: &CutFile) -> Result<Arc<LocalFile>, CutoutError> {
-        let path = self.root.join(&file.location);
-        let failed = |source| CutoutError::File { path: path.clone(), source };
-        let poisoned = |_| failed(std::io::Error::other("another reader has failed"));
-        if let Some(source) = self.open.lock().map_err(poisoned)?.get(&file.location) {
+    pub(crate) fn source(&self, file: &CutFile) -> Result<Arc<Source>, CutoutError> {
+        if let Some(source) = lock(&self.open).get(&file.location) {
             return Ok(Arc::clone(source));
         }
-        let source = Arc::new(LocalFile::open(&path).map_err(failed)?);
-        let mut open = self.open.lock().map_err(poisoned)?;
-        if open.len() >= MOST_OPEN {
-            open.clear();
-        }
-        open.insert(file.location.clone(), Arc::clone(&source));
+        let source = Arc::new(self.opened(&file.location, (file.size > 0).then_some(file.size))?);
+        keep(&self.open, &file.location, &source);
         Ok(source)
+    }
+
+    /// Opens what is at a location, which has so many bytes where that is known.
+    fn opened(&self, location: &str, size: Option<u64>) -> Result<Source, CutoutError> {
+        let fetching = |source| CutoutError::Fetch { location: location.to_owned(), source };
+        let (store, path, handle) = match &self.place {
+            Place::Folder(root) => return local(&root.join(location), size),
+            Place::Store(store, handle) => (Arc::clone(store), StorePath::from(location), handle),
+            Place::Anywhere(handle) => match stored::parse(location).map_err(fetching)? {
+                Some((store, path)) => (store, path, handle),
+                None => return local(Path::new(location), size),
+            },
+        };
+        StoredObject::open(store, path, size, handle.clone()).map(Source::Stored).map_err(fetching)
     }
 
     /// A file as HDF5.
@@ -51,12 +141,55 @@ impl Files {
         reader.map_err(|source| CutoutError::Hdf5 { file: file.file_name.clone(), source })
     }
 
-    /// A file's index, where there is one that can be used.
-    pub(crate) fn sidecar(&self, file: &CutFile) -> Option<Sidecar> {
-        let source = LocalFile::open(&self.root.join(index_location(&file.location))).ok()?;
-        let sidecar = Sidecar::open(source, file.size, &file.checksum);
-        sidecar.inspect_err(|error| unusable(file, error)).ok()
+    /// A file's index, where there is one that can be used. Files anywhere have none.
+    pub(crate) fn sidecar(&self, file: &CutFile) -> Option<Arc<Sidecar>> {
+        if matches!(self.place, Place::Anywhere(_)) {
+            return None;
+        }
+        let location = index_location(&file.location);
+        let known = lock(&self.sidecars).get(&location).map(Arc::clone);
+        if let Some(sidecar) = known.filter(|sidecar| sidecar.is_of(file.size, &file.checksum)) {
+            return Some(sidecar);
+        }
+        let opened = match self.opened(&location, None).ok()? {
+            Source::Local(index) => Sidecar::open(index, file.size, &file.checksum),
+            index => Sidecar::open(Paged::new(index, PAGE.0, PAGE.1), file.size, &file.checksum),
+        };
+        let sidecar = Arc::new(opened.inspect_err(|error| unusable(file, error)).ok()?);
+        keep(&self.sidecars, &location, &sidecar);
+        Some(sidecar)
     }
+}
+
+fn threads() -> Result<ThreadPool, CutoutError> {
+    let threads =
+        ThreadPoolBuilder::new().num_threads(REQUESTS).thread_name(|number| format!("store-{number}")).build();
+    threads.map_err(|error| CutoutError::Refused(format!("threads cannot be started: {error}")))
+}
+
+fn local(path: &Path, size: Option<u64>) -> Result<Source, CutoutError> {
+    let failed = |source| CutoutError::File { path: path.to_owned(), source };
+    let file = LocalFile::open(path).map_err(failed)?;
+    match size.filter(|size| *size != file.size()) {
+        None => Ok(Source::Local(file)),
+        Some(size) => Err(failed(std::io::Error::other(format!(
+            "it has {} bytes instead of {size}: it has changed",
+            file.size()
+        )))),
+    }
+}
+
+/// What is behind a lock is whole after any panic: single insertions.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn keep<T>(kept: &Mutex<HashMap<String, Arc<T>>>, location: &str, value: &Arc<T>) {
+    let mut kept = lock(kept);
+    if kept.len() >= MOST_OPEN {
+        kept.clear();
+    }
+    kept.insert(location.to_owned(), Arc::clone(value));
 }
 
 /// Says that an index is not used; the cut goes on with the file itself.

@@ -1,10 +1,9 @@
 //! Cut & Merge: which objects are cut out of which file, and the merged file they become.
 //!
-//! A [`CutPlan`] names files of the object store and objects in them; [`cut`] writes the merged file. [`rows`] reads the
-//! fields of a file's objects into record batches. Both leave libhdf5 to a child process under bounds ([`ChildSettings`]):
-//! bytes that someone else wrote are never parsed by it in this one.
+//! A [`CutPlan`] names files and objects in them; [`cut`] writes the merged file, reading by the files' indexes ([`index()`]).
+//! [`rows`] reads the fields of a file's objects into record batches. All of it is safe Rust over `spolia-hdf5-format`: bytes that
+//! someone else wrote meet no C library.
 
-mod child;
 mod cut;
 mod error;
 mod fetch;
@@ -17,9 +16,9 @@ mod row_model;
 mod rows;
 mod sink;
 
-pub use child::ChildSettings;
 pub use cut::cut;
 pub use error::CutoutError;
+pub use files::Files;
 pub use index::{index, index_location};
 pub use inspect::{
     InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_source,

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use spolia_hdf5_format::link::{Target, find};
-use spolia_hdf5_format::object_header::ObjectHeader;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use spolia_hdf5_format::write::{Writer, Written};
 
 use crate::error::CutoutError;
@@ -23,12 +22,17 @@ use crate::index::sidecar::Sidecar;
 use crate::index::table::TableIndex;
 use crate::plan::{CutFile, CutPlan, CutReport};
 use crate::sink::{Sink, SinkWriter};
-use objects::Objects;
+use objects::{Group, Objects, group_at};
 use provenance::Origin;
 use table::{Filling, Table};
 
 /// Bytes that wait to be written.
 const BUFFER: usize = 256 << 10;
+
+/// Objects that are looked up before they get their places.
+const LOOKED_UP: usize = 1 << 16;
+/// Files or objects below which one thread is done before others would have woken up.
+const FEW: usize = 16;
 
 /// The merged file's writer.
 type Output = Writer<BufWriter<SinkWriter>>;
@@ -83,7 +87,7 @@ struct Merging<'a> {
 
 /// How a file keeps its objects.
 enum Content {
-    Objects(Option<Sidecar>),
+    Objects(Option<Arc<Sidecar>>),
     Table(TableIndex),
 }
 
@@ -101,19 +105,54 @@ impl Merging<'_> {
         Ok(())
     }
 
-    /// Files of one class: groups of objects as they come, then the rows of those that keep them in a table.
+    /// Files of one class: groups of objects first, then the rows of those that keep them in a table.
     fn class(&mut self, first: usize, files: &[CutFile]) -> Result<(), CutoutError> {
-        let mut fillings = Vec::new();
-        for (number, file) in (first..).zip(files) {
-            match self.content(file)? {
-                Content::Objects(sidecar) => self.objects(number, file, sidecar)?,
+        let (mut objects, mut fillings) = (Vec::new(), Vec::new());
+        let contents = self.in_parallel(files, files.len(), |file| self.content(file))?;
+        for ((number, file), content) in (first..).zip(files).zip(contents) {
+            match content {
+                Content::Objects(sidecar) => objects.push(Objects::new(number, file, self.files, sidecar)),
                 Content::Table(index) => fillings.push(Filling { number, file, files: self.files, index }),
             }
         }
+        self.objects(&objects)?;
+        if fillings.is_empty() { Ok(()) } else { self.table(&fillings) }
+    }
+
+    /// The files' objects are looked up on all threads, some at a time, and get their places in the order of the plan.
+    fn objects(&mut self, objects: &[Objects]) -> Result<(), CutoutError> {
+        let mut parts = objects.iter().flat_map(|objects| objects.parts().map(move |part| (objects, part))).peekable();
+        let mut group = Group::default();
+        while parts.peek().is_some() {
+            let mut together = Vec::new();
+            let mut count = 0;
+            while let Some(part) = parts.next_if(|_| count < LOOKED_UP) {
+                count += part.1.len();
+                together.push(part);
+            }
+            let found = self.in_parallel(&together, count, |(objects, part)| {
+                self.fetcher.check_stopped()?;
+                objects.look_up(part.clone())
+            })?;
+            for ((objects, part), found) in together.into_iter().zip(found) {
+                let file = objects.file;
+                let ends = part.end == file.ordinals.len();
+                let origins = file.ordinals[part.clone()].iter();
+                self.origins.extend(origins.map(|ordinal| Origin::object(file, objects.number, *ordinal)));
+                group.add(objects, part, found, &mut self.writer, &mut self.fetcher)?;
+                if ends {
+                    let written = std::mem::take(&mut group).close(objects, &mut self.writer, &mut self.fetcher)?;
+                    self.members.push((file.file_name.clone().into_bytes(), written));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, fillings: &[Filling]) -> Result<(), CutoutError> {
         let rows = fillings.iter().map(|filling| filling.file.ordinals.len() as u64).sum();
-        let Some(start) = fillings.first() else { return Ok(()) };
-        let mut table = Table::new(start, rows, &mut self.writer)?;
-        for filling in &fillings {
+        let mut table = Table::new(&fillings[0], rows, &mut self.writer)?;
+        for filling in fillings {
             let first = table.append(filling, &mut self.writer, &mut self.fetcher)?;
             let rows = (first..).zip(&filling.file.ordinals);
             self.origins.extend(rows.map(|(row, ordinal)| Origin::row(filling.file, row, filling.number, *ordinal)));
@@ -132,23 +171,29 @@ impl Merging<'_> {
                 Err(error) => unusable(file, &error),
             }
         }
+        if !file.names.is_empty() {
+            return Ok(Content::Objects(None));
+        }
         let reader = self.files.reader(file)?;
         let damaged = |source| CutoutError::Hdf5 { file: file.file_name.clone(), source };
-        let root = ObjectHeader::read(&reader, reader.superblock().root).map_err(damaged)?;
         let place = format!("{}/{}", file.file_name, file.class);
-        match find(&reader, &root, file.class.as_bytes()).map_err(damaged)?.map(|link| link.target) {
+        match group_at(&reader, &file.class).map_err(damaged)? {
             None => Ok(Content::Objects(None)),
-            Some(Target::Object(group)) => Ok(Content::Table(TableIndex::build(&reader, group, &place)?)),
-            Some(_) => Err(CutoutError::Refused(format!("{place}: it is a link by name, which a cut does not follow"))),
+            Some(group) => Ok(Content::Table(TableIndex::build(&reader, &group, &place)?)),
         }
     }
 
-    fn objects(&mut self, number: usize, file: &CutFile, sidecar: Option<Sidecar>) -> Result<(), CutoutError> {
-        let objects = Objects { number, file, files: self.files, sidecar };
-        let group = objects.lay_out(&mut self.writer, &mut self.fetcher)?;
-        self.members.push((file.file_name.clone().into_bytes(), group));
-        self.origins.extend(file.ordinals.iter().map(|ordinal| Origin::object(file, number, *ordinal)));
-        Ok(())
+    /// Does something with all items, on the threads that reading the files wants, or on this one where it is little.
+    fn in_parallel<I: Sync, T: Send>(
+        &self,
+        items: &[I],
+        weight: usize,
+        each: impl Fn(&I) -> Result<T, CutoutError> + Sync + Send,
+    ) -> Result<Vec<T>, CutoutError> {
+        match weight < FEW && !self.files.is_far() {
+            true => items.iter().map(each).collect(),
+            false => self.files.install(|| items.par_iter().map(each).collect()),
+        }
     }
 }
 

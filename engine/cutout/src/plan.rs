@@ -21,8 +21,22 @@ pub struct CutFile {
     pub class: String,
     /// The name of one object without its number.
     pub object: String,
-    /// The numbers of the objects wanted.
+    /// The group that objects with groups of their own are in; the root where it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Names of objects, where they are not those of a class with numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// The numbers of the objects wanted: in their names, of their rows, or of their places in `names`.
     pub ordinals: Vec<i64>,
+}
+
+impl CutFile {
+    /// The name of an object that has a group of its own.
+    pub(crate) fn name(&self, ordinal: i64) -> String {
+        let named = usize::try_from(ordinal).ok().and_then(|place| self.names.get(place));
+        named.cloned().unwrap_or_else(|| format!("{}_{ordinal}", self.object))
+    }
 }
 
 /// Where a merged file comes from, as the file itself tells. It has no time and no job in it: equal requests give equal

@@ -99,7 +99,7 @@ pub struct Init {
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub struct MakeGaia {
-    /// Handed to `spolia-hdf5 make-gaia`; try --help
+    /// Handed to `spolia-make-gaia`; try --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     pub options: Vec<String>,
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
-use spolia_cutout::ChildSettings;
 use spolia_exec::{LogSettings, StoreSettings};
 use spolia_flight_server::ServerSettings;
 use spolia_local_node::LocalNodeSettings;
@@ -42,8 +41,6 @@ pub struct Settings {
     pub query: QuerySettings,
     /// Bounds on nodes.
     pub router: RouterSettings,
-    /// Bounds on the program that reads and writes HDF5.
-    pub hdf5: ChildSettings,
     /// The operation log.
     pub log: LogSettings,
 }

@@ -110,7 +110,6 @@ impl Site {
             store: s.store.clone(),
             router: s.router.clone(),
             query: s.query.clone(),
-            hdf5: s.hdf5.clone(),
             log: s.log.clone(),
         })
     }

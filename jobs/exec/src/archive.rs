@@ -13,7 +13,7 @@ use object_store::local::LocalFileSystem;
 use serde::{Deserialize, Serialize};
 use spolia_adql::TapSchema;
 use spolia_catalogue::{Control, SigningKey};
-use spolia_cutout::ChildSettings;
+use spolia_cutout::Files;
 use spolia_planner::{QuerySettings, Session};
 use spolia_shard_router::{NodeAddress, Router, RouterSettings, ShardedTable, Snapshot};
 
@@ -51,8 +51,6 @@ pub struct ArchiveSettings {
     pub router: RouterSettings,
     /// Bounds on queries.
     pub query: QuerySettings,
-    /// Bounds on the program that reads and writes HDF5.
-    pub hdf5: ChildSettings,
     /// The operation log.
     pub log: LogSettings,
 }
@@ -62,12 +60,11 @@ pub struct ArchiveSettings {
 pub struct Archive {
     router: Router,
     store: Arc<dyn ObjectStore>,
-    store_root: PathBuf,
+    files: Arc<Files>,
     site: PathBuf,
     keys: Vec<SigningKey>,
     memory: Arc<dyn MemoryPool>,
     query: QuerySettings,
-    hdf5: ChildSettings,
     log: OperationLog,
 }
 
@@ -85,11 +82,10 @@ impl Archive {
             keys: control.signing_keys().await?,
             router: Router::new(control, settings.nodes, &settings.router)?,
             store,
-            store_root,
+            files: Arc::new(Files::folder(&store_root)),
             log: OperationLog::new(&settings.site.join("log"), settings.log),
             memory: Session::memory_pool(&settings.query),
             query: settings.query,
-            hdf5: settings.hdf5,
             site: settings.site,
         })
     }
@@ -104,19 +100,14 @@ impl Archive {
         &self.store
     }
 
-    /// The store's folder.
-    pub fn store_root(&self) -> &Path {
-        &self.store_root
+    /// The archived files as cuts read them.
+    pub fn files(&self) -> &Arc<Files> {
+        &self.files
     }
 
     /// The site's folder.
     pub fn site(&self) -> &Path {
         &self.site
-    }
-
-    /// Bounds on the program that reads and writes HDF5.
-    pub fn hdf5(&self) -> &ChildSettings {
-        &self.hdf5
     }
 
     /// The operation log.

@@ -72,7 +72,7 @@ impl Archive {
         let files = self.locate(&snapshot, &chosen).await?;
         let (locate_ms, started) = (millis(started), Instant::now());
         let plan = CutPlan { files, provenance: self.provenance(request, &snapshot, &chosen) };
-        let report = cut(self.store(), Some(self.store_root()), &plan, output).await?;
+        let report = cut(self.files(), &plan, output).await?;
         Ok(CutAnswer {
             epoch: snapshot.manifest().epoch,
             objects: chosen.tables.iter().map(|(table, rows)| (table.clone(), rows.len())).collect(),
@@ -139,6 +139,8 @@ fn cut_file(file: ArchivedFile, table: &TableDef, ordinals: Vec<i64>) -> CutFile
         size: file.file.size as u64,
         class: table.class.clone(),
         object: table.object.clone(),
+        group: String::new(),
+        names: Vec::new(),
         ordinals,
     }
 }

@@ -92,17 +92,9 @@ pub enum IngestError {
         /// Why.
         source: object_store::Error,
     },
-    /// The file's content is not what its name and the data model say.
-    #[error("{path}: {source}")]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: CutoutError,
-    },
-    /// A file's index cannot be made.
+    /// The file's content is not what its name and the data model say, or it is damaged.
     #[error(transparent)]
-    Index(CutoutError),
+    Content(CutoutError),
     /// A node failed, or refused a row.
     #[error(transparent)]
     Router(#[from] RouterError),

@@ -10,7 +10,7 @@ use arrow::datatypes::Int64Type;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use spolia_catalogue::{ArchivedFile, Collection, FileState, Manifest, NewFile, Visibility};
-use spolia_cutout::{ChildSettings, RowModel, index, index_location, rows};
+use spolia_cutout::{RowModel, index, index_location, rows};
 use spolia_shard_router::{Router, lay_out_chunks};
 
 use crate::checksum::store;
@@ -66,8 +66,6 @@ pub struct Ingest<'a> {
     pub router: &'a Router,
     /// Where the files' bytes go.
     pub store: &'a Arc<dyn ObjectStore>,
-    /// Bounds on the program that reads files.
-    pub hdf5: &'a ChildSettings,
     /// What the files hold.
     pub collection: &'a Collection,
     /// Replace files of the same name and other content.
@@ -207,12 +205,11 @@ impl Ingest<'_> {
         let table = &load.candidate.table;
         let whole = row_model(table);
         let fields = whole.fields.into_iter().filter(|field| field.name == table.shard_key).collect();
-        let content = |source| IngestError::Content { path: load.candidate.path.clone(), source };
-        let stream = rows(&load.candidate.path, &RowModel { fields, ..whole }, self.hdf5).await.map_err(content)?;
+        let stream = rows(&load.candidate.path, &RowModel { fields, ..whole });
         let mut stream = std::pin::pin!(stream);
         let mut keys = Vec::new();
         while let Some(batch) = stream.next().await {
-            keys.extend(batch.map_err(content)?.column(1).as_primitive::<Int64Type>().iter().flatten());
+            keys.extend(batch.map_err(IngestError::Content)?.column(1).as_primitive::<Int64Type>().iter().flatten());
         }
         Ok(keys)
     }
@@ -228,12 +225,11 @@ impl Ingest<'_> {
         }
         self.store_index(candidate, &file.file.location).await?;
         self.router.announce_file(file, &candidate.table).await?;
-        let content = |source| IngestError::Content { path: candidate.path.clone(), source };
-        let stream = rows(&candidate.path, &row_model(&candidate.table), self.hdf5).await.map_err(content)?;
+        let stream = rows(&candidate.path, &row_model(&candidate.table));
         let mut stream = std::pin::pin!(stream);
         let mut objects = 0;
         while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(content)?;
+            let batch = batch.map_err(IngestError::Content)?;
             objects += batch.num_rows() as u64;
             self.router.load(&candidate.table, file, manifest, &batch).await?;
         }
@@ -253,7 +249,7 @@ impl Ingest<'_> {
         // Parsing reads the disk and computes.
         let made = tokio::task::spawn_blocking(move || index(&path, &checksum, &class, &object)).await;
         let made = made.map_err(|error| IngestError::Broken { path: candidate.path.clone(), source: error })?;
-        let made = made.map_err(IngestError::Index)?;
+        let made = made.map_err(IngestError::Content)?;
         let put = self.store.put(&StorePath::from(index_location(location)), made.into()).await;
         put.map_err(|source| IngestError::Store { path: candidate.path.clone(), source })?;
         Ok(())

@@ -1,7 +1,7 @@
 //! Bringing files into the archive.
 //!
 //! A [`Collection`](spolia_catalogue::Collection) says which field of which object becomes which column. The files are
-//! read by a bounded child process, copied to the object store with their checksums, and their rows sent to the nodes; the
+//! copied to the object store with their checksums and an index, and their rows sent to the nodes; the
 //! whole batch becomes visible in one epoch, or not at all. Whatever interrupts an ingest, running it again finishes it.
 
 mod checksum;

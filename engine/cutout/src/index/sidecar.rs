@@ -102,8 +102,9 @@ pub(crate) fn build(
         table: None,
     };
     match find(reader, &root, class.as_bytes()).map_err(damaged)?.map(|link| link.target) {
-        Some(Target::Object(group)) => {
-            head.table = Some(parts.table(&TableIndex::build(reader, group, &format!("{file}/{class}"))?));
+        Some(Target::Object(address)) => {
+            let group = ObjectHeader::read(reader, address).map_err(damaged)?;
+            head.table = Some(parts.table(&TableIndex::build(reader, &group, &format!("{file}/{class}"))?));
         }
         _ => {
             let mut builder = Builder::new(reader, BLOCK_OBJECTS);
@@ -261,6 +262,11 @@ impl Sidecar {
         }
         let parts = START + u64::from(length);
         Ok(Self { source: Box::new(source), head, parts, templates: Mutex::default() })
+    }
+
+    /// Whether it is of a file of so many bytes and of that checksum.
+    pub(crate) fn is_of(&self, size: u64, checksum: &str) -> bool {
+        (self.head.size, self.head.checksum.as_str()) == (size, checksum)
     }
 
     /// The number of the block that an object is in, if it is in one.

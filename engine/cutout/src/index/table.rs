@@ -55,14 +55,13 @@ pub(crate) struct ChunkPlace {
 pub(crate) const NO_CHUNK: ChunkPlace = ChunkPlace { at: 0, size: 0, mask: 0 };
 
 impl TableIndex {
-    /// Of the table whose group is at an address, which errors call `path`.
+    /// Of the table that is a group, which errors call `path`.
     ///
     /// # Errors
     /// When it is damaged, or what is in its group are not columns of the same number of rows.
-    pub(crate) fn build(reader: &Reader, group: u64, path: &str) -> Result<Self, CutoutError> {
+    pub(crate) fn build(reader: &Reader, group: &ObjectHeader, path: &str) -> Result<Self, CutoutError> {
         let damaged = |source| CutoutError::Hdf5 { file: path.to_owned(), source };
-        let header = ObjectHeader::read(reader, group).map_err(damaged)?;
-        let mut members = links(reader, &header).map_err(damaged)?;
+        let mut members = links(reader, group).map_err(damaged)?;
         members.sort_by(|a, b| a.name.cmp(&b.name));
         let mut writer = Writer::new(Vec::new())?;
         let (mut columns, mut written, mut rows) = (Vec::new(), Vec::new(), None);
@@ -87,7 +86,7 @@ impl TableIndex {
             let attributes = Copier::new(reader).attributes(&header, &path, &mut writer)?;
             written.push((link.name.to_vec(), writer.dataset(&DatasetOut { attributes, ..without_rows(&dataset) })?));
         }
-        let attributes = Copier::new(reader).attributes(&header, path, &mut writer)?;
+        let attributes = Copier::new(reader).attributes(group, path, &mut writer)?;
         let root = writer.group(written, &attributes)?;
         let (mut skeleton, superblock) = writer.finish(root)?;
         skeleton[..superblock.len()].copy_from_slice(&superblock);

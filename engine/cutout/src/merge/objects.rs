@@ -1,7 +1,7 @@
 //! Objects with groups of their own, on their way into the merged file.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use spolia_hdf5_format::Reader;
 use spolia_hdf5_format::copy::Copier;
@@ -30,50 +30,123 @@ const EXTENT: u64 = 32 << 10;
 /// Objects that are looked up by name; for more, all names are read.
 const BY_NAME: usize = 64;
 
-/// Takes objects of one file into the merged file: those with a template by units, the others at once.
+/// The objects of one file.
 pub(super) struct Objects<'a> {
     pub(super) number: usize,
     pub(super) file: &'a CutFile,
-    pub(super) files: &'a Files,
+    files: &'a Files,
     /// The file's index.
-    pub(super) sidecar: Option<Sidecar>,
+    sidecar: Option<Arc<Sidecar>>,
+    /// The file, where it has none.
+    live: OnceLock<Live>,
 }
 
-impl Objects<'_> {
-    /// Lays out the group of the objects, and hands the work on them to `fetcher`.
-    pub(super) fn lay_out(&self, writer: &mut Output, fetcher: &mut Fetcher) -> Result<Written, CutoutError> {
-        let mut members: Vec<Member> = Vec::with_capacity(self.file.ordinals.len());
-        let mut batch = Batch::default();
-        let mut copied = None;
-        let mut blocks = Blocks { objects: self, known: None, live: None };
-        for (place, ordinal) in self.file.ordinals.iter().enumerate() {
-            let (block, record) = blocks.of(place, *ordinal)?;
-            let name = self.name(*ordinal).into_bytes();
-            if record.placement == NO_PLACEMENT {
-                let reader = match &mut copied {
-                    Some(reader) => reader,
-                    None => copied.insert(self.files.reader(self.file)?),
-                };
-                let path = format!("{}/{}", self.file.file_name, self.name(*ordinal));
-                members.push((name, Copier::new(reader).copy(record.base, &path, writer)?));
-                continue;
-            }
-            let item = blocks.item(block, record)?;
-            if batch.is_full(&item) {
-                batch.close(self.number, writer, &mut members, fetcher)?;
-            }
-            batch.add(name, item);
-        }
-        batch.close(self.number, writer, &mut members, fetcher)?;
-        Ok(writer.group(members, &[])?)
+/// A file without an index.
+struct Live {
+    reader: Reader,
+    group: ObjectHeader,
+    /// All objects by number, where many are wanted.
+    all: Option<Vec<(i64, u64)>>,
+}
+
+/// An object that has been looked up.
+pub(super) enum Found {
+    /// With a template.
+    Item(Item),
+    /// To be copied from the address of its header.
+    Copy(u64),
+}
+
+impl<'a> Objects<'a> {
+    pub(super) fn new(number: usize, file: &'a CutFile, files: &'a Files, sidecar: Option<Arc<Sidecar>>) -> Self {
+        Self { number, file, files, sidecar, live: OnceLock::new() }
     }
 
-    fn name(&self, ordinal: i64) -> String {
-        format!("{}_{ordinal}", self.file.object)
+    /// Parts of the wanted objects that are looked up together.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let count = self.file.ordinals.len();
+        (0..count).step_by(ROUND).map(move |start| start..(start + ROUND).min(count))
+    }
+
+    /// Looks a part of the wanted objects up.
+    pub(super) fn look_up(&self, part: Range<usize>) -> Result<Vec<Found>, CutoutError> {
+        match &self.sidecar {
+            Some(sidecar) => self.indexed(sidecar, &self.file.ordinals[part]),
+            None => self.made(&self.file.ordinals[part]),
+        }
+    }
+
+    fn indexed(&self, sidecar: &Sidecar, wanted: &[i64]) -> Result<Vec<Found>, CutoutError> {
+        let unusable = |error: SidecarError| {
+            let (file, why) = (self.file.file_name.clone(), error.to_string());
+            CutoutError::DamagedIndex { file, why }
+        };
+        let mut known: Option<(usize, Arc<Block>)> = None;
+        let found = wanted.iter().map(|ordinal| {
+            let number = sidecar.block_of(*ordinal).ok_or_else(|| self.missing(*ordinal))?;
+            let block = match &known {
+                Some((last, block)) if *last == number => block,
+                _ => &known.insert((number, Arc::new(sidecar.block(number).map_err(unusable)?))).1,
+            };
+            let record = block.find(*ordinal).ok_or_else(|| self.missing(*ordinal))?;
+            Found::new(block, record, |number| sidecar.template(number).map_err(unusable))
+        });
+        found.collect()
+    }
+
+    /// Looks objects up in a file without an index, which is made for them.
+    fn made(&self, wanted: &[i64]) -> Result<Vec<Found>, CutoutError> {
+        let live = self.live()?;
+        let mut builder = Builder::new(&live.reader, ROUND);
+        for ordinal in wanted {
+            let damaged = |source| {
+                let file = format!("{}/{}", self.file.file_name, self.file.name(*ordinal));
+                CutoutError::Hdf5 { file, source }
+            };
+            builder.add(*ordinal, self.address(live, *ordinal)?).map_err(damaged)?;
+        }
+        let (templates, mut blocks) = builder.finish();
+        let templates: Vec<Arc<Template>> = templates.into_iter().map(Arc::new).collect();
+        let block = Arc::new(blocks.pop().ok_or(CutoutError::Index)?);
+        let template = |number: u32| templates.get(number as usize).map(Arc::clone).ok_or(CutoutError::Index);
+        block.records.iter().map(|record| Found::new(&block, *record, template)).collect()
+    }
+
+    fn live(&self) -> Result<&Live, CutoutError> {
+        if let Some(live) = self.live.get() {
+            return Ok(live);
+        }
+        let reader = self.files.reader(self.file)?;
+        let group = group_at(&reader, &self.file.group).map_err(self.damaged())?;
+        let group = group.ok_or_else(|| {
+            CutoutError::Refused(format!("{}: it has no group {:?}", self.file.file_name, self.file.group))
+        })?;
+        let many = self.file.names.is_empty() && self.file.ordinals.len() > BY_NAME;
+        let all = many.then(|| numbered(&reader, &group, &self.file.object)).transpose();
+        let live = Live { all: all.map_err(self.damaged())?, reader, group };
+        // Two threads may have opened it; one is kept.
+        Ok(self.live.get_or_init(|| live))
+    }
+
+    fn address(&self, live: &Live, ordinal: i64) -> Result<u64, CutoutError> {
+        let missing = || self.missing(ordinal);
+        if let Some(all) = &live.all {
+            let place = all.binary_search_by_key(&ordinal, |(number, _)| *number).map_err(|_| missing())?;
+            return Ok(all[place].1);
+        }
+        let name = self.file.name(ordinal);
+        let link = find(&live.reader, &live.group, name.as_bytes()).map_err(self.damaged())?;
+        match link.ok_or_else(missing)?.target {
+            Target::Object(address) => Ok(address),
+            _ => Err(CutoutError::Refused(format!(
+                "{}/{name}: it is a link by name, which a cut does not follow",
+                self.file.file_name
+            ))),
+        }
     }
 
     fn missing(&self, ordinal: i64) -> CutoutError {
-        let (file, name) = (&self.file.file_name, self.name(ordinal));
+        let (file, name) = (&self.file.file_name, self.file.name(ordinal));
         CutoutError::Refused(format!("{file}/{name}: the file has no such object"))
     }
 
@@ -83,118 +156,93 @@ impl Objects<'_> {
     }
 }
 
-/// Blocks of the objects of a file, one after the other: out of its index, or made for the objects at hand.
-struct Blocks<'a> {
-    objects: &'a Objects<'a>,
-    known: Option<(usize, Arc<Block>)>,
-    live: Option<Live>,
+/// The group at a path from the root on, which is the root for an empty path.
+pub(super) fn group_at(reader: &Reader, path: &str) -> spolia_hdf5_format::Result<Option<ObjectHeader>> {
+    let mut group = ObjectHeader::read(reader, reader.superblock().root)?;
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        match find(reader, &group, name.as_bytes())?.map(|link| link.target) {
+            Some(Target::Object(address)) => group = ObjectHeader::read(reader, address)?,
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(group))
 }
 
-/// A file without an index.
-struct Live {
-    reader: Reader,
-    root: ObjectHeader,
-    /// All objects by number, where many are wanted.
-    all: Option<Vec<(i64, u64)>>,
-    /// Templates of the block that was made last.
-    templates: Vec<Arc<Template>>,
+/// The group of a file's objects in the merged file, which is being filled.
+#[derive(Default)]
+pub(super) struct Group {
+    members: Vec<Member>,
+    batch: Batch,
+    /// The file, where objects of it are copied.
+    copied: Option<Reader>,
 }
 
-impl Blocks<'_> {
-    /// An object and its block; it is the one at `place` among the wanted.
-    fn of(&mut self, place: usize, ordinal: i64) -> Result<(Arc<Block>, Record), CutoutError> {
-        let missing = || self.objects.missing(ordinal);
-        let number = match &self.objects.sidecar {
-            Some(sidecar) => sidecar.block_of(ordinal).ok_or_else(missing)?,
-            None => place / ROUND,
-        };
-        let block = match &self.known {
-            Some((known, block)) if *known == number => Arc::clone(block),
-            _ => {
-                let block = Arc::new(match &self.objects.sidecar {
-                    Some(sidecar) => sidecar.block(number).map_err(self.unusable())?,
-                    None => self.made(number * ROUND)?,
-                });
-                self.known = Some((number, Arc::clone(&block)));
-                block
+impl Group {
+    /// Lays out a part of a file's objects: those with a template by units, the others at once.
+    pub(super) fn add(
+        &mut self,
+        objects: &Objects,
+        part: Range<usize>,
+        found: Vec<Found>,
+        writer: &mut Output,
+        fetcher: &mut Fetcher,
+    ) -> Result<(), CutoutError> {
+        for (ordinal, found) in objects.file.ordinals[part].iter().zip(found) {
+            let name = objects.file.name(*ordinal);
+            match found {
+                Found::Item(item) => {
+                    if self.batch.is_full(&item) {
+                        self.batch.close(objects.number, writer, &mut self.members, fetcher)?;
+                    }
+                    self.batch.add(name.into_bytes(), item);
+                }
+                Found::Copy(address) => {
+                    let reader = match &mut self.copied {
+                        Some(reader) => reader,
+                        None => self.copied.insert(objects.files.reader(objects.file)?),
+                    };
+                    let path = format!("{}/{name}", objects.file.file_name);
+                    let copied = Copier::new(reader).copy(address, &path, writer)?;
+                    self.members.push((name.into_bytes(), copied));
+                }
             }
-        };
-        let record = block.find(ordinal).ok_or_else(|| self.objects.missing(ordinal))?;
-        Ok((block, record))
-    }
-
-    /// An object that has a template.
-    fn item(&self, block: Arc<Block>, record: Record) -> Result<Item, CutoutError> {
-        let number = block.template(&record).ok_or(CutoutError::Index)?;
-        let template = match (&self.objects.sidecar, &self.live) {
-            (Some(sidecar), _) => sidecar.template(number).map_err(self.unusable())?,
-            (None, Some(live)) => Arc::clone(live.templates.get(number as usize).ok_or(CutoutError::Index)?),
-            (None, None) => return Err(CutoutError::Index),
-        };
-        Item::new(template, block, record).ok_or(CutoutError::Index)
-    }
-
-    fn unusable(&self) -> impl Fn(SidecarError) -> CutoutError + use<> {
-        let file = self.objects.file.file_name.clone();
-        move |error| CutoutError::DamagedIndex { file: file.clone(), why: error.to_string() }
-    }
-
-    /// A block of wanted objects from the one at a place on, made now.
-    fn made(&mut self, first: usize) -> Result<Block, CutoutError> {
-        let objects = self.objects;
-        let wanted = &objects.file.ordinals;
-        let live = match &mut self.live {
-            Some(live) => live,
-            None => self.live.insert(Live::open(objects)?),
-        };
-        let mut builder = Builder::new(&live.reader, ROUND);
-        for ordinal in &wanted[first..(first + ROUND).min(wanted.len())] {
-            let damaged = |source| {
-                let file = format!("{}/{}", objects.file.file_name, objects.name(*ordinal));
-                CutoutError::Hdf5 { file, source }
-            };
-            builder.add(*ordinal, live.address(objects, *ordinal)?).map_err(damaged)?;
         }
-        let (templates, mut blocks) = builder.finish();
-        live.templates = templates.into_iter().map(Arc::new).collect();
-        blocks.pop().ok_or(CutoutError::Index)
-    }
-}
-
-impl Live {
-    fn open(objects: &Objects) -> Result<Self, CutoutError> {
-        let reader = objects.files.reader(objects.file)?;
-        let root = ObjectHeader::read(&reader, reader.superblock().root).map_err(objects.damaged())?;
-        let many = objects.file.ordinals.len() > BY_NAME;
-        let all = many.then(|| numbered(&reader, &root, &objects.file.object)).transpose();
-        Ok(Self { all: all.map_err(objects.damaged())?, reader, root, templates: Vec::new() })
+        Ok(())
     }
 
-    fn address(&self, objects: &Objects, ordinal: i64) -> Result<u64, CutoutError> {
-        let missing = || objects.missing(ordinal);
-        if let Some(all) = &self.all {
-            let place = all.binary_search_by_key(&ordinal, |(number, _)| *number).map_err(|_| missing())?;
-            return Ok(all[place].1);
-        }
-        let name = objects.name(ordinal);
-        let link = find(&self.reader, &self.root, name.as_bytes()).map_err(objects.damaged())?;
-        match link.ok_or_else(missing)?.target {
-            Target::Object(address) => Ok(address),
-            _ => Err(CutoutError::Refused(format!(
-                "{}/{name}: it is a link by name, which a cut does not follow",
-                objects.file.file_name
-            ))),
-        }
+    /// Writes the group when all its objects have a place.
+    pub(super) fn close(
+        mut self,
+        objects: &Objects,
+        writer: &mut Output,
+        fetcher: &mut Fetcher,
+    ) -> Result<Written, CutoutError> {
+        self.batch.close(objects.number, writer, &mut self.members, fetcher)?;
+        Ok(writer.group(self.members, &[])?)
     }
 }
 
 /// An object with a template.
-struct Item {
+pub(super) struct Item {
     template: Arc<Template>,
     block: Arc<Block>,
     record: Record,
     /// Bytes of all that its pointers lead to, with what a heap adds to them, about.
     heap: u64,
+}
+
+impl Found {
+    fn new(
+        block: &Arc<Block>,
+        record: Record,
+        template: impl Fn(u32) -> Result<Arc<Template>, CutoutError>,
+    ) -> Result<Self, CutoutError> {
+        if record.placement == NO_PLACEMENT {
+            return Ok(Self::Copy(record.base));
+        }
+        let template = template(block.template(&record).ok_or(CutoutError::Index)?)?;
+        Item::new(template, Arc::clone(block), record).map(Self::Item).ok_or(CutoutError::Index)
+    }
 }
 
 impl Item {

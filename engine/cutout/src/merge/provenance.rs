@@ -33,7 +33,7 @@ pub(super) struct Origin {
 impl Origin {
     /// An object with a group of its own.
     pub(super) fn object(file: &CutFile, number: usize, ordinal: i64) -> Self {
-        Self { path: format!("/{}/{}_{ordinal}", file.file_name, file.object), row: -1, file: number, ordinal }
+        Self { path: format!("/{}/{}", file.file_name, file.name(ordinal)), row: -1, file: number, ordinal }
     }
 
     /// A row of a merged table.

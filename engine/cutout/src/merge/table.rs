@@ -13,6 +13,7 @@ use spolia_hdf5_format::rows::{RowReader, with_rows};
 use spolia_hdf5_format::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut, WriteError};
 use spolia_hdf5_format::{Bounds, HeapId, Reader};
 
+use super::objects::group_at;
 use super::rows::{ColumnOut, RowPieces};
 use super::{Member, Output};
 use crate::error::CutoutError;
@@ -183,7 +184,9 @@ impl Table {
             };
             members.push((name.clone(), writer.dataset(&out)?));
         }
-        Ok((self.class.into_bytes(), writer.group(members, &self.attributes)?))
+        // A table may lie in other groups; in the merged file it does not.
+        let name = self.class.rsplit('/').find(|name| !name.is_empty()).unwrap_or("table").as_bytes().to_vec();
+        Ok((name, writer.group(members, &self.attributes)?))
     }
 }
 
@@ -197,8 +200,7 @@ impl Live {
     fn open(filling: &Filling) -> Result<Self, CutoutError> {
         let reader = filling.files.reader(filling.file)?;
         let damaged = filling.damaged();
-        let root = ObjectHeader::read(&reader, reader.superblock().root).map_err(&damaged)?;
-        let group = Self::member(&reader, &root, &filling.file.class).map_err(&damaged)?.ok_or(CutoutError::Index)?;
+        let group = group_at(&reader, &filling.file.class).map_err(damaged)?.ok_or(CutoutError::Index)?;
         Ok(Self { group, reader })
     }
 

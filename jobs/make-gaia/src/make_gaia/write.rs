@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5_metno::types::{FixedAscii, VarLenUnicode};
 use hdf5_metno::{Dataset, DatasetBuilderEmpty, File, Group, H5Type, Location, Result};
 
-use crate::error::{At, ChildError};
+use crate::error::{At, MakeError};
 use crate::make_gaia::records::{Field, MeanFlux, Record, Value, VariabilityFlag};
 
 /// Rows in one chunk of a table.
@@ -32,7 +32,7 @@ pub fn write_objects(
     class: Class,
     first: usize,
     records: &[Record],
-) -> std::result::Result<(), ChildError> {
+) -> std::result::Result<(), MakeError> {
     let place = path.display().to_string();
     let write = || {
         let file = File::create(path)?;
@@ -105,7 +105,7 @@ fn array<T: H5Type>(group: &Group, name: &str, values: &[T]) -> Result<Dataset> 
 }
 
 /// Writes a group named by the class, with a chunked, shuffled and gzipped dataset per field and a row per object.
-pub fn write_table(path: &Path, class: Class, records: &[Record]) -> std::result::Result<(), ChildError> {
+pub fn write_table(path: &Path, class: Class, records: &[Record]) -> std::result::Result<(), MakeError> {
     let place = path.display().to_string();
     let write = || {
         let file = File::create(path)?;

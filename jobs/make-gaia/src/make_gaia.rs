@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::ChildError;
+use crate::error::MakeError;
 use crate::make_gaia::records::{Record, crossmatch, source, transit};
 use crate::make_gaia::stars::{Star, chosen, read};
 use crate::make_gaia::write::{Class, write_objects, write_table};
@@ -65,8 +65,8 @@ pub struct MakeGaia {
 }
 
 /// Writes the files.
-pub fn make(options: &MakeGaia) -> Result<(), ChildError> {
-    std::fs::create_dir_all(&options.out).map_err(ChildError::file(&options.out, "make the folder"))?;
+pub fn make(options: &MakeGaia) -> Result<(), MakeError> {
+    std::fs::create_dir_all(&options.out).map_err(MakeError::file(&options.out, "make the folder"))?;
     let stars = chosen(read(options.stars.as_deref())?, options.sources)?;
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let transits = transits::draw(&stars, options.transits, &mut random);
@@ -90,7 +90,7 @@ pub fn make(options: &MakeGaia) -> Result<(), ChildError> {
     Ok(())
 }
 
-fn write(options: &MakeGaia, class: Class, name: &str, first: usize, records: &[Record]) -> Result<(), ChildError> {
+fn write(options: &MakeGaia, class: Class, name: &str, first: usize, records: &[Record]) -> Result<(), MakeError> {
     let path = options.out.join(format!("{name}.h5"));
     let as_table = match options.layout {
         LayoutOption::Object => false,
