@@ -4,11 +4,12 @@
 #   make test            formatting, lint, all tests                   make judges   the heavier outside judges
 #   make soak            hours of random work                          make release  optimised binaries
 #   make bench           speed, as ratios against named peers, optimised (the first build takes half an hour)
+#   make fuzz            random bytes through the HDF5 reader, filters and writer, MINUTES=20 each
 #   make python          the Python clients of the tests               make clean    drop what was built
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test judges soak bench release python clean demo-packages test-packages target
+.PHONY: help demo test judges soak fuzz bench release python clean demo-packages test-packages target
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spolia
 # Outside the checkout: dependencies are built once on a machine, for every clone.
@@ -28,6 +29,9 @@ demo: demo-packages target
 
 test judges soak: test-packages target
 	python=$$(tests/setup/python.sh) && SPOLIA_PYTHON=$$python tests/setup/run.sh $@
+
+fuzz:
+	tests/setup/fuzz.sh $(CACHE) $(or $(MINUTES),20)
 
 release: demo-packages target
 	cargo build --workspace --bins --release $(LOCKED)

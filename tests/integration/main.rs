@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may panic, and a skipped test says so")]
 
+mod bare;
 mod cut;
 mod docs;
 mod doors;

@@ -26,6 +26,20 @@ pub async fn cut(files: &Arc<Files>, plan: &CutPlan, output: &Path) -> Result<Cu
     made.map_err(|error| CutoutError::Refused(format!("the cut broke off: {error}")))?
 }
 
+/// Finds out what [`cut`] would read and write: its report, without the times of reading and writing. Objects without a template are
+/// read all the same, for what they take is not known before.
+///
+/// # Errors
+/// As [`cut`], as far as it is seen without reading values.
+pub async fn dry_run(files: &Arc<Files>, plan: &CutPlan) -> Result<CutReport, CutoutError> {
+    let plan = plan.clone().canonical();
+    let stop = StopOnDrop::default();
+    let (files, stopped) = (Arc::clone(files), Arc::clone(&stop.0));
+    // As in [`cut`].
+    let found = tokio::task::spawn_blocking(move || merge(&plan, &files, &stopped, None, Path::new("nowhere"))).await;
+    found.map_err(|error| CutoutError::Refused(format!("the dry run broke off: {error}")))?
+}
+
 /// Tells the work that nobody waits for it any more.
 #[derive(Default)]
 struct StopOnDrop(Arc<AtomicBool>);
@@ -43,7 +57,7 @@ fn whole(plan: &CutPlan, files: &Files, stopped: &AtomicBool, output: &Path) -> 
     let part =
         tempfile::Builder::new().prefix(".spolia-").suffix(".part").permissions(everybodys()).tempfile_in(folder);
     let part = part.map_err(failed)?;
-    let report = merge(plan, files, stopped, part.reopen().map_err(failed)?, output)?;
+    let report = merge(plan, files, stopped, Some(part.reopen().map_err(failed)?), output)?;
     part.persist(output).map_err(|error| failed(error.error))?;
     Ok(report)
 }

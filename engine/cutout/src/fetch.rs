@@ -117,6 +117,8 @@ pub(crate) struct Fetcher<'a> {
     waiting: Vec<Unit>,
     weight: u64,
     done: Fetching,
+    /// Only count what would be fetched.
+    dry: bool,
 }
 
 /// What has been fetched.
@@ -131,8 +133,14 @@ pub(crate) struct Fetching {
 }
 
 impl<'a> Fetcher<'a> {
-    pub(crate) fn new(plan: &'a [CutFile], files: &'a Files, sink: Arc<Sink>, stopped: &'a AtomicBool) -> Self {
-        Self { plan, files, sink, stopped, waiting: Vec::new(), weight: 0, done: Fetching::default() }
+    pub(crate) fn new(
+        plan: &'a [CutFile],
+        files: &'a Files,
+        sink: Arc<Sink>,
+        stopped: &'a AtomicBool,
+        dry: bool,
+    ) -> Self {
+        Self { dry, plan, files, sink, stopped, waiting: Vec::new(), weight: 0, done: Fetching::default() }
     }
 
     /// Takes a unit; those that wait are run when they are many.
@@ -174,7 +182,7 @@ impl<'a> Fetcher<'a> {
         self.check_stopped()?;
         let mut fetched = std::mem::take(&mut worker.fetched);
         self.fetch(unit, &mut fetched)?;
-        let done = unit.work.run(&fetched, worker, &self.sink);
+        let done = if self.dry { Ok(()) } else { unit.work.run(&fetched, worker, &self.sink) };
         worker.fetched = fetched;
         done
     }
@@ -190,6 +198,9 @@ impl<'a> Fetcher<'a> {
         let together = coalesced(ranges, gap, MOST);
         self.done.requests.fetch_add(together.len() as u64, Ordering::Relaxed);
         self.done.read.fetch_add(together.iter().map(|range| range.end - range.start).sum(), Ordering::Relaxed);
+        if self.dry {
+            return Ok(());
+        }
         let file = &self.plan[unit.file];
         let read = fetched.read(&self.files.source(file)?, self.files.is_far(), together);
         read.map_err(|source| CutoutError::Read { file: file.file_name.clone(), source })

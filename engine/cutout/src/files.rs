@@ -85,13 +85,15 @@ impl Files {
         Ok(Self::new(Place::Store(store, tokio::runtime::Handle::current()), Some(threads()?)))
     }
 
-    /// Files anywhere: locations are local paths, or URLs (`s3://`, `http://`, `https://`) whose credentials are in the
+    /// Files anywhere: these locations are local paths, or URLs (`s3://`, `http://`, `https://`) whose credentials are in the
     /// environment. To be called in a Tokio runtime, which must outlive it.
     ///
     /// # Errors
     /// When threads cannot be started.
-    pub fn anywhere() -> Result<Self, CutoutError> {
-        Ok(Self::new(Place::Anywhere(tokio::runtime::Handle::current()), Some(threads()?)))
+    pub fn anywhere(locations: &[String]) -> Result<Self, CutoutError> {
+        let far = locations.iter().any(|location| location.contains("://"));
+        let waiting = far.then(threads).transpose()?;
+        Ok(Self::new(Place::Anywhere(tokio::runtime::Handle::current()), waiting))
     }
 
     fn new(place: Place, waiting: Option<ThreadPool>) -> Self {
@@ -121,6 +123,11 @@ impl Files {
         Ok(source)
     }
 
+    /// The bytes of what is at a location.
+    pub(crate) fn at(&self, location: &str) -> Result<Arc<Source>, CutoutError> {
+        self.opened(location, None).map(Arc::new)
+    }
+
     /// Opens what is at a location, which has so many bytes where that is known.
     fn opened(&self, location: &str, size: Option<u64>) -> Result<Source, CutoutError> {
         let fetching = |source| CutoutError::Fetch { location: location.to_owned(), source };
@@ -138,7 +145,7 @@ impl Files {
     /// A file as HDF5.
     pub(crate) fn reader(&self, file: &CutFile) -> Result<Reader, CutoutError> {
         let reader = Reader::open(Paged::new(self.source(file)?, PAGE.0, PAGE.1), Bounds::default());
-        reader.map_err(|source| CutoutError::Hdf5 { file: file.file_name.clone(), source })
+        reader.map_err(|source| CutoutError::Hdf5 { file: file.location.clone(), source })
     }
 
     /// A file's index, where there is one that can be used. Files anywhere have none.

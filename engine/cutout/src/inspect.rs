@@ -4,12 +4,14 @@ mod describe;
 mod text;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use spolia_hdf5_format::source::{LocalFile, Paged, ReadAt};
 use spolia_hdf5_format::{Bounds, Reader};
 
 use crate::error::CutoutError;
+use crate::files::Files;
 
 /// Bytes of a page of metadata, and how many are kept.
 const PAGE: (usize, usize) = (64 << 10, 1024);
@@ -175,6 +177,24 @@ pub fn inspect(path: &Path, options: &InspectOptions) -> Result<Inspection, Cuto
     let failed = |source| CutoutError::File { path: path.to_owned(), source };
     let source = LocalFile::open(path).map_err(failed)?;
     inspect_source(&path.display().to_string(), source, options)
+}
+
+/// Inspects a local file, or what is at a URL.
+///
+/// # Errors
+/// As [`inspect`], or when the server does not answer.
+pub async fn inspect_at(
+    files: &Arc<Files>,
+    location: &str,
+    options: &InspectOptions,
+) -> Result<Inspection, CutoutError> {
+    let (files, location, options) = (Arc::clone(files), location.to_owned(), options.clone());
+    // Reading blocks.
+    let inspected = tokio::task::spawn_blocking(move || {
+        let source = files.at(&location)?;
+        inspect_source(&location, source, &options)
+    });
+    inspected.await.map_err(|error| CutoutError::Refused(format!("inspecting broke off: {error}")))?
 }
 
 /// Inspects any source of bytes; `file` is how it is called in the answer.

@@ -4,6 +4,7 @@
 //! [`rows`] reads the fields of a file's objects into record batches. All of it is safe Rust over `spolia-hdf5-format`: bytes that
 //! someone else wrote meet no C library.
 
+mod bare;
 mod cut;
 mod error;
 mod fetch;
@@ -16,12 +17,14 @@ mod row_model;
 mod rows;
 mod sink;
 
-pub use cut::cut;
+pub use bare::{BareCut, Chosen, choose};
+pub use cut::{cut, dry_run};
 pub use error::CutoutError;
 pub use files::Files;
 pub use index::{index, index_location};
 pub use inspect::{
-    InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_source,
+    InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_at,
+    inspect_source,
 };
 pub use plan::{CutFile, CutPlan, CutReport, Provenance};
 pub use row_model::{FieldType, RowField, RowModel};

@@ -22,7 +22,8 @@ use crate::index::sidecar::Sidecar;
 use crate::index::table::TableIndex;
 use crate::plan::{CutFile, CutPlan, CutReport};
 use crate::sink::{Sink, SinkWriter};
-use objects::{Group, Objects, group_at};
+pub(crate) use objects::group_at;
+use objects::{Group, Objects};
 use provenance::Origin;
 use table::{Filling, Table};
 
@@ -39,19 +40,21 @@ type Output = Writer<BufWriter<SinkWriter>>;
 /// A member of a group: its name and its object.
 type Member = (Vec<u8>, Written);
 
-/// Writes the merged file to `output`, which is empty and which errors call `path`.
+/// Writes the merged file to `output`, which is empty and which errors call `path`; without an output it is only found out what
+/// would be read and written.
 pub(crate) fn merge(
     plan: &CutPlan,
     files: &Files,
     stopped: &AtomicBool,
-    output: File,
+    output: Option<File>,
     path: &Path,
 ) -> Result<CutReport, CutoutError> {
     let started = Instant::now();
     let failed = |source| CutoutError::File { path: path.to_owned(), source };
-    let sink = Arc::new(Sink::new(output));
+    let dry = output.is_none();
+    let sink = Arc::new(output.map_or_else(Sink::nowhere, Sink::new));
     let writer = Writer::new(BufWriter::with_capacity(BUFFER, SinkWriter::new(Arc::clone(&sink))))?;
-    let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped);
+    let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped, dry);
     let mut merging = Merging { plan, files, fetcher, writer, members: Vec::new(), origins: Vec::new() };
     merging.lay_out()?;
     let Merging { fetcher, mut writer, mut members, origins, .. } = merging;
@@ -66,6 +69,7 @@ pub(crate) fn merge(
     let close_ms = started.elapsed().as_secs_f64() * 1e3;
     Ok(CutReport {
         objects: origins.len() as u64,
+        files: plan.files.len() as u64,
         bytes_written,
         bytes_asked: fetched.asked.load(Ordering::Relaxed),
         bytes_read: fetched.read.load(Ordering::Relaxed),

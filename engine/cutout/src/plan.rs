@@ -86,6 +86,8 @@ impl CutPlan {
 pub struct CutReport {
     /// Objects in the merged file.
     pub objects: u64,
+    /// Files that they come from.
+    pub files: u64,
     /// Bytes of the merged file.
     pub bytes_written: u64,
     /// Bytes that the objects' values take in their files; those of objects that are copied one by one are not counted.

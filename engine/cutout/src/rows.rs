@@ -1,7 +1,7 @@
 //! Reading the fields of a file's objects into record batches.
 
 mod column;
-mod values;
+pub(crate) mod values;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -10,18 +10,25 @@ const IN_MEMORY: usize = 64 << 20;
 
 /// A file that is being put together.
 pub(crate) struct Sink {
-    file: File,
+    /// Nothing where nothing is to be written.
+    file: Option<File>,
     /// The file's bytes, until they are too many.
     memory: Mutex<Option<Vec<u8>>>,
 }
 
 impl Sink {
     pub(crate) fn new(file: File) -> Self {
-        Self { file, memory: Mutex::new(Some(Vec::new())) }
+        Self { file: Some(file), memory: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// One that takes everything and keeps nothing.
+    pub(crate) fn nowhere() -> Self {
+        Self { file: None, memory: Mutex::new(None) }
     }
 
     /// Puts bytes at their place.
     pub(crate) fn put(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
         let mut memory = self.memory.lock().map_err(|_| io::Error::other("another writer has failed"))?;
         if let Some(held) = &mut *memory {
             let end = at.saturating_add(bytes.len() as u64);
@@ -33,22 +40,23 @@ impl Sink {
                 held[start..end].copy_from_slice(bytes);
                 return Ok(());
             }
-            self.file.write_all_at(held, 0)?;
+            file.write_all_at(held, 0)?;
             *memory = None;
         }
         drop(memory);
-        self.file.write_all_at(bytes, at)
+        file.write_all_at(bytes, at)
     }
 
     /// Ends the file, which has so many bytes.
     pub(crate) fn finish(&self, bytes: u64) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
         let mut memory = self.memory.lock().map_err(|_| io::Error::other("another writer has failed"))?;
         match memory.take() {
             Some(mut held) => {
                 held.resize(bytes as usize, 0);
-                self.file.write_all_at(&held, 0)
+                file.write_all_at(&held, 0)
             }
-            None => self.file.set_len(bytes),
+            None => file.set_len(bytes),
         }
     }
 }

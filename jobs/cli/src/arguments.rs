@@ -156,23 +156,49 @@ pub struct Explain {
 #[command(after_help = "Examples:
   spolia cut --ids 3425114617586286848,3425114617586288128 --with-transits -o merged.h5
   spolia cut --ids @ids.txt -o merged.h5
-  spolia cut --adql 'SELECT id FROM gaia.astroelementary WHERE transit_id = 71044382629193047' -o transit.h5")]
+  spolia cut --adql 'SELECT id FROM gaia.astroelementary WHERE transit_id = 71044382629193047' -o transit.h5
+
+Any HDF5 files, without a site:
+  spolia cut a.h5 b.h5 --ids @ids.txt -o merged.h5                    objects or rows whose source_id is in ids.txt
+  spolia cut table.h5 --rows 0-99,5000 -o some.h5
+  spolia cut s3://bucket/a.h5 --objects star_1,star_7 -o two.h5       credentials as for the AWS tools: AWS_ACCESS_KEY_ID, …")]
 pub struct Cut {
+    /// HDF5 files to cut from, local or by URL (s3://, http://, https://), instead of the site's
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub files: Vec<String>,
     /// Source ids, separated by commas; @FILE reads them from a file, one a line
-    #[arg(long, required_unless_present = "adql", conflicts_with = "adql")]
+    #[arg(long, group = "chosen")]
     pub ids: Option<String>,
     /// A query that returns the column id (of any table) or source_id
-    #[arg(long)]
+    #[arg(long, group = "chosen", conflicts_with = "files")]
     pub adql: Option<String>,
+    /// Rows of the files' tables, counted from 0: 7,100-199
+    #[arg(long, group = "chosen", requires = "files")]
+    pub rows: Option<String>,
+    /// Names of the files' objects, separated by commas; @FILE reads them from a file
+    #[arg(long, group = "chosen", requires = "files")]
+    pub objects: Option<String>,
+    /// The column, dataset or attribute of the files that --ids are values of
+    #[arg(long, requires = "files", default_value = "source_id")]
+    pub id_field: String,
+    /// The group of the files that holds the columns of the table, or the objects
+    #[arg(long = "in", value_name = "GROUP", requires = "files")]
+    pub group: Option<String>,
     /// Add the transits of the chosen sources
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     pub with_transits: bool,
     /// Keep chosen transits that no chosen source matches
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     pub keep_unmatched: bool,
+    /// Say what would be read and written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Say what was asked for, read and written
+    #[arg(long)]
+    pub report: bool,
     /// The file to write
-    #[arg(long, short, value_hint = ValueHint::FilePath)]
-    pub output: PathBuf,
+    #[arg(long, short, value_hint = ValueHint::FilePath, required_unless_present = "dry_run")]
+    pub output: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -183,9 +209,9 @@ pub struct Cut {
   spolia inspect CompleteSource_130097_0001.h5
   spolia inspect --json --digest a.h5 b.h5         a JSON object a line, with each chunk and the SHA-256 of the elements")]
 pub struct Inspect {
-    /// The files
+    /// The files, local or by URL (s3://, http://, https://)
     #[arg(required = true, value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
+    pub files: Vec<String>,
     /// Print JSON, a line for each file
     #[arg(long)]
     pub json: bool,

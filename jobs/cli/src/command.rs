@@ -35,8 +35,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Ingest(ingest) => ingest::run(&site()?, ingest).await,
         Command::Query(query) => query::run(&site()?, query).await,
         Command::Explain(explain) => explain::run(&site()?, explain).await,
-        Command::Cut(cut) => cut::run(&site()?, cut).await,
-        Command::Inspect(options) => inspect::run(&options),
+        Command::Cut(cut) => cut::run(&arguments.site, cut).await,
+        Command::Inspect(options) => inspect::run(&options).await,
         Command::Serve(serve) => serve::run(site()?, serve).await,
         Command::Settings => {
             print!("{}", site()?.settings.masked()?);

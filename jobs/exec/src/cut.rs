@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use spolia_catalogue::{ArchivedFile, Collection, TableDef};
-use spolia_cutout::{CutFile, CutPlan, CutReport, Provenance, cut};
+use spolia_cutout::{CutFile, CutPlan, CutReport, Provenance, cut, dry_run};
 use spolia_shard_router::{NodeTiming, Snapshot};
 
 use crate::archive::Archive;
@@ -54,6 +54,18 @@ impl Archive {
     /// # Errors
     /// When nothing is chosen, a node or a file fails, or the output cannot be written.
     pub async fn cut(&self, request: &CutRequest, output: &Path) -> Result<CutAnswer, ExecError> {
+        self.cut_into(request, Some(output)).await
+    }
+
+    /// Finds out what [`Self::cut`] would read and write, and writes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::cut`], as far as it is seen without reading values.
+    pub async fn dry_cut(&self, request: &CutRequest) -> Result<CutAnswer, ExecError> {
+        self.cut_into(request, None).await
+    }
+
+    async fn cut_into(&self, request: &CutRequest, output: Option<&Path>) -> Result<CutAnswer, ExecError> {
         let started = Instant::now();
         let snapshot = match request.epoch {
             Some(epoch) => self.router().snapshot_at(epoch).await?,
@@ -72,7 +84,10 @@ impl Archive {
         let files = self.locate(&snapshot, &chosen).await?;
         let (locate_ms, started) = (millis(started), Instant::now());
         let plan = CutPlan { files, provenance: self.provenance(request, &snapshot, &chosen) };
-        let report = cut(self.files(), &plan, output).await?;
+        let report = match output {
+            Some(output) => cut(self.files(), &plan, output).await?,
+            None => dry_run(self.files(), &plan).await?,
+        };
         Ok(CutAnswer {
             epoch: snapshot.manifest().epoch,
             objects: chosen.tables.iter().map(|(table, rows)| (table.clone(), rows.len())).collect(),

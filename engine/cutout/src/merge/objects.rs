@@ -157,7 +157,7 @@ impl<'a> Objects<'a> {
 }
 
 /// The group at a path from the root on, which is the root for an empty path.
-pub(super) fn group_at(reader: &Reader, path: &str) -> spolia_hdf5_format::Result<Option<ObjectHeader>> {
+pub(crate) fn group_at(reader: &Reader, path: &str) -> spolia_hdf5_format::Result<Option<ObjectHeader>> {
     let mut group = ObjectHeader::read(reader, reader.superblock().root)?;
     for name in path.split('/').filter(|name| !name.is_empty()) {
         match find(reader, &group, name.as_bytes())?.map(|link| link.target) {

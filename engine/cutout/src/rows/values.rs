@@ -14,7 +14,7 @@ const LONGEST_TEXT: usize = 1 << 20;
 const MOST_TEXT: usize = 256 << 20;
 
 /// Values of one field, flat: for arrays, all elements of all rows.
-pub(super) enum Values {
+pub(crate) enum Values {
     Int(Vec<i64>),
     Float(Vec<f64>),
     Text(Vec<String>),
@@ -22,23 +22,23 @@ pub(super) enum Values {
 }
 
 /// Where a message is to say that values are.
-pub(super) struct Place<'a> {
-    pub(super) reader: &'a Reader,
-    pub(super) path: &'a str,
+pub(crate) struct Place<'a> {
+    pub(crate) reader: &'a Reader,
+    pub(crate) path: &'a str,
 }
 
 impl Place<'_> {
-    pub(super) fn refused(&self, what: impl std::fmt::Display) -> CutoutError {
+    pub(crate) fn refused(&self, what: impl std::fmt::Display) -> CutoutError {
         CutoutError::Refused(format!("{}: {what}", self.path))
     }
 
-    pub(super) fn damaged(&self) -> impl Fn(spolia_hdf5_format::Hdf5Error) -> CutoutError + use<> {
+    pub(crate) fn damaged(&self) -> impl Fn(spolia_hdf5_format::Hdf5Error) -> CutoutError + use<> {
         let file = self.path.to_owned();
         move |source| CutoutError::Hdf5 { file: file.clone(), source }
     }
 
     /// Takes elements as values of a field; `found` of them are a row's.
-    pub(super) fn values(
+    pub(crate) fn values(
         &self,
         datatype: &Datatype,
         elements: &[u8],

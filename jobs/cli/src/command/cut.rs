@@ -1,14 +1,23 @@
-//! `spolia cut`: objects cut out of their files and merged into one.
+//! `spolia cut`: objects cut out of their files and merged into one; of a site's files, or of any.
 
-use spolia_exec::{CutAnswer, CutRequest, Principal, Selection};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use spolia_cutout::{BareCut, Chosen, Files, choose};
+use spolia_exec::{CutRequest, Principal, Selection};
 
 use crate::arguments::Cut;
 use crate::command::report;
 use crate::error::CommandError;
 use crate::site::Site;
 
-/// Cuts and reports.
-pub async fn run(site: &Site, cut: Cut) -> Result<(), CommandError> {
+/// Cuts and reports. The site is opened only where its files are to be cut from.
+pub async fn run(site: &Path, cut: Cut) -> Result<(), CommandError> {
+    if cut.files.is_empty() { of_site(&Site::open(site)?, &cut).await } else { of_files(&cut).await }
+}
+
+async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
     let selection = match (&cut.ids, &cut.adql) {
         (_, Some(adql)) => Selection::Adql(super::query::text(adql)?),
         (Some(ids), None) => Selection::SourceIds(source_ids(ids)?),
@@ -16,18 +25,23 @@ pub async fn run(site: &Site, cut: Cut) -> Result<(), CommandError> {
     };
     let archive = site.archive().await?;
     let text = cut.adql.clone().or(cut.ids.clone()).unwrap_or_default();
-    let mut operation = archive.log().begin("cut", &Principal::anonymous(), &text);
-    operation.note("door", "cli");
     let request =
         CutRequest { selection, with_transits: cut.with_transits, keep_unmatched: cut.keep_unmatched, epoch: None };
-    match archive.cut(&request, &cut.output).await {
+    let Some(output) = output(cut) else {
+        let answer = archive.dry_cut(&request).await?;
+        told(cut, &report::cut_json(&answer), &report::cut_text(&answer, None, true));
+        return Ok(());
+    };
+    let mut operation = archive.log().begin("cut", &Principal::anonymous(), &text);
+    operation.note("door", "cli");
+    match archive.cut(&request, output).await {
         Ok(answer) => {
             operation.note("epoch", answer.epoch);
             operation.note("rows", answer.objects.values().sum::<usize>());
             operation.note("bytes", answer.report.bytes_written);
             operation.note("merge_ms", answer.merge_ms);
             operation.succeed();
-            show(&answer, &cut);
+            told(cut, &report::cut_json(&answer), &report::cut_text(&answer, Some(output), cut.report));
             Ok(())
         }
         Err(error) => {
@@ -37,16 +51,37 @@ pub async fn run(site: &Site, cut: Cut) -> Result<(), CommandError> {
     }
 }
 
-fn show(answer: &CutAnswer, cut: &Cut) {
-    if cut.json {
-        println!("{}", report::cut_json(answer));
-    } else {
-        eprint!("{}", report::cut_text(answer, &cut.output));
-    }
+/// The file to write; none for a dry run.
+fn output(cut: &Cut) -> Option<&Path> {
+    cut.output.as_deref().filter(|_| !cut.dry_run)
 }
 
-/// Ids separated by commas or white space, or `@FILE` with such.
-fn source_ids(text: &str) -> Result<Vec<i64>, CommandError> {
+fn told(cut: &Cut, json: &serde_json::Value, text: &str) {
+    if cut.json { println!("{json}") } else { eprint!("{text}") }
+}
+
+async fn of_files(cut: &Cut) -> Result<(), CommandError> {
+    let chosen = match (&cut.ids, &cut.rows, &cut.objects) {
+        (Some(ids), ..) => Chosen::Ids { field: cut.id_field.clone(), ids: words(ids, "ids")? },
+        (_, Some(rows), _) => Chosen::Rows(row_ranges(rows)?),
+        (_, _, Some(names)) => Chosen::Objects(words(names, "names")?),
+        _ => return Err(CommandError::Said("give --ids, --rows or --objects".to_owned())),
+    };
+    let software = concat!("spolia ", env!("CARGO_PKG_VERSION")).to_owned();
+    let request = BareCut { files: cut.files.clone(), chosen, group: cut.group.clone(), software };
+    let files = Arc::new(Files::anywhere(&cut.files)?);
+    let plan = choose(&files, request).await?;
+    let done = match output(cut) {
+        Some(output) => spolia_cutout::cut(&files, &plan, output).await?,
+        None => spolia_cutout::dry_run(&files, &plan).await?,
+    };
+    let text = report::bare_text(&plan, &done, output(cut), cut.report || cut.dry_run);
+    told(cut, &report::bare_json(&plan, &done), &text);
+    Ok(())
+}
+
+/// Words separated by commas or white space, or `@FILE` with such.
+fn words(text: &str, what: &str) -> Result<Vec<String>, CommandError> {
     let read;
     let text = match text.strip_prefix('@') {
         Some(path) => {
@@ -55,13 +90,31 @@ fn source_ids(text: &str) -> Result<Vec<i64>, CommandError> {
         }
         None => text,
     };
-    let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
-    let ids: Vec<i64> = words
-        .map(|word| {
-            word.parse().map_err(|_| CommandError::Said(format!("{word:?} is no source id (a 64-bit integer)")))
-        })
-        .collect::<Result<_, _>>()?;
-    if ids.is_empty() { Err(CommandError::Said("no ids are given".to_owned())) } else { Ok(ids) }
+    let words: Vec<String> = text
+        .split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if words.is_empty() { Err(CommandError::Said(format!("no {what} are given"))) } else { Ok(words) }
+}
+
+fn source_ids(text: &str) -> Result<Vec<i64>, CommandError> {
+    let id = |word: &String| {
+        word.parse().map_err(|_| CommandError::Said(format!("{word:?} is no source id (a 64-bit integer)")))
+    };
+    words(text, "ids")?.iter().map(id).collect()
+}
+
+/// Rows as `7,100-199`.
+fn row_ranges(text: &str) -> Result<Vec<RangeInclusive<u64>>, CommandError> {
+    let range = |word: &String| {
+        let (first, last) = word.split_once('-').unwrap_or((word, word));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+            _ => Err(CommandError::Said(format!("{word:?} is no row and no range of rows (7 or 100-199)"))),
+        }
+    };
+    words(text, "rows")?.iter().map(range).collect()
 }
 
 #[cfg(test)]
@@ -73,5 +126,13 @@ mod tests {
         assert_eq!(source_ids("3425114617586286848, -5\n7").unwrap(), [3425114617586286848, -5, 7]);
         assert!(source_ids("3.4e18").unwrap_err().message().contains("no source id"));
         assert!(source_ids(" ,").is_err() && source_ids("@/no/such/file").is_err());
+    }
+
+    #[test]
+    fn rows_are_numbers_and_ranges() {
+        assert_eq!(row_ranges("7,100-199").unwrap(), [7..=7, 100..=199]);
+        for wrong in ["-1", "5-3", "x", "1-2-3", ""] {
+            assert!(row_ranges(wrong).is_err(), "{wrong}");
+        }
     }
 }

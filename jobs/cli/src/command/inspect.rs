@@ -1,16 +1,19 @@
 //! `spolia inspect`: what is in HDF5 files, without a site.
 
-use spolia_cutout::{InspectOptions, inspect};
+use std::sync::Arc;
+
+use spolia_cutout::{Files, InspectOptions, inspect_at};
 
 use crate::arguments::Inspect;
 use crate::error::CommandError;
 
 /// Inspects each file; with several, one that cannot be read does not keep the others from being told.
-pub fn run(arguments: &Inspect) -> Result<(), CommandError> {
+pub async fn run(arguments: &Inspect) -> Result<(), CommandError> {
     let options = InspectOptions { digest: arguments.digest, ..InspectOptions::default() };
+    let files = Arc::new(Files::anywhere(&arguments.files)?);
     let mut failed = None;
     for file in &arguments.files {
-        match inspect(file, &options) {
+        match inspect_at(&files, file, &options).await {
             Ok(inspection) if arguments.json => {
                 let json = serde_json::to_string(&inspection);
                 println!("{}", json.map_err(|error| CommandError::Said(error.to_string()))?);
