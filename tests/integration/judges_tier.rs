@@ -1,5 +1,7 @@
 //! The heavier judges from outside, run by `make judges`.
 
+mod s3;
+
 use std::process::Command;
 
 use crate::served::Served;

@@ -54,6 +54,11 @@ test)
 judges | soak)
     step "the programs that the tests run"
     cargo build --workspace --bins "${cargo_options[@]}"
+    if [[ $tier == judges ]]; then
+        step "the servers that judge"
+        SPOLIA_S3S=$(tests/setup/s3.sh)
+        export SPOLIA_S3S
+    fi
     step "tests in ${tier}_tier::"
     run_tests --test integration -- --show-output --test-threads 1 "${tier}_tier::"
     ;;

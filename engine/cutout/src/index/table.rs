@@ -10,7 +10,7 @@ use spolia_hdf5_format::layout::{ChunkedLayout, Layout};
 use spolia_hdf5_format::link::{Target, links};
 use spolia_hdf5_format::object_header::ObjectHeader;
 use spolia_hdf5_format::rows::with_rows;
-use spolia_hdf5_format::write::{DatasetOut, StorageOut, Writer};
+use spolia_hdf5_format::write::{DatasetOut, StorageOut, WriteError, Writer};
 
 use crate::error::CutoutError;
 
@@ -84,14 +84,21 @@ impl TableIndex {
             }
             columns.push(ColumnPlace::of(reader, &dataset).map_err(damaged)?);
             let attributes = Copier::new(reader).attributes(&header, &path, &mut writer)?;
-            written.push((link.name.to_vec(), writer.dataset(&DatasetOut { attributes, ..without_rows(&dataset) })?));
+            let out = DatasetOut { attributes, ..without_rows(&dataset) };
+            written.push((link.name.to_vec(), writer.dataset(&out).map_err(unwritable(&path))?));
         }
         let attributes = Copier::new(reader).attributes(group, path, &mut writer)?;
-        let root = writer.group(written, &attributes)?;
-        let (mut skeleton, superblock) = writer.finish(root)?;
+        let root = writer.group(written, &attributes).map_err(unwritable(path))?;
+        let (mut skeleton, superblock) = writer.finish(root).map_err(unwritable(path))?;
         skeleton[..superblock.len()].copy_from_slice(&superblock);
         Ok(Self { skeleton: skeleton.into(), rows: rows.unwrap_or_default(), columns })
     }
+}
+
+/// Names what cannot be described in a file of our own.
+fn unwritable(path: &str) -> impl Fn(WriteError) -> CutoutError + use<> {
+    let path = path.to_owned();
+    move |error| CutoutError::Refused(format!("{path}: {error}"))
 }
 
 /// A column as it is described in a skeleton.

@@ -1,0 +1,102 @@
+//! Cuts of objects of a real S3 server, which answers well, or badly through a proxy.
+
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::site::{hdf5_files, make_gaia, own_folder, program, python, run};
+
+const BUCKET: &str = "archive";
+/// The user and the password of the server.
+const KEYS: (&str, &str) = ("ada", "lovelace");
+
+/// A program that is stopped when it is not needed any more.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// s3s-fs over a folder, whose folders are buckets; and its port.
+fn serve(server: &Path, root: &Path) -> (Running, u16) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut command = Command::new(server);
+    command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--access-key", KEYS.0, "--secret-key", KEYS.1]);
+    let process = command.arg(root).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("s3s-fs runs");
+    let running = Running(process);
+    let end = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < end, "s3s-fs does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    (running, port)
+}
+
+/// A proxy before it that spoils every Nth answer; and its port.
+fn spoil(python: &Path, server: u16, every: u32) -> (Running, u16) {
+    let mut command = Command::new(python);
+    command.arg(own_folder().join("python/fault_proxy.py")).args([server.to_string(), every.to_string()]);
+    let mut process = command.stdout(Stdio::piped()).spawn().expect("python runs");
+    let mut port = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    (Running(process), port.trim().parse().unwrap())
+}
+
+fn spolia(port: u16, secret: &str) -> Command {
+    let mut command = Command::new(program("spolia"));
+    command.env("AWS_ACCESS_KEY_ID", KEYS.0).env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_REGION", "us-east-1");
+    command.env("AWS_ENDPOINT", format!("http://127.0.0.1:{port}")).env("AWS_ALLOW_HTTP", "true");
+    command
+}
+
+#[test]
+fn five_objects_of_four_hundred_files_are_cut_whatever_the_server_spoils() {
+    let (Some(server), Some(python)) = (std::env::var_os("SPOLIA_S3S").map(PathBuf::from), python()) else {
+        println!("skipped: no S3 server (SPOLIA_S3S) or no Python (SPOLIA_PYTHON)");
+        return;
+    };
+    let files = make_gaia(&["--layout", "mixed", "--sources", "40", "--transits", "6000", "--transits-per-file", "30"]);
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join(BUCKET)).unwrap();
+    let paths: Vec<PathBuf> =
+        hdf5_files(files.path()).into_iter().filter(|path| !path.to_string_lossy().contains("Complete")).collect();
+    assert_eq!(paths.len(), 400);
+    for path in &paths {
+        std::fs::copy(path, root.path().join(BUCKET).join(path.file_name().unwrap())).unwrap();
+    }
+    let urls = paths.iter().map(|path| format!("s3://{BUCKET}/{}", path.file_name().unwrap().to_string_lossy()));
+    let urls: Vec<String> = urls.collect();
+    let ids =
+        "import h5py, sys; print(','.join(str(h5py.File(f)['AstroElementary/transitId'][3]) for f in sys.argv[1:]))";
+    let chosen: Vec<&PathBuf> =
+        paths.iter().filter(|path| path.to_string_lossy().contains("Astro")).step_by(45).take(5).collect();
+    let ids = run(Command::new(&python).args(["-c", ids]).args(chosen)).ok();
+    let out = tempfile::tempdir().unwrap();
+    let local = out.path().join("local.h5");
+    let options = ["--ids", ids.trim(), "--id-field", "transitId", "-o"];
+    run(Command::new(program("spolia")).arg("cut").args(&paths).args(options).arg(&local)).ok();
+    let (_server, port) = serve(&server, root.path());
+    let merged = out.path().join("merged.h5");
+    for every in [0, 10, 3] {
+        let proxy = (every > 0).then(|| spoil(&python, port, every));
+        let port = proxy.as_ref().map_or(port, |(_, port)| *port);
+        run(spolia(port, KEYS.1).arg("cut").args(&urls).args(options).arg(&merged)).ok();
+        let compared = own_folder().join("python/compare_cut.py");
+        let told = run(Command::new(&python).arg(compared).arg(&merged).arg(files.path())).ok();
+        // Each transit and its match.
+        assert!(told.starts_with("10 objects of 10 files"), "one of {every} spoilt: {told}");
+        std::fs::remove_file(&merged).unwrap();
+    }
+    let (_proxy, hopeless) = spoil(&python, port, 1);
+    let refused = run(spolia(hopeless, KEYS.1).arg("cut").args(&urls[..1]).args(options).arg(&merged)).refused();
+    assert!(refused.contains(&urls[0]), "{refused}");
+    let refused = run(spolia(port, "guess").arg("cut").args(&urls[..1]).args(options).arg(&merged)).refused();
+    assert!(refused.contains(&urls[0]) && !refused.contains("guess"), "{refused}");
+    let left: Vec<_> = std::fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["local.h5"], "a half-written output was left behind");
+}
