@@ -33,6 +33,7 @@ fn cut_and_merge(criterion: &mut Criterion) {
         let objects = objects(&site, count);
         let ids = objects.iter().map(|object| object.0).collect();
         let request = CutRequest {
+            fields: Vec::new(),
             selection: Selection::SourceIds(ids),
             with_transits: false,
             keep_unmatched: false,

@@ -136,6 +136,71 @@ fn an_index_changes_nothing_but_the_time() {
     }
 }
 
+/// Holds a merged file with some fields against one with all: `merged cut-down fields…`.
+const SOME_FIELDS: &str = "
+import sys, h5py, numpy as np
+whole, part, fields = h5py.File(sys.argv[1]), h5py.File(sys.argv[2]), set(sys.argv[3:])
+count = 0
+def same(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and (a.tolist() == b.tolist() if a.dtype.kind == 'O' else a.tobytes() == b.tobytes())
+def compare(a, b, top):
+    global count
+    wanted = (lambda name: name in fields) if top else (lambda name: True)
+    attributes = [name for name in a.attrs if wanted(name)]
+    assert sorted(attributes) == sorted(b.attrs), (a.name, list(b.attrs))
+    assert all(same(a.attrs[name], b.attrs[name]) for name in attributes), a.name
+    count += len(attributes)
+    if isinstance(a, h5py.Dataset):
+        assert same(a[()], b[()]), a.name
+        count += 1
+        return
+    members = [name for name in a if wanted(name)]
+    assert sorted(members) == sorted(b), (a.name, list(b))
+    for name in members:
+        compare(a[name], b[name], False)
+for name in whole:
+    if name == 'provenance':
+        assert set(part['provenance/fields'].asstr()[()]) == fields
+    elif any(isinstance(member, h5py.Dataset) for member in whole[name].values()):
+        for column in whole[name]:
+            assert (column in fields) == (column in part[name])
+            if column in fields:
+                compare(whole[name][column], part[name][column], False)
+    else:
+        assert list(whole[name]) == list(part[name])
+        for member in whole[name]:
+            compare(whole[name][member], part[name][member], True)
+print(count)
+";
+
+#[test]
+fn some_fields_are_the_same_as_in_the_whole() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with h5py (SPOLIA_PYTHON)");
+        return;
+    };
+    for layout in ["object", "table"] {
+        let files = make_gaia(&["--layout", layout, "--sources", "300", "--transits", "600"]);
+        let site = TestSite::with_files(1, files.path());
+        let some = ["--adql", "SELECT source_id FROM gaia.completesource WHERE delta > 0"];
+        let fields = ["alpha", "classLabel", "gFlux", "sourceId", "variability"];
+        let only = ["--fields", "gFlux,alpha,sourceId,variability,classLabel,alpha"];
+        let (whole, all) = cut(&site, &some, "all.h5");
+        whole.ok();
+        let (part, indexed) = cut(&site, &[&some[..], &only].concat(), "indexed.h5");
+        part.ok();
+        let compared = run(Command::new(&python).args(["-c", SOME_FIELDS]).arg(&all).arg(&indexed).args(fields)).ok();
+        assert!(compared.trim().parse::<usize>().unwrap() >= 3, "{layout}: {compared}");
+        indexes(&site).iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        let (part, read) = cut(&site, &[&some[..], &only].concat(), "read.h5");
+        part.ok();
+        assert!(std::fs::read(indexed).unwrap() == std::fs::read(read).unwrap(), "the index has changed the cut");
+        let (none, path) = cut(&site, &[&some[..], &["--fields", "nothing"]].concat(), "none.h5");
+        assert!(none.refused().contains("nothing") && !path.exists());
+    }
+}
+
 #[test]
 fn what_cannot_be_cut_is_said_and_leaves_nothing() {
     let files = make_gaia(&["--layout", "mixed", "--sources", "50", "--transits", "300"]);

@@ -34,6 +34,8 @@ pub struct BareCut {
     pub chosen: Chosen,
     /// The group that holds the columns of a table, or the objects; found by itself where it is not said.
     pub group: Option<String>,
+    /// The columns, or the members and attributes of objects, that are taken; all where there are none.
+    pub fields: Vec<String>,
     /// The program and its version, for the merged file's provenance.
     pub software: String,
 }
@@ -69,7 +71,8 @@ pub async fn choose(files: &Arc<Files>, request: BareCut) -> Result<CutPlan, Cut
 fn plan(files: &Files, request: &BareCut) -> Result<CutPlan, CutoutError> {
     let found: Vec<Found> =
         files.install(|| request.files.par_iter().map(|file| look(files, file, request)).collect::<Result<_, _>>())?;
-    let mut provenance = Provenance { software: request.software.clone(), ..Provenance::default() };
+    let mut provenance =
+        Provenance { software: request.software.clone(), fields: request.fields.clone(), ..Provenance::default() };
     let wanted: BTreeSet<&str> = match &request.chosen {
         Chosen::Ids { ids, .. } => ids.iter().map(String::as_str).collect(),
         Chosen::Objects(names) => names.iter().map(String::as_str).collect(),

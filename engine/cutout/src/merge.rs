@@ -5,6 +5,7 @@ mod provenance;
 mod rows;
 mod table;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -55,7 +56,9 @@ pub(crate) fn merge(
     let sink = Arc::new(output.map_or_else(Sink::nowhere, Sink::new));
     let writer = Writer::new(BufWriter::with_capacity(BUFFER, SinkWriter::new(Arc::clone(&sink))))?;
     let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped, dry);
-    let mut merging = Merging { plan, files, fetcher, writer, members: Vec::new(), origins: Vec::new() };
+    let fields: BTreeSet<String> = plan.provenance.fields.iter().cloned().collect();
+    let fields = (!fields.is_empty()).then_some(&fields);
+    let mut merging = Merging { plan, files, fields, fetcher, writer, members: Vec::new(), origins: Vec::new() };
     merging.lay_out()?;
     let Merging { fetcher, mut writer, mut members, origins, .. } = merging;
     let fetched = fetcher.finish()?;
@@ -83,6 +86,8 @@ pub(crate) fn merge(
 struct Merging<'a> {
     plan: &'a CutPlan,
     files: &'a Files,
+    /// The members and attributes that are wanted of objects; all where nothing is said.
+    fields: Option<&'a BTreeSet<String>>,
     fetcher: Fetcher<'a>,
     writer: Output,
     members: Vec<Member>,
@@ -115,7 +120,9 @@ impl Merging<'_> {
         let contents = self.in_parallel(files, files.len(), |file| self.content(file))?;
         for ((number, file), content) in (first..).zip(files).zip(contents) {
             match content {
-                Content::Objects(sidecar) => objects.push(Objects::new(number, file, self.files, sidecar)),
+                Content::Objects(sidecar) => {
+                    objects.push(Objects::new(number, file, self.files, sidecar, self.fields));
+                }
                 Content::Table(index) => fillings.push(Filling { number, file, files: self.files, index }),
             }
         }
@@ -155,7 +162,7 @@ impl Merging<'_> {
 
     fn table(&mut self, fillings: &[Filling]) -> Result<(), CutoutError> {
         let rows = fillings.iter().map(|filling| filling.file.ordinals.len() as u64).sum();
-        let mut table = Table::new(&fillings[0], rows, &mut self.writer)?;
+        let mut table = Table::new(&fillings[0], rows, self.fields, &mut self.writer)?;
         for filling in fillings {
             let first = table.append(filling, &mut self.writer, &mut self.fetcher)?;
             let rows = (first..).zip(&filling.file.ordinals);

@@ -49,6 +49,8 @@ pub struct Provenance {
     pub ids: Vec<i64>,
     /// What the ids are: `source_id`, or `id` for row ids.
     pub id_kind: String,
+    /// The fields (columns, members and attributes of objects) that were taken; all where there are none.
+    pub fields: Vec<String>,
     /// Whether the sources' transits were added.
     pub with_transits: bool,
     /// The epoch of the archive.

@@ -5,6 +5,7 @@
 
 mod relocate;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use bytes::Bytes;
@@ -78,6 +79,8 @@ pub struct Copier<'a> {
     decoder: Decoder,
     /// Leave all elements and values zero.
     blank: bool,
+    /// Members and attributes of the object itself that are copied; all where nothing is said.
+    fields: Option<&'a BTreeSet<String>>,
     /// Groups that the object being copied is in.
     inside: Vec<u64>,
     /// Objects inside of the one that is being copied, so far.
@@ -106,7 +109,7 @@ impl<'a> Copier<'a> {
     /// From this file.
     pub fn new(reader: &'a Reader) -> Self {
         let (decoder, report) = (Decoder::new(), CopyReport::default());
-        Self { reader, decoder, blank: false, inside: Vec::new(), objects: 0, report }
+        Self { reader, decoder, blank: false, fields: None, inside: Vec::new(), objects: 0, report }
     }
 
     /// Copies structure only: elements and values of attributes are zeros, and none of them is read. Chunked datasets have no
@@ -114,6 +117,17 @@ impl<'a> Copier<'a> {
     #[must_use]
     pub fn blank(reader: &'a Reader) -> Self {
         Self { blank: true, ..Self::new(reader) }
+    }
+
+    /// Copies only these members and attributes of an object that is a group.
+    #[must_use]
+    pub fn only(self, fields: Option<&'a BTreeSet<String>>) -> Self {
+        Self { fields, ..self }
+    }
+
+    /// Whether a member or an attribute of the group that is being copied is wanted.
+    fn wants(&self, name: &str) -> bool {
+        self.inside.len() != 1 || self.fields.is_none_or(|fields| fields.contains(name))
     }
 
     /// Copies the object at an address, which errors call `path`; it still wants a name in the new file.
@@ -160,14 +174,19 @@ impl<'a> Copier<'a> {
     ) -> Result<Written, CopyError> {
         let mut members = Vec::new();
         for link in links(self.reader, header).map_err(read(path))? {
-            let path = format!("{path}/{}", String::from_utf8_lossy(&link.name));
+            let name = String::from_utf8_lossy(&link.name);
+            if !self.wants(&name) {
+                continue;
+            }
+            let path = format!("{path}/{name}");
             let Target::Object(address) = link.target else {
                 let what = "it is a link by name, which a cut does not follow";
                 return Err(CopyError::Refused { path, what });
             };
             members.push((link.name.to_vec(), self.object(address, &path, writer)?));
         }
-        let attributes = self.attributes(header, path, writer)?;
+        let mut attributes = self.attributes(header, path, writer)?;
+        attributes.retain(|attribute| self.wants(&String::from_utf8_lossy(&attribute.name)));
         writer.group(members, &attributes).map_err(written(path))
     }
 

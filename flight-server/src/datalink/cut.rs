@@ -54,6 +54,7 @@ fn cut_request(service: &Service, parameters: &Parameters) -> Result<(CutRequest
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let text = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     let request = CutRequest {
+        fields: Vec::new(),
         selection: Selection::RowIds(ids),
         with_transits: parameters.flag("WITH_TRANSITS")?,
         keep_unmatched: parameters.flag("KEEP_UNMATCHED")?,

@@ -190,6 +190,9 @@ pub struct Cut {
     /// Keep chosen transits that no chosen source matches
     #[arg(long, conflicts_with = "files")]
     pub keep_unmatched: bool,
+    /// Take only these columns, or members and attributes of objects
+    #[arg(long, value_delimiter = ',', value_name = "FIELD")]
+    pub fields: Vec<String>,
     /// Say what would be read and written, and write nothing
     #[arg(long)]
     pub dry_run: bool,

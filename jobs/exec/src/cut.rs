@@ -17,6 +17,8 @@ use crate::selection::{Chooser, Chosen, Selection};
 pub struct CutRequest {
     /// The objects.
     pub selection: Selection,
+    /// The columns, or the members and attributes of objects, that are taken; all where there are none.
+    pub fields: Vec<String>,
     /// Add the transits of chosen sources.
     pub with_transits: bool,
     /// Keep chosen transits whose source is not chosen; they are dropped otherwise, and counted.
@@ -132,6 +134,7 @@ impl Archive {
                 Selection::RowIds(_) => "id".to_owned(),
                 _ => "source_id".to_owned(),
             },
+            fields: request.fields.clone(),
             with_transits: request.with_transits,
             epoch: snapshot.manifest().epoch,
             software: format!("spolia {}", env!("CARGO_PKG_VERSION")),

@@ -17,9 +17,10 @@ use spolia_hdf5_format::source::ReadAt;
 use tokio::runtime::Handle;
 
 /// Attempts at one range.
-const ATTEMPTS: u32 = 6;
-/// The pause before the second attempt; each next one is twice as long.
+const ATTEMPTS: u32 = 9;
+/// The pause before the second attempt; each next one is twice as long, up to the longest.
 const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a connection may take.
@@ -78,9 +79,10 @@ pub(crate) fn s3(url: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(builder.with_retry(retries()).build()?))
 }
 
-/// This module makes attempts of its own, so that answers that break off are asked for again as well.
+/// None: this module makes attempts of its own. The library would go on in the middle of an answer that broke off, and takes what
+/// comes then without looking at its range.
 fn retries() -> RetryConfig {
-    RetryConfig { max_retries: 2, retry_timeout: TIMEOUT, ..RetryConfig::default() }
+    RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
 impl StoredObject {
@@ -106,16 +108,17 @@ impl StoredObject {
     async fn begin(&self) -> object_store::Result<(ObjectMeta, Bytes)> {
         attempts(|| async {
             let options = GetOptions { range: Some(GetRange::Bounded(0..FIRST)), ..GetOptions::default() };
-            let first = match self.store.get_opts(&self.path, options).await {
-                Ok(answer) => (answer.meta.clone(), answer.bytes().await?),
+            let answer = match self.store.get_opts(&self.path, options).await {
                 // A server may have no range of an empty object.
-                Err(Error::Generic { .. }) => (self.store.head(&self.path).await?, Bytes::new()),
-                Err(error) => return Err(error),
+                Err(Error::Generic { .. }) => return Ok((self.store.head(&self.path).await?, Bytes::new())),
+                answer => answer?,
             };
-            match first.1.len() as u64 {
-                length if length == first.0.size.min(FIRST) || length == 0 => Ok(first),
-                length => Err(wrong(&self.path, format!("{length} bytes of {}", first.0.size.min(FIRST)))),
+            let (meta, answered) = (answer.meta.clone(), answer.range.clone());
+            let (bytes, expected) = (answer.bytes().await?, 0..meta.size.min(FIRST));
+            if answered != expected || bytes.len() as u64 != expected.end {
+                return Err(wrong(&self.path, &answered, bytes.len(), &expected));
             }
+            Ok((meta, bytes))
         })
         .await
     }
@@ -136,8 +139,7 @@ impl StoredObject {
             }
             let bytes = answer.bytes().await?;
             if answered != range || bytes.len() as u64 != range.end - range.start {
-                let fault = format!("bytes {answered:?} of length {} instead of {range:?}", bytes.len());
-                return Err(wrong(&self.path, fault));
+                return Err(wrong(&self.path, &answered, bytes.len(), &range));
             }
             Ok(bytes)
         })
@@ -168,8 +170,9 @@ impl ReadAt for StoredObject {
     }
 }
 
-fn wrong(path: &Path, fault: String) -> Error {
-    Error::Generic { store: "store", source: format!("{path}: the server answered {fault}").into() }
+fn wrong(path: &Path, answered: &Range<u64>, length: usize, asked: &Range<u64>) -> Error {
+    let fault = format!("{path}: the server answered bytes {answered:?}, {length} of them, instead of {asked:?}");
+    Error::Generic { store: "store", source: fault.into() }
 }
 
 /// Tries again, after a pause, what a server or the way to it may have spoilt.
@@ -183,7 +186,7 @@ async fn attempts<T, F: Future<Output = object_store::Result<T>>>(
             answer => return answer,
         }
         tokio::time::sleep(pause).await;
-        pause *= 2;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
     attempt().await
 }

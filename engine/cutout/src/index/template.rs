@@ -1,12 +1,14 @@
 //! Templates: what objects of the same structure have in common, ready to be placed in a merged file.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use spolia_hdf5_format::copy::{Copier, CopyError};
-use spolia_hdf5_format::write::{ObjectImage, SUPERBLOCK_SIZE, WriteError, Written};
+use spolia_hdf5_format::write::{ObjectImage, SUPERBLOCK_SIZE, WriteError, Writer, Written};
 use spolia_hdf5_format::{Bounds, Hdf5Error, Reader};
 
-use super::walk::{POINTER, Walk, walk};
+use super::walk::{POINTER, Walk, walk, walk_only};
 
 /// An object without its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,16 @@ pub(crate) struct Template {
     pub(crate) holes: Vec<Hole>,
     /// Elements that point to variable-length data.
     pub(crate) pointers: Vec<PointerHole>,
+}
+
+/// A template, and which of an object's values belong into it.
+#[derive(Debug)]
+pub(crate) struct Picked {
+    pub(crate) template: Template,
+    /// Of the values that differ, by their places; all where nothing is said.
+    pub(crate) holes: Option<Vec<usize>>,
+    /// The same of what its pointers lead to.
+    pub(crate) pointers: Option<Vec<usize>>,
 }
 
 /// A place for values of so many bytes.
@@ -70,6 +82,51 @@ impl Template {
         let ObjectImage { bytes, addresses, object } = image;
         let (header, symbols) = (object.header, object.symbols);
         Some((Self { image: bytes, addresses, header, symbols, holes, pointers }, numbers))
+    }
+
+    /// The template of objects that only have some of the members and attributes. Nothing where it cannot be made, or nothing is
+    /// left.
+    pub(crate) fn only(&self, fields: &BTreeSet<String>) -> Option<Picked> {
+        let object = Written { header: self.header, symbols: self.symbols };
+        let whole = ObjectImage { bytes: self.image.clone(), addresses: self.addresses.clone(), object };
+        let whole = Reader::open(Bytes::from(whole.file()), Bounds::default()).ok()?;
+        let root = whole.superblock().root;
+        let before = walk_only(&whole, root, Some(fields)).ok()??;
+        let copied = |writer: &mut Writer<Vec<u8>>| {
+            Copier::new(&whole).only(Some(fields)).copy(root, "", writer).map_err(|_| NoTemplate)
+        };
+        if before.spans.is_empty() {
+            return None;
+        }
+        let image = ObjectImage::new(copied).ok()?;
+        let file = Reader::open(Bytes::from(image.file()), Bounds::default()).ok()?;
+        let after = walk(&file, file.superblock().root).ok()??;
+        if before.spans.len() != after.spans.len() || before.pointers.len() != after.pointers.len() {
+            return None;
+        }
+        let within = |at: u64| u32::try_from(at - SUPERBLOCK_SIZE).ok();
+        let (mut holes, mut hole_places) = (Vec::new(), Vec::new());
+        for (old, new) in before.spans.iter().zip(&after.spans) {
+            let at = within(old.at)?;
+            // Those that are no holes are in the image, or nothing but pointers.
+            if let Some(place) = self.holes.iter().position(|hole| hole.at == at) {
+                holes.push(Hole { at: within(new.at)?, length: u32::try_from(new.length).ok()? });
+                hole_places.push(place);
+            }
+        }
+        let (mut pointers, mut pointer_places) = (Vec::new(), Vec::new());
+        for (old, new) in before.pointers.iter().zip(&after.pointers) {
+            let at = within(old.at)?;
+            let place = self.pointers.iter().position(|pointer| pointer.at == at)?;
+            pointers.push(PointerHole { at: within(new.at)?, ..self.pointers[place].clone() });
+            if self.pointers[place].same.is_none() {
+                pointer_places.push(self.pointers[..place].iter().filter(|pointer| pointer.same.is_none()).count());
+            }
+        }
+        let ObjectImage { bytes, addresses, object } = image;
+        let (header, symbols) = (object.header, object.symbols);
+        let template = Self { image: bytes, addresses, header, symbols, holes, pointers };
+        Some(Picked { template, holes: Some(hole_places), pointers: Some(pointer_places) })
     }
 
     /// Bytes of an object.

@@ -1,5 +1,7 @@
 //! Walking through an object: its structure, and where its values are.
 
+use std::collections::BTreeSet;
+
 use spolia_hdf5_format::attribute::{Attribute, attributes};
 use spolia_hdf5_format::dataset::Dataset;
 use spolia_hdf5_format::dataspace::Dataspace;
@@ -54,13 +56,21 @@ pub(crate) struct Walk {
 /// # Errors
 /// When the object is damaged.
 pub(crate) fn walk(reader: &Reader, address: u64) -> Result<Option<Walk>> {
+    walk_only(reader, address, None)
+}
+
+/// As [`walk`], through some members and attributes of an object that is a group.
+///
+/// # Errors
+/// As [`walk`].
+pub(crate) fn walk_only(reader: &Reader, address: u64, fields: Option<&BTreeSet<String>>) -> Result<Option<Walk>> {
     let mut walk = Walk::default();
-    let whole = walk.object(reader, address)?;
+    let whole = walk.object(reader, address, fields)?;
     Ok(whole.then_some(walk))
 }
 
 impl Walk {
-    fn object(&mut self, reader: &Reader, address: u64) -> Result<bool> {
+    fn object(&mut self, reader: &Reader, address: u64, fields: Option<&BTreeSet<String>>) -> Result<bool> {
         self.objects += 1;
         if self.objects > MOST_OBJECTS || self.inside.contains(&address) || self.inside.len() > 32 {
             return Ok(false);
@@ -72,17 +82,20 @@ impl Walk {
         self.inside.push(address);
         let mut members = links(reader, &header)?;
         members.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(fields) = fields {
+            members.retain(|link| fields.contains(&*String::from_utf8_lossy(&link.name)));
+        }
         self.part(b"group");
         self.number(members.len() as u64);
         for link in members {
             let Target::Object(address) = link.target else { return Ok(false) };
             self.part(&link.name);
-            if !self.object(reader, address)? {
+            if !self.object(reader, address, None)? {
                 return Ok(false);
             }
         }
         self.inside.pop();
-        self.attributes(reader, &header)
+        self.attributes(reader, &header, fields)
     }
 
     fn dataset(&mut self, reader: &Reader, header: &ObjectHeader) -> Result<bool> {
@@ -101,11 +114,17 @@ impl Walk {
         };
         self.part(layout);
         let found = layout == b"missing" || self.values(&dataset.datatype, at, size);
-        Ok(found && self.attributes(reader, header)?)
+        Ok(found && self.attributes(reader, header, None)?)
     }
 
-    fn attributes(&mut self, reader: &Reader, header: &ObjectHeader) -> Result<bool> {
-        let found = attributes(reader, header)?;
+    fn attributes(
+        &mut self,
+        reader: &Reader,
+        header: &ObjectHeader,
+        fields: Option<&BTreeSet<String>>,
+    ) -> Result<bool> {
+        let mut found = attributes(reader, header)?;
+        found.retain(|attribute| fields.is_none_or(|fields| fields.contains(&attribute.name)));
         self.number(found.len() as u64);
         Ok(found.iter().all(|attribute| self.attribute(attribute)))
     }

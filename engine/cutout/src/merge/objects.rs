@@ -1,7 +1,8 @@
 //! Objects with groups of their own, on their way into the merged file.
 
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use spolia_hdf5_format::Reader;
 use spolia_hdf5_format::copy::Copier;
@@ -16,7 +17,7 @@ use crate::files::Files;
 use crate::index::block::{Block, NO_PLACEMENT, PointerPlace, Record};
 use crate::index::build::{Builder, ROUND};
 use crate::index::sidecar::{Sidecar, SidecarError, numbered};
-use crate::index::template::Template;
+use crate::index::template::{Picked, Template};
 use crate::index::walk::POINTER;
 use crate::plan::CutFile;
 use crate::sink::Sink;
@@ -39,6 +40,10 @@ pub(super) struct Objects<'a> {
     sidecar: Option<Arc<Sidecar>>,
     /// The file, where it has none.
     live: OnceLock<Live>,
+    /// The members and attributes that are wanted; all where nothing is said.
+    fields: Option<&'a BTreeSet<String>>,
+    /// Templates of the index, or what is wanted of them.
+    picked: Mutex<HashMap<u32, Arc<Picked>>>,
 }
 
 /// A file without an index.
@@ -58,8 +63,29 @@ pub(super) enum Found {
 }
 
 impl<'a> Objects<'a> {
-    pub(super) fn new(number: usize, file: &'a CutFile, files: &'a Files, sidecar: Option<Arc<Sidecar>>) -> Self {
-        Self { number, file, files, sidecar, live: OnceLock::new() }
+    pub(super) fn new(
+        number: usize,
+        file: &'a CutFile,
+        files: &'a Files,
+        sidecar: Option<Arc<Sidecar>>,
+        fields: Option<&'a BTreeSet<String>>,
+    ) -> Self {
+        Self { number, file, files, sidecar, live: OnceLock::new(), fields, picked: Mutex::default() }
+    }
+
+    /// What is wanted of a template.
+    fn picked(&self, template: &Template) -> Result<Arc<Picked>, CutoutError> {
+        let picked = match self.fields {
+            None => Some(Picked { template: template.clone(), holes: None, pointers: None }),
+            Some(fields) => template.only(fields),
+        };
+        picked.map(Arc::new).ok_or_else(|| {
+            let fields = self.fields.into_iter().flatten().cloned().collect::<Vec<_>>().join(", ");
+            CutoutError::Refused(format!(
+                "{}: an object of it cannot be cut down to the fields {fields}",
+                self.file.file_name
+            ))
+        })
     }
 
     /// Parts of the wanted objects that are looked up together.
@@ -89,7 +115,15 @@ impl<'a> Objects<'a> {
                 _ => &known.insert((number, Arc::new(sidecar.block(number).map_err(unusable)?))).1,
             };
             let record = block.find(*ordinal).ok_or_else(|| self.missing(*ordinal))?;
-            Found::new(block, record, |number| sidecar.template(number).map_err(unusable))
+            Found::new(block, record, |number| {
+                let mut known = self.picked.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(picked) = known.get(&number) {
+                    return Ok(Arc::clone(picked));
+                }
+                let picked = self.picked(&*sidecar.template(number).map_err(unusable)?)?;
+                known.insert(number, Arc::clone(&picked));
+                Ok(picked)
+            })
         });
         found.collect()
     }
@@ -106,7 +140,7 @@ impl<'a> Objects<'a> {
             builder.add(*ordinal, self.address(live, *ordinal)?).map_err(damaged)?;
         }
         let (templates, mut blocks) = builder.finish();
-        let templates: Vec<Arc<Template>> = templates.into_iter().map(Arc::new).collect();
+        let templates = templates.iter().map(|template| self.picked(template)).collect::<Result<Vec<_>, _>>()?;
         let block = Arc::new(blocks.pop().ok_or(CutoutError::Index)?);
         let template = |number: u32| templates.get(number as usize).map(Arc::clone).ok_or(CutoutError::Index);
         block.records.iter().map(|record| Found::new(&block, *record, template)).collect()
@@ -202,7 +236,7 @@ impl Group {
                         None => self.copied.insert(objects.files.reader(objects.file)?),
                     };
                     let path = format!("{}/{name}", objects.file.file_name);
-                    let copied = Copier::new(reader).copy(address, &path, writer)?;
+                    let copied = Copier::new(reader).only(objects.fields).copy(address, &path, writer)?;
                     self.members.push((name.into_bytes(), copied));
                 }
             }
@@ -224,7 +258,7 @@ impl Group {
 
 /// An object with a template.
 pub(super) struct Item {
-    template: Arc<Template>,
+    picked: Arc<Picked>,
     block: Arc<Block>,
     record: Record,
     /// Bytes of all that its pointers lead to, with what a heap adds to them, about.
@@ -235,33 +269,43 @@ impl Found {
     fn new(
         block: &Arc<Block>,
         record: Record,
-        template: impl Fn(u32) -> Result<Arc<Template>, CutoutError>,
+        picked: impl Fn(u32) -> Result<Arc<Picked>, CutoutError>,
     ) -> Result<Self, CutoutError> {
         if record.placement == NO_PLACEMENT {
             return Ok(Self::Copy(record.base));
         }
-        let template = template(block.template(&record).ok_or(CutoutError::Index)?)?;
-        Item::new(template, Arc::clone(block), record).map(Self::Item).ok_or(CutoutError::Index)
+        let picked = picked(block.template(&record).ok_or(CutoutError::Index)?)?;
+        Item::new(picked, Arc::clone(block), record).map(Self::Item).ok_or(CutoutError::Index)
     }
 }
 
 impl Item {
     /// Nothing where the block does not say where all its values are.
-    fn new(template: Arc<Template>, block: Arc<Block>, record: Record) -> Option<Self> {
-        let varying = template.pointers.iter().filter(|pointer| pointer.same.is_none()).count();
-        block.offsets(&record, template.holes.len())?;
-        block.pointed(&record, varying)?;
-        let mut item = Self { template, block, record, heap: 0 };
+    fn new(picked: Arc<Picked>, block: Arc<Block>, record: Record) -> Option<Self> {
+        let needed = |places: &Option<Vec<usize>>, all: usize| match places {
+            Some(places) => places.iter().max().map_or(0, |last| last + 1),
+            None => all,
+        };
+        let varying = picked.template.pointers.iter().filter(|pointer| pointer.same.is_none()).count();
+        block.offsets(&record, needed(&picked.holes, picked.template.holes.len()))?;
+        block.pointed(&record, needed(&picked.pointers, varying))?;
+        let mut item = Self { picked, block, record, heap: 0 };
         item.heap = item.pointed().map(|pointed| 24 + pointed.length).sum();
         Some(item)
     }
 
+    fn template(&self) -> &Template {
+        &self.picked.template
+    }
+
     /// Its values: where they are in the file and in the image.
     fn values(&self) -> impl Iterator<Item = (Range<u64>, Range<usize>)> + Clone {
-        let holes = &self.template.holes;
-        let offsets = self.block.offsets(&self.record, holes.len()).unwrap_or_default();
-        holes.iter().zip(offsets).map(|(hole, offset)| {
-            let start = self.record.base.saturating_add((*offset).into());
+        let offsets = self.block.placements.get(self.record.placement as usize + 1..).unwrap_or_default();
+        let places = self.picked.holes.as_deref();
+        self.template().holes.iter().enumerate().map(move |(number, hole)| {
+            let place = places.map_or(number, |places| places[number]);
+            let offset = offsets.get(place).copied().unwrap_or(0);
+            let start = self.record.base.saturating_add(offset.into());
             let image = hole.at as usize;
             (start..start.saturating_add(hole.length.into()), image..image + hole.length as usize)
         })
@@ -269,14 +313,17 @@ impl Item {
 
     /// What its pointers lead to, in their order.
     fn pointed(&self) -> impl Iterator<Item = Pointed<'_>> {
-        let varying = self.template.pointers.iter().filter(|pointer| pointer.same.is_none()).count();
-        let mut places = self.block.pointed(&self.record, varying).unwrap_or_default().iter();
-        self.template.pointers.iter().map(move |pointer| match &pointer.same {
+        let all = self.block.pointers.get(self.record.pointers as usize..).unwrap_or_default();
+        let places = self.picked.pointers.as_deref();
+        let mut number = 0;
+        self.template().pointers.iter().map(move |pointer| match &pointer.same {
             Some((count, data)) => {
                 Pointed { at: pointer.at, count: *count, length: data.len() as u64, data: Data::Here(data) }
             }
             None => {
-                let place = places.next().copied().unwrap_or(PointerPlace { at: 0, count: 0 });
+                let place = places.map_or(number, |places| places[number]);
+                number += 1;
+                let place = all.get(place).copied().unwrap_or(PointerPlace { at: 0, count: 0 });
                 let length = u64::from(place.count) * u64::from(pointer.size);
                 Pointed { at: pointer.at, count: place.count, length, data: Data::There(place.at) }
             }
@@ -285,7 +332,7 @@ impl Item {
 
     /// Bytes of its image and of what its pointers lead to, about.
     fn size(&self) -> u64 {
-        self.template.length() + self.heap
+        self.template().length() + self.heap
     }
 }
 
@@ -336,7 +383,7 @@ impl Batch {
         if items.is_empty() {
             return Ok(());
         }
-        let images: u64 = items.iter().map(|item| item.template.length()).sum();
+        let images: u64 = items.iter().map(|item| item.template().length()).sum();
         let mut heap = HeapCursor::default();
         for pointed in items.iter().flat_map(Item::pointed).filter(|pointed| pointed.count > 0) {
             heap.add(pointed.length);
@@ -344,8 +391,8 @@ impl Batch {
         let start = writer.reserve(images + heap.end())?;
         let mut at = start;
         for (name, item) in names.into_iter().zip(&items) {
-            members.push((name, item.template.written(at)));
-            at += item.template.length();
+            members.push((name, item.template().written(at)));
+            at += item.template().length();
         }
         fetcher.add(Unit { file, work: Box::new(ObjectsWork { start, images, heap: heap.end(), items }) })
     }
@@ -372,12 +419,11 @@ impl Work for ObjectsWork {
         for item in &self.items {
             let values = item.values().map(|(range, _)| range);
             asked += values.clone().map(|range| range.end - range.start).sum::<u64>();
-            // The base is the least offset.
-            let base = item.record.base;
-            let end = values.clone().map(|range| range.end).max().unwrap_or(base);
-            match end - base {
+            let start = values.clone().map(|range| range.start).min().unwrap_or(0);
+            let end = values.clone().map(|range| range.end).max().unwrap_or(0);
+            match end - start {
                 0 => {}
-                1..=EXTENT => ranges.push(base..end),
+                1..=EXTENT => ranges.push(start..end),
                 _ => ranges.extend(values),
             }
             for pointed in item.pointed().filter(|pointed| pointed.length > 0) {
@@ -399,8 +445,8 @@ impl Work for ObjectsWork {
         let mut filling = Filling { bytes: heap_bytes, cursor: HeapCursor::default(), collection: None };
         let mut at = 0;
         for item in &self.items {
-            let image = &mut images[at..at + item.template.length() as usize];
-            item.template.place(image, self.start + at as u64);
+            let image = &mut images[at..at + item.template().length() as usize];
+            item.template().place(image, self.start + at as u64);
             for (range, place) in item.values() {
                 let values = fetched.get(range.start, range.end - range.start);
                 image[place].copy_from_slice(values.ok_or(CutoutError::Index)?);
@@ -409,7 +455,7 @@ impl Work for ObjectsWork {
                 let id = filling.add(&pointed, fetched, heap_start)?;
                 image[pointed.at as usize..][..POINTER as usize].copy_from_slice(&id);
             }
-            at += item.template.length() as usize;
+            at += item.template().length() as usize;
         }
         filling.finish();
         sink.put(self.start, made).map_err(spolia_hdf5_format::write::WriteError::from)?;

@@ -59,6 +59,9 @@ pub(super) fn write(plan: &CutPlan, origins: &[Origin], writer: &mut Output) -> 
         attributes.push(text("id_kind", &own.id_kind, group.writer)?);
         group.integers("ids", own.ids.iter().copied())?;
     }
+    if !own.fields.is_empty() {
+        group.texts("fields", own.fields.iter().map(String::as_str))?;
+    }
     group.texts("messages", own.messages.iter().map(String::as_str))?;
     group.texts("file_name", plan.files.iter().map(|file| file.file_name.as_str()))?;
     group.texts("file_did", plan.files.iter().map(|file| file.did.as_str()))?;

@@ -1,5 +1,6 @@
 //! The merged table of a class: chosen rows of the columns of many files, one file after the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -35,12 +36,15 @@ pub(super) struct Table {
     /// Skeletons of tables that it may be filled from; it has the first one's columns.
     like: Vec<Skeleton>,
     attributes: Vec<AttributeOut>,
+    /// Columns that are wanted.
     columns: Vec<Column>,
     rows: u64,
 }
 
 /// A column of the merged table.
 struct Column {
+    /// Its place among all columns of the files.
+    place: usize,
     attributes: Vec<AttributeOut>,
     /// Where its elements are in the merged file.
     start: u64,
@@ -95,11 +99,19 @@ impl Filling<'_> {
 
 impl Table {
     /// An empty table with the columns of the first file, and room for all rows.
-    pub(super) fn new(first: &Filling, rows: u64, writer: &mut Output) -> Result<Self, CutoutError> {
+    pub(super) fn new(
+        first: &Filling,
+        rows: u64,
+        fields: Option<&BTreeSet<String>>,
+        writer: &mut Output,
+    ) -> Result<Self, CutoutError> {
         let place = first.place();
         let skeleton = Skeleton::read(&first.index.skeleton).map_err(first.damaged())?;
         let mut columns = Vec::with_capacity(skeleton.columns.len());
-        for (name, header, dataset) in &skeleton.columns {
+        for (number, (name, header, dataset)) in skeleton.columns.iter().enumerate() {
+            if fields.is_some_and(|fields| !fields.contains(&*String::from_utf8_lossy(name))) {
+                continue;
+            }
             let path = format!("{place}/{}", String::from_utf8_lossy(name));
             let too_many = || CutoutError::Refused(format!("{path}: {rows} rows of it are too many"));
             let shape = dataset.space.shape();
@@ -107,7 +119,11 @@ impl Table {
             let row_size = row_size.ok_or_else(too_many)?;
             let size = rows.checked_mul(row_size).ok_or_else(too_many)?;
             let attributes = Copier::new(&skeleton.reader).attributes(header, &path, writer)?;
-            columns.push(Column { attributes, start: writer.reserve(size)?, row_size, size });
+            columns.push(Column { place: number, attributes, start: writer.reserve(size)?, row_size, size });
+        }
+        if let Some(fields) = fields.filter(|_| columns.is_empty()) {
+            let fields = fields.iter().cloned().collect::<Vec<_>>().join(", ");
+            return Err(CutoutError::Refused(format!("{place}: none of its columns is among the fields {fields}")));
         }
         let attributes = Copier::new(&skeleton.reader).attributes(&skeleton.group, &place, writer)?;
         let (class, first_file) = (first.file.class.clone(), first.file.file_name.clone());
@@ -132,8 +148,12 @@ impl Table {
         let rows: Arc<[u64]> = wanted.iter().map(|row| *row as u64).collect();
         let mut pieces = RowPieces::new(filling.number, filling.place(), Arc::clone(&rows));
         let mut live = None;
-        let places = filling.index.columns.iter();
-        for ((own, (name, _, dataset)), place) in self.columns.iter().zip(&like.columns).zip(places) {
+        for own in &self.columns {
+            let (Some((name, _, dataset)), Some(place)) =
+                (like.columns.get(own.place), filling.index.columns.get(own.place))
+            else {
+                return Err(CutoutError::Index);
+            };
             let start = own.start + self.rows * own.row_size;
             if rows.len() as u64 * own.row_size > own.start + own.size - start {
                 return Err(CutoutError::Index);
@@ -173,7 +193,8 @@ impl Table {
     pub(super) fn finish(self, writer: &mut Output) -> Result<Member, CutoutError> {
         let mut members: Vec<Member> = Vec::with_capacity(self.columns.len());
         let rows = self.rows;
-        for (own, (name, _, like)) in self.columns.into_iter().zip(&self.like[0].columns) {
+        for own in self.columns {
+            let (name, _, like) = &self.like[0].columns[own.place];
             let out = DatasetOut {
                 datatype: like.datatype.encoded.clone(),
                 space: with_rows(&like.space, rows),

@@ -25,8 +25,13 @@ async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
     };
     let archive = site.archive().await?;
     let text = cut.adql.clone().or(cut.ids.clone()).unwrap_or_default();
-    let request =
-        CutRequest { selection, with_transits: cut.with_transits, keep_unmatched: cut.keep_unmatched, epoch: None };
+    let request = CutRequest {
+        selection,
+        fields: fields(cut),
+        with_transits: cut.with_transits,
+        keep_unmatched: cut.keep_unmatched,
+        epoch: None,
+    };
     let Some(output) = output(cut) else {
         let answer = archive.dry_cut(&request).await?;
         told(cut, &report::cut_json(&answer), &report::cut_text(&answer, None, true));
@@ -51,6 +56,15 @@ async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
     }
 }
 
+/// The fields that are wanted, each once; none for all.
+fn fields(cut: &Cut) -> Vec<String> {
+    let mut fields: Vec<String> =
+        cut.fields.iter().map(|field| field.trim().to_owned()).filter(|field| !field.is_empty()).collect();
+    fields.sort();
+    fields.dedup();
+    fields
+}
+
 /// The file to write; none for a dry run.
 fn output(cut: &Cut) -> Option<&Path> {
     cut.output.as_deref().filter(|_| !cut.dry_run)
@@ -68,7 +82,7 @@ async fn of_files(cut: &Cut) -> Result<(), CommandError> {
         _ => return Err(CommandError::Said("give --ids, --rows or --objects".to_owned())),
     };
     let software = concat!("spolia ", env!("CARGO_PKG_VERSION")).to_owned();
-    let request = BareCut { files: cut.files.clone(), chosen, group: cut.group.clone(), software };
+    let request = BareCut { files: cut.files.clone(), chosen, group: cut.group.clone(), fields: fields(cut), software };
     let files = Arc::new(Files::anywhere(&cut.files)?);
     let plan = choose(&files, request).await?;
     let done = match output(cut) {
