@@ -49,7 +49,13 @@ fn rows_are_cut_out_of_any_tables() {
     check(&merged, files.path(), told);
     let (again, second) = cut(out.path(), &names(&paths), &ids, "again.h5");
     again.ok();
-    assert!(std::fs::read(merged).unwrap() == std::fs::read(second).unwrap(), "equal cuts are equal bytes");
+    let (again, third) = cut(out.path(), &[], &["--again", "ids.h5"], "third.h5");
+    again.ok();
+    let bytes = |path| std::fs::read(path).unwrap();
+    assert!(bytes(merged.clone()) == bytes(second), "equal cuts are equal bytes");
+    assert!(bytes(merged) == bytes(third), "the same from its provenance");
+    let (no_cut, nothing) = cut(out.path(), &[], &["--again", &names(&paths)[0]], "nothing.h5");
+    assert!(no_cut.refused().contains("it has no provenance") && !nothing.exists());
 }
 
 #[test]
@@ -63,6 +69,9 @@ fn objects_are_cut_out_of_any_files() {
     assert!(run.stderr.contains("1 of 3 are in no file: nobody"), "{}", run.stderr);
     run.ok();
     check(&merged, files.path(), 2);
+    let (run, again) = cut(out.path(), &[], &["--again", "named.h5"], "again.h5");
+    run.ok();
+    assert!(std::fs::read(&merged).unwrap() == std::fs::read(again).unwrap(), "the same from its provenance");
     let (run, merged) =
         cut(out.path(), &sources, &["--ids", "3425114617586286848", "--id-field", "sourceId", "--json"], "ids.h5");
     let report: serde_json::Value = serde_json::from_str(&run.ok()).unwrap();

@@ -75,6 +75,9 @@ fn transits_are_matched_counted_and_repeatable() {
     again.ok();
     let bytes = |path| std::fs::read(path).unwrap();
     assert!(bytes(first.clone()) == bytes(second), "equal cuts are equal bytes");
+    let (again, repeated) = cut(&site, &["--again", &first.to_string_lossy()], "repeated.h5");
+    again.ok();
+    assert!(bytes(first.clone()) == bytes(repeated), "the same from its provenance");
     assert!(bytes(first) != bytes(all));
 }
 

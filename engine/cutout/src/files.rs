@@ -20,7 +20,7 @@ use crate::plan::CutFile;
 use stored::StoredObject;
 
 /// Bytes of a page of metadata, and how many are kept of each file.
-const PAGE: (usize, usize) = (64 << 10, 256);
+const PAGE: (usize, usize) = (64 << 10, 128);
 /// Files and indexes that are kept open.
 const MOST_OPEN: usize = 256;
 /// Requests to a store at the same time.

@@ -4,6 +4,7 @@
 //! [`rows`] reads the fields of a file's objects into record batches. All of it is safe Rust over `spolia-hdf5-format`: bytes that
 //! someone else wrote meet no C library.
 
+mod again;
 mod bare;
 mod cut;
 mod error;
@@ -17,6 +18,7 @@ mod row_model;
 mod rows;
 mod sink;
 
+pub use again::plan_of;
 pub use bare::{BareCut, Chosen, choose};
 pub use cut::{cut, dry_run};
 pub use error::CutoutError;

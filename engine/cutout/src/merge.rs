@@ -152,6 +152,7 @@ impl Merging<'_> {
                 self.origins.extend(origins.map(|ordinal| Origin::object(file, objects.number, *ordinal)));
                 group.add(objects, part, found, &mut self.writer, &mut self.fetcher)?;
                 if ends {
+                    objects.close();
                     let written = std::mem::take(&mut group).close(objects, &mut self.writer, &mut self.fetcher)?;
                     self.members.push((file.file_name.clone().into_bytes(), written));
                 }

@@ -32,6 +32,11 @@ pub struct CutFile {
 }
 
 impl CutFile {
+    /// The name of the merged table that its rows go into. A table may lie in other groups; in the merged file it does not.
+    pub(crate) fn table_name(&self) -> &str {
+        self.class.rsplit('/').find(|name| !name.is_empty()).unwrap_or("table")
+    }
+
     /// The name of an object that has a group of its own.
     pub(crate) fn name(&self, ordinal: i64) -> String {
         let named = usize::try_from(ordinal).ok().and_then(|place| self.names.get(place));
@@ -55,6 +60,8 @@ pub struct Provenance {
     pub with_transits: bool,
     /// The epoch of the archive.
     pub epoch: i64,
+    /// Whether the files are those of an archive, by their keys, or any, by their paths and URLs.
+    pub archived: bool,
     /// The program and its version.
     pub software: String,
     /// What was dropped and why.

@@ -157,6 +157,7 @@ pub struct Explain {
   spolia cut --ids 3425114617586286848,3425114617586288128 --with-transits -o merged.h5
   spolia cut --ids @ids.txt -o merged.h5
   spolia cut --adql 'SELECT id FROM gaia.astroelementary WHERE transit_id = 71044382629193047' -o transit.h5
+  spolia cut --again merged.h5 -o copy.h5                              the same bytes
 
 Any HDF5 files, without a site:
   spolia cut a.h5 b.h5 --ids @ids.txt -o merged.h5                    objects or rows whose source_id is in ids.txt
@@ -190,6 +191,9 @@ pub struct Cut {
     /// Keep chosen transits that no chosen source matches
     #[arg(long, conflicts_with = "files")]
     pub keep_unmatched: bool,
+    /// Make a merged file again, from what it says of itself; the files must still be where they were
+    #[arg(long, group = "chosen", conflicts_with = "files", value_name = "MERGED", value_hint = ValueHint::FilePath)]
+    pub again: Option<PathBuf>,
     /// Take only these columns, or members and attributes of objects
     #[arg(long, value_delimiter = ',', value_name = "FIELD")]
     pub fields: Vec<String>,

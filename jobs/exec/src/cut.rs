@@ -137,6 +137,7 @@ impl Archive {
             fields: request.fields.clone(),
             with_transits: request.with_transits,
             epoch: snapshot.manifest().epoch,
+            archived: true,
             software: format!("spolia {}", env!("CARGO_PKG_VERSION")),
             messages: chosen.messages.clone(),
         }

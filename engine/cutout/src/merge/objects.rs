@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use spolia_hdf5_format::Reader;
 use spolia_hdf5_format::copy::Copier;
@@ -39,7 +39,7 @@ pub(super) struct Objects<'a> {
     /// The file's index.
     sidecar: Option<Arc<Sidecar>>,
     /// The file, where it has none.
-    live: OnceLock<Live>,
+    live: Mutex<Option<Arc<Live>>>,
     /// The members and attributes that are wanted; all where nothing is said.
     fields: Option<&'a BTreeSet<String>>,
     /// Templates of the index, or what is wanted of them.
@@ -70,7 +70,7 @@ impl<'a> Objects<'a> {
         sidecar: Option<Arc<Sidecar>>,
         fields: Option<&'a BTreeSet<String>>,
     ) -> Self {
-        Self { number, file, files, sidecar, live: OnceLock::new(), fields, picked: Mutex::default() }
+        Self { number, file, files, sidecar, live: Mutex::default(), fields, picked: Mutex::default() }
     }
 
     /// What is wanted of a template.
@@ -137,7 +137,7 @@ impl<'a> Objects<'a> {
                 let file = format!("{}/{}", self.file.file_name, self.file.name(*ordinal));
                 CutoutError::Hdf5 { file, source }
             };
-            builder.add(*ordinal, self.address(live, *ordinal)?).map_err(damaged)?;
+            builder.add(*ordinal, self.address(&live, *ordinal)?).map_err(damaged)?;
         }
         let (templates, mut blocks) = builder.finish();
         let templates = templates.iter().map(|template| self.picked(template)).collect::<Result<Vec<_>, _>>()?;
@@ -146,9 +146,16 @@ impl<'a> Objects<'a> {
         block.records.iter().map(|record| Found::new(&block, *record, template)).collect()
     }
 
-    fn live(&self) -> Result<&Live, CutoutError> {
-        if let Some(live) = self.live.get() {
-            return Ok(live);
+    /// Lets go of the file, whose objects all have a place.
+    pub(super) fn close(&self) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn live(&self) -> Result<Arc<Live>, CutoutError> {
+        // Whoever comes second waits for the first: names are read once.
+        let mut kept = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = &*kept {
+            return Ok(Arc::clone(live));
         }
         let reader = self.files.reader(self.file)?;
         let group = group_at(&reader, &self.file.group).map_err(self.damaged())?;
@@ -157,9 +164,9 @@ impl<'a> Objects<'a> {
         })?;
         let many = self.file.names.is_empty() && self.file.ordinals.len() > BY_NAME;
         let all = many.then(|| numbered(&reader, &group, &self.file.object)).transpose();
-        let live = Live { all: all.map_err(self.damaged())?, reader, group };
-        // Two threads may have opened it; one is kept.
-        Ok(self.live.get_or_init(|| live))
+        let live = Arc::new(Live { all: all.map_err(self.damaged())?, reader, group });
+        *kept = Some(Arc::clone(&live));
+        Ok(live)
     }
 
     fn address(&self, live: &Live, ordinal: i64) -> Result<u64, CutoutError> {

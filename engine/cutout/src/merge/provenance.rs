@@ -1,7 +1,8 @@
 //! `/provenance`: which request, which epoch, which files, which object came from where.
 //!
-//! Attributes of the group: `adql` or `id_kind`, `with_transits`, `epoch`, `software`, `layout`. Datasets: `ids`, `messages`,
-//! `file_*` (an entry per file) and `object_*` (an entry per object). Nothing in it depends on when or by whom it was made.
+//! Attributes of the group: `adql` or `id_kind`, `with_transits`, `archived`, `epoch`, `software`, `layout`. Datasets: `ids`, `fields`,
+//! `messages`, `file_*` (an entry per file) and `object_*` (an entry per object). Nothing in it depends on when or by whom it was
+//! made, and it is enough to make the cut again ([`crate::plan_of`]).
 
 use bytes::Bytes;
 use spolia_hdf5_format::dataspace::Dataspace;
@@ -38,7 +39,7 @@ impl Origin {
 
     /// A row of a merged table.
     pub(super) fn row(file: &CutFile, row: u64, number: usize, ordinal: i64) -> Self {
-        Self { path: format!("/{}", file.class), row: row as i64, file: number, ordinal }
+        Self { path: format!("/{}", file.table_name()), row: row as i64, file: number, ordinal }
     }
 }
 
@@ -47,6 +48,7 @@ pub(super) fn write(plan: &CutPlan, origins: &[Origin], writer: &mut Output) -> 
     let own = &plan.provenance;
     let mut attributes = vec![
         number("with_transits", UINT8, &[u8::from(own.with_transits)]),
+        number("archived", UINT8, &[u8::from(own.archived)]),
         number("epoch", INT64, &own.epoch.to_le_bytes()),
         text("software", &own.software, writer)?,
         text("layout", LAYOUT, writer)?,
@@ -67,6 +69,10 @@ pub(super) fn write(plan: &CutPlan, origins: &[Origin], writer: &mut Output) -> 
     group.texts("file_did", plan.files.iter().map(|file| file.did.as_str()))?;
     group.texts("file_checksum", plan.files.iter().map(|file| file.checksum.as_str()))?;
     group.small_integers("file_version", plan.files.iter().map(|file: &CutFile| file.version))?;
+    group.texts("file_location", plan.files.iter().map(|file| file.location.as_str()))?;
+    group.texts("file_class", plan.files.iter().map(|file| file.class.as_str()))?;
+    group.texts("file_object", plan.files.iter().map(|file| file.object.as_str()))?;
+    group.texts("file_group", plan.files.iter().map(|file| file.group.as_str()))?;
     group.integers("file_size", plan.files.iter().map(|file| file.size as i64))?;
     group.texts("object_path", origins.iter().map(|origin| origin.path.as_str()))?;
     group.integers("object_row", origins.iter().map(|origin| origin.row))?;

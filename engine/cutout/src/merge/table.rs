@@ -29,8 +29,7 @@ const BATCH: u64 = 8 << 20;
 
 /// A table of the merged file, which is filled file by file.
 pub(super) struct Table {
-    /// The class of its rows.
-    pub(super) class: String,
+    name: Vec<u8>,
     /// The file whose columns it has.
     first_file: String,
     /// Skeletons of tables that it may be filled from; it has the first one's columns.
@@ -126,8 +125,8 @@ impl Table {
             return Err(CutoutError::Refused(format!("{place}: none of its columns is among the fields {fields}")));
         }
         let attributes = Copier::new(&skeleton.reader).attributes(&skeleton.group, &place, writer)?;
-        let (class, first_file) = (first.file.class.clone(), first.file.file_name.clone());
-        Ok(Self { class, first_file, like: vec![skeleton], attributes, columns, rows: 0 })
+        let (name, first_file) = (first.file.table_name().into(), first.file.file_name.clone());
+        Ok(Self { name, first_file, like: vec![skeleton], attributes, columns, rows: 0 })
     }
 
     /// Appends the wanted rows of a file; the work on them is handed to `fetcher`. Returns the number of the first one in the
@@ -205,9 +204,7 @@ impl Table {
             };
             members.push((name.clone(), writer.dataset(&out)?));
         }
-        // A table may lie in other groups; in the merged file it does not.
-        let name = self.class.rsplit('/').find(|name| !name.is_empty()).unwrap_or("table").as_bytes().to_vec();
-        Ok((name, writer.group(members, &self.attributes)?))
+        Ok((self.name, writer.group(members, &self.attributes)?))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::{Hdf5Error, Result};
 use crate::reader::Reader;
 
 /// Bytes of collections kept at most; one that is larger is kept alone.
-const MAX_KEPT: u64 = 32 << 20;
+const MAX_KEPT: u64 = 8 << 20;
 /// The least size of a collection, header included.
 const SMALLEST: u64 = 16;
 

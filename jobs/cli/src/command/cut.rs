@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
-use spolia_cutout::{BareCut, Chosen, Files, choose};
+use spolia_cutout::{BareCut, Chosen, CutPlan, Files, choose, plan_of};
 use spolia_exec::{CutRequest, Principal, Selection};
 
 use crate::arguments::Cut;
@@ -12,9 +12,38 @@ use crate::command::report;
 use crate::error::CommandError;
 use crate::site::Site;
 
+/// What makes the merged files.
+const SOFTWARE: &str = concat!("spolia ", env!("CARGO_PKG_VERSION"));
+
 /// Cuts and reports. The site is opened only where its files are to be cut from.
 pub async fn run(site: &Path, cut: Cut) -> Result<(), CommandError> {
+    if let Some(merged) = &cut.again {
+        return again(site, merged, &cut).await;
+    }
     if cut.files.is_empty() { of_site(&Site::open(site)?, &cut).await } else { of_files(&cut).await }
+}
+
+/// Makes a merged file again, of the site's files or of any, as its provenance says.
+async fn again(site: &Path, merged: &Path, cut: &Cut) -> Result<(), CommandError> {
+    let plan = plan_of(merged, SOFTWARE)?;
+    let files = if plan.provenance.archived {
+        Arc::clone(Site::open(site)?.archive().await?.files())
+    } else {
+        let locations: Vec<String> = plan.files.iter().map(|file| file.location.clone()).collect();
+        Arc::new(Files::anywhere(&locations)?)
+    };
+    of_plan(&files, &plan, cut).await
+}
+
+/// Cuts by a plan that is made already.
+async fn of_plan(files: &Arc<Files>, plan: &CutPlan, cut: &Cut) -> Result<(), CommandError> {
+    let done = match output(cut) {
+        Some(output) => spolia_cutout::cut(files, plan, output).await?,
+        None => spolia_cutout::dry_run(files, plan).await?,
+    };
+    let text = report::bare_text(plan, &done, output(cut), cut.report || cut.dry_run);
+    told(cut, &report::bare_json(plan, &done), &text);
+    Ok(())
 }
 
 async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
@@ -81,17 +110,11 @@ async fn of_files(cut: &Cut) -> Result<(), CommandError> {
         (_, _, Some(names)) => Chosen::Objects(words(names, "names")?),
         _ => return Err(CommandError::Said("give --ids, --rows or --objects".to_owned())),
     };
-    let software = concat!("spolia ", env!("CARGO_PKG_VERSION")).to_owned();
+    let software = SOFTWARE.to_owned();
     let request = BareCut { files: cut.files.clone(), chosen, group: cut.group.clone(), fields: fields(cut), software };
     let files = Arc::new(Files::anywhere(&cut.files)?);
     let plan = choose(&files, request).await?;
-    let done = match output(cut) {
-        Some(output) => spolia_cutout::cut(&files, &plan, output).await?,
-        None => spolia_cutout::dry_run(&files, &plan).await?,
-    };
-    let text = report::bare_text(&plan, &done, output(cut), cut.report || cut.dry_run);
-    told(cut, &report::bare_json(&plan, &done), &text);
-    Ok(())
+    of_plan(&files, &plan, cut).await
 }
 
 /// Words separated by commas or white space, or `@FILE` with such.
