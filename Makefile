@@ -4,12 +4,13 @@
 #   make test            formatting, lint, all tests                   make judges   the heavier outside judges
 #   make soak            hours of random work                          make release  optimised binaries
 #   make bench           speed, as ratios against named peers, optimised (the first build takes half an hour)
+#   make bench-cutout    Cut & Merge against h5py and the limit, local; its files take 1 GB and some minutes once
 #   make fuzz            random bytes through the HDF5 reader, filters and writer, MINUTES=20 each
 #   make python          the Python clients of the tests               make clean    drop what was built
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test judges soak fuzz bench release python clean demo-packages test-packages target
+.PHONY: help demo test judges soak fuzz bench bench-cutout release python clean demo-packages test-packages target
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spolia
 # Outside the checkout: dependencies are built once on a machine, for every clone.
@@ -40,6 +41,11 @@ release: demo-packages target
 bench: test-packages target
 	cargo build --workspace --bins --bench "*" --release $(LOCKED)
 	python=$$(tests/setup/python.sh) && SPOLIA_PYTHON=$$python cargo bench --workspace --bench "*" $(LOCKED)
+
+bench-cutout: test-packages
+	python=$$(tests/setup/python.sh) && export SPOLIA_PYTHON=$$python CARGO_TARGET_DIR=$(CACHE)/target-cutout \
+		&& $$python benches/cutout/make_files.py $(CACHE)/bench \
+		&& cd benches/cutout && cargo run --release $(LOCKED) -- $(CACHE)/bench
 
 python: test-packages
 	@tests/setup/python.sh

@@ -183,6 +183,12 @@ fn a_node_on_a_full_disk_stops_the_ingest_and_loses_nothing() {
     assert!(complaint.contains("node n1") && complaint.contains("No space left on device"), "{complaint}");
     std::fs::remove_file(&ballast).unwrap();
     site.spolia(&["up"]).ok();
+    // PostgreSQL may still notice in another of its processes that the disk was full, and begin anew once more.
+    let end = Instant::now() + Duration::from_secs(60);
+    while !site.spolia(&["query", "SELECT COUNT(*) AS n FROM gaia.completesource"]).success {
+        assert!(Instant::now() < end, "the node does not come back");
+        std::thread::sleep(Duration::from_millis(500));
+    }
     assert_eq!(counts(&site), before, "what was there is served, what failed is not seen");
     site.ingest(&paths, &[]).ok();
     assert_eq!(counts(&site), [["2000"], ["120000"], ["120000"]]);
