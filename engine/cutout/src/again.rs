@@ -46,6 +46,10 @@ pub fn plan_of(merged: &Path, software: &str) -> Result<CutPlan, CutoutError> {
         messages: told.texts("messages")?,
     };
     let mut files = told.files()?;
+    if provenance.archived {
+        // An archive knows its files by their checksums; it may have moved to another store.
+        files.iter_mut().for_each(|file| file.etag = None);
+    }
     let paths = told.texts("object_path")?;
     let (places, numbers) = (told.numbers("object_file")?, told.numbers("object_number")?);
     if paths.len() != places.len() || paths.len() != numbers.len() {
@@ -74,10 +78,10 @@ struct Told<'a> {
 impl Told<'_> {
     fn files(&self) -> Result<Vec<CutFile>, CutoutError> {
         let names = self.texts("file_name")?;
-        let [dids, checksums, locations, classes, objects, groups] =
-            ["file_did", "file_checksum", "file_location", "file_class", "file_object", "file_group"]
+        let [dids, checksums, etags, locations, classes, objects, groups] =
+            ["file_did", "file_checksum", "file_etag", "file_location", "file_class", "file_object", "file_group"]
                 .map(|name| self.texts(name));
-        let (dids, checksums, locations) = (dids?, checksums?, locations?);
+        let (dids, checksums, etags, locations) = (dids?, checksums?, etags?, locations?);
         let (classes, objects, groups) = (classes?, objects?, groups?);
         let (versions, sizes) = (self.numbers("file_version")?, self.numbers("file_size")?);
         let short = || self.place.refused("its files are told in lists of different lengths");
@@ -90,6 +94,7 @@ impl Told<'_> {
                 version: *versions.get(place).ok_or_else(short)? as i32,
                 checksum: of(&checksums, place)?,
                 size: *sizes.get(place).ok_or_else(short)? as u64,
+                etag: Some(of(&etags, place)?).filter(|etag| !etag.is_empty()),
                 class: of(&classes, place)?,
                 object: of(&objects, place)?,
                 group: of(&groups, place)?,

@@ -137,6 +137,7 @@ fn look(files: &Files, location: &str, request: &BareCut) -> Result<Found, Cutou
         version: 1,
         checksum: String::new(),
         size: 0,
+        etag: None,
         class: String::new(),
         object: String::new(),
         group: String::new(),

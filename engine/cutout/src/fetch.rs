@@ -203,7 +203,10 @@ impl<'a> Fetcher<'a> {
         }
         let file = &self.plan[unit.file];
         let read = fetched.read(&self.files.source(file)?, self.files.is_far(), together);
-        read.map_err(|source| CutoutError::Read { file: file.file_name.clone(), source })
+        read.map_err(|source| {
+            self.files.forget(file);
+            CutoutError::Read { file: file.file_name.clone(), source }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The files of a plan: their bytes and their indexes, from a folder, an object store, or anywhere.
 
+mod address;
 mod stored;
 
 use std::collections::HashMap;
@@ -17,12 +18,15 @@ use crate::error::CutoutError;
 use crate::index::index_location;
 use crate::index::sidecar::{Sidecar, SidecarError};
 use crate::plan::CutFile;
+pub use address::S3Access;
 use stored::StoredObject;
 
 /// Bytes of a page of metadata, and how many are kept of each file.
 const PAGE: (usize, usize) = (64 << 10, 128);
 /// Files and indexes that are kept open.
 const MOST_OPEN: usize = 256;
+/// Files whose ETags are known though they are not open.
+const MOST_CLOSED: usize = 1 << 20;
 /// Requests to a store at the same time.
 const REQUESTS: usize = 128;
 
@@ -30,6 +34,8 @@ const REQUESTS: usize = 128;
 pub struct Files {
     place: Place,
     open: Mutex<HashMap<String, Arc<Source>>>,
+    /// ETags of files that were open.
+    closed: Mutex<HashMap<String, String>>,
     sidecars: Mutex<HashMap<String, Arc<Sidecar>>>,
     /// Threads that wait for a store.
     waiting: Option<ThreadPool>,
@@ -45,6 +51,16 @@ enum Place {
 pub(crate) enum Source {
     Local(LocalFile),
     Stored(StoredObject),
+}
+
+impl Source {
+    /// What tells its versions apart in a store, once something was read of it.
+    pub(crate) fn etag(&self) -> Option<String> {
+        match self {
+            Self::Local(_) => None,
+            Self::Stored(object) => object.etag(),
+        }
+    }
 }
 
 impl ReadAt for Source {
@@ -97,7 +113,7 @@ impl Files {
     }
 
     fn new(place: Place, waiting: Option<ThreadPool>) -> Self {
-        Self { place, open: Mutex::default(), sidecars: Mutex::default(), waiting }
+        Self { place, open: Mutex::default(), closed: Mutex::default(), sidecars: Mutex::default(), waiting }
     }
 
     /// Runs something on the threads that reading these files wants: those of the machine, or many that wait.
@@ -118,28 +134,54 @@ impl Files {
         if let Some(source) = lock(&self.open).get(&file.location) {
             return Ok(Arc::clone(source));
         }
-        let source = Arc::new(self.opened(&file.location, (file.size > 0).then_some(file.size))?);
-        keep(&self.open, &file.location, &source);
+        let etag = self.is_far().then(|| self.expected_etag(file)).flatten();
+        let source = Arc::new(self.opened(&file.location, (file.size > 0).then_some(file.size), etag)?);
+        let closed = keep(&self.open, &file.location, &source);
+        let etags = closed.into_iter().filter_map(|(location, source)| Some((location, source.etag()?)));
+        let mut closed = lock(&self.closed);
+        if closed.len() > MOST_CLOSED {
+            closed.clear();
+        }
+        closed.extend(etags);
         Ok(source)
+    }
+
+    /// The ETag of a file, if it has one and was read.
+    pub(crate) fn etag(&self, file: &CutFile) -> Option<String> {
+        let read = lock(&self.open).get(&file.location).and_then(|source| source.etag());
+        read.or_else(|| self.is_far().then(|| self.expected_etag(file))?)
+    }
+
+    /// The ETag that a file has to have.
+    fn expected_etag(&self, file: &CutFile) -> Option<String> {
+        let read = || lock(&self.closed).get(&file.location).cloned();
+        file.etag.clone().or_else(read).or_else(|| self.sidecar(file)?.etag())
+    }
+
+    /// Opens a file anew next time: what is known of it may be wrong.
+    pub(crate) fn forget(&self, file: &CutFile) {
+        lock(&self.open).remove(&file.location);
+        lock(&self.closed).remove(&file.location);
+        lock(&self.sidecars).remove(&index_location(&file.location));
     }
 
     /// The bytes of what is at a location.
     pub(crate) fn at(&self, location: &str) -> Result<Arc<Source>, CutoutError> {
-        self.opened(location, None).map(Arc::new)
+        self.opened(location, None, None).map(Arc::new)
     }
 
-    /// Opens what is at a location, which has so many bytes where that is known.
-    fn opened(&self, location: &str, size: Option<u64>) -> Result<Source, CutoutError> {
+    /// Opens what is at a location, which has so many bytes and that ETag where these are known.
+    fn opened(&self, location: &str, size: Option<u64>, etag: Option<String>) -> Result<Source, CutoutError> {
         let fetching = |source| CutoutError::Fetch { location: location.to_owned(), source };
         let (store, path, handle) = match &self.place {
             Place::Folder(root) => return local(&root.join(location), size),
             Place::Store(store, handle) => (Arc::clone(store), StorePath::from(location), handle),
-            Place::Anywhere(handle) => match stored::parse(location).map_err(fetching)? {
+            Place::Anywhere(handle) => match address::parse(location).map_err(fetching)? {
                 Some((store, path)) => (store, path, handle),
                 None => return local(Path::new(location), size),
             },
         };
-        StoredObject::open(store, path, size, handle.clone()).map(Source::Stored).map_err(fetching)
+        StoredObject::open(store, path, size, etag, handle.clone()).map(Source::Stored).map_err(fetching)
     }
 
     /// A file as HDF5.
@@ -158,7 +200,7 @@ impl Files {
         if let Some(sidecar) = known.filter(|sidecar| sidecar.is_of(file.size, &file.checksum)) {
             return Some(sidecar);
         }
-        let opened = match self.opened(&location, None).ok()? {
+        let opened = match self.opened(&location, None, None).ok()? {
             Source::Local(index) => Sidecar::open(index, file.size, &file.checksum),
             index => Sidecar::open(Paged::new(index, PAGE.0, PAGE.1), file.size, &file.checksum),
         };
@@ -191,12 +233,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn keep<T>(kept: &Mutex<HashMap<String, Arc<T>>>, location: &str, value: &Arc<T>) {
+/// Keeps a value; returns those that had to give way.
+fn keep<T>(kept: &Mutex<HashMap<String, Arc<T>>>, location: &str, value: &Arc<T>) -> HashMap<String, Arc<T>> {
     let mut kept = lock(kept);
-    if kept.len() >= MOST_OPEN {
-        kept.clear();
-    }
+    let before = if kept.len() >= MOST_OPEN { std::mem::take(&mut *kept) } else { HashMap::new() };
     kept.insert(location.to_owned(), Arc::clone(value));
+    before
 }
 
 /// Says that an index is not used; the cut goes on with the file itself.

@@ -24,15 +24,24 @@ pub fn index_location(location: &str) -> String {
     format!("{location}.index")
 }
 
-/// Makes the index of a local file with that checksum, whose objects are groups named `<object>_<number>`, or rows of the table
-/// `class`. It is used only for a file of the same size and checksum.
+/// The content of a stored file, which its index belongs to, as its size does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its MD5, 32 hexadecimal digits.
+    pub checksum: String,
+    /// Its ETag, where it lies on a server. A file with another one is not read any more.
+    pub etag: Option<String>,
+}
+
+/// Makes the index of a local file, which is stored under that identity and whose objects are groups named `<object>_<number>`, or
+/// rows of the table `class`.
 ///
 /// # Errors
 /// When the file cannot be read or is damaged.
-pub fn index(path: &Path, checksum: &str, class: &str, object: &str) -> Result<Vec<u8>, CutoutError> {
+pub fn index(path: &Path, identity: &Identity, class: &str, object: &str) -> Result<Vec<u8>, CutoutError> {
     let name = path.display().to_string();
     let source = LocalFile::open(path).map_err(|source| CutoutError::File { path: path.to_owned(), source })?;
     let reader = Reader::open(Paged::new(source, 64 << 10, 256), Bounds::default());
     let reader = reader.map_err(|source| CutoutError::Hdf5 { file: name.clone(), source })?;
-    sidecar::build(&reader, &name, checksum, class, object)
+    sidecar::build(&reader, &name, identity, class, object)
 }

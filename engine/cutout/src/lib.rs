@@ -22,8 +22,8 @@ pub use again::plan_of;
 pub use bare::{BareCut, Chosen, choose};
 pub use cut::{cut, dry_run};
 pub use error::CutoutError;
-pub use files::Files;
-pub use index::{index, index_location};
+pub use files::{Files, S3Access};
+pub use index::{Identity, index, index_location};
 pub use inspect::{
     InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_at,
     inspect_source,

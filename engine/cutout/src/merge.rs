@@ -64,7 +64,8 @@ pub(crate) fn merge(
     let fetched = fetcher.finish()?;
     let copy_ms = started.elapsed().as_secs_f64() * 1e3;
     let started = Instant::now();
-    members.push((b"provenance".to_vec(), provenance::write(plan, &origins, &mut writer)?));
+    let etags: Vec<_> = plan.files.iter().map(|file| files.etag(file)).collect();
+    members.push((b"provenance".to_vec(), provenance::write(plan, &etags, &origins, &mut writer)?));
     let root = writer.group(members, &[])?;
     let (bytes_written, superblock) = finish(writer, root)?;
     sink.put(0, &superblock).map_err(failed)?;

@@ -17,6 +17,9 @@ pub struct CutFile {
     pub checksum: String,
     /// Bytes.
     pub size: u64,
+    /// Its ETag, where it lies on a server and is to be of that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
     /// The class of its objects.
     pub class: String,
     /// The name of one object without its number.

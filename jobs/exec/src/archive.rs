@@ -9,8 +9,6 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlanBuilder, ScalarUDF};
 use datafusion::prelude::{col, ident};
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
-use serde::{Deserialize, Serialize};
 use spolia_adql::TapSchema;
 use spolia_catalogue::{Control, SigningKey};
 use spolia_cutout::Files;
@@ -20,21 +18,8 @@ use spolia_shard_router::{NodeAddress, Router, RouterSettings, ShardedTable, Sna
 use crate::error::ExecError;
 use crate::link::{LinkBase, LinkError, RowLink, access_url};
 use crate::operation_log::{LogSettings, OperationLog};
+use crate::store::{Store, StoreSettings};
 use crate::tap_schema::{ACCESS_URL_COLUMN, ACCESS_URL_DESCRIPTION, ACCESS_URL_UCD, tap_schema};
-
-/// Where the archived files lie.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreSettings {
-    /// A folder, relative to the site's.
-    pub root: PathBuf,
-}
-
-impl Default for StoreSettings {
-    fn default() -> Self {
-        Self { root: PathBuf::from("objects") }
-    }
-}
 
 /// What it takes to open a site.
 #[derive(Debug, Clone)]
@@ -59,8 +44,7 @@ pub struct ArchiveSettings {
 #[derive(Clone)]
 pub struct Archive {
     router: Router,
-    store: Arc<dyn ObjectStore>,
-    files: Arc<Files>,
+    store: Store,
     site: PathBuf,
     keys: Vec<SigningKey>,
     memory: Arc<dyn MemoryPool>,
@@ -76,13 +60,10 @@ impl Archive {
     pub async fn open(settings: ArchiveSettings) -> Result<Self, ExecError> {
         let control = Control::new(settings.control.config.clone())?;
         control.check_version().await?;
-        let store_root = settings.site.join(&settings.store.root);
-        let store = open_store(&store_root)?;
         Ok(Self {
             keys: control.signing_keys().await?,
             router: Router::new(control, settings.nodes, &settings.router)?,
-            store,
-            files: Arc::new(Files::folder(&store_root)),
+            store: Store::open(&settings.store, &settings.site)?,
             log: OperationLog::new(&settings.site.join("log"), settings.log),
             memory: Session::memory_pool(&settings.query),
             query: settings.query,
@@ -97,12 +78,17 @@ impl Archive {
 
     /// The object store of the archived files.
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
-        &self.store
+        &self.store.objects
+    }
+
+    /// Whether the store is a server's, whose ETags tell versions of an object apart.
+    pub fn store_is_remote(&self) -> bool {
+        self.store.is_remote
     }
 
     /// The archived files as cuts read them.
     pub fn files(&self) -> &Arc<Files> {
-        &self.files
+        &self.store.files
     }
 
     /// The site's folder.
@@ -159,11 +145,4 @@ fn linked(
     let source = Arc::new(DefaultTableSource::new(table));
     let plan = LogicalPlanBuilder::scan(&name, source, None)?.project(columns)?.build()?;
     Ok((schema, name, Arc::new(ViewTable::new(plan, None))))
-}
-
-fn open_store(root: &Path) -> Result<Arc<dyn ObjectStore>, ExecError> {
-    let failed = |source| ExecError::Store { root: root.to_owned(), source };
-    std::fs::create_dir_all(root)
-        .map_err(|source| failed(object_store::Error::Generic { store: "folder", source: source.into() }))?;
-    Ok(Arc::new(LocalFileSystem::new_with_prefix(root).map_err(failed)?))
 }

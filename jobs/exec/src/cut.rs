@@ -156,6 +156,8 @@ fn cut_file(file: ArchivedFile, table: &TableDef, ordinals: Vec<i64>) -> CutFile
         version: file.file.file_version,
         checksum: file.file.checksum,
         size: file.file.size as u64,
+        // That of its index counts.
+        etag: None,
         class: table.class.clone(),
         object: table.object.clone(),
         group: String::new(),

@@ -36,10 +36,10 @@ pub enum ExecError {
     #[error("{}", cause(.0))]
     Run(#[from] DataFusionError),
     /// The object store could not be opened.
-    #[error("the object store {root:?} cannot be opened")]
+    #[error("the object store {place} cannot be opened")]
     Store {
-        /// Its folder.
-        root: std::path::PathBuf,
+        /// Its folder or URL.
+        place: String,
         /// Why.
         #[source]
         source: object_store::Error,

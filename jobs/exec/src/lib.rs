@@ -12,9 +12,10 @@ mod link;
 mod operation_log;
 mod query;
 mod selection;
+mod store;
 mod tap_schema;
 
-pub use archive::{Archive, ArchiveSettings, StoreSettings};
+pub use archive::{Archive, ArchiveSettings};
 pub use cut::{CutAnswer, CutRequest};
 pub use error::ExecError;
 pub use explain::{Explanation, NodeExplanation, TableExplanation};
@@ -22,3 +23,4 @@ pub use link::{LinkBase, LinkError, RowLink};
 pub use operation_log::{LogSettings, Operation, OperationLog, Principal};
 pub use query::{QueryAnswer, QueryRequest};
 pub use selection::Selection;
+pub use store::{Secret, StoreSettings};

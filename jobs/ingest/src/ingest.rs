@@ -10,7 +10,7 @@ use arrow::datatypes::Int64Type;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use spolia_catalogue::{ArchivedFile, Collection, FileState, Manifest, NewFile, Visibility};
-use spolia_cutout::{RowModel, index, index_location, rows};
+use spolia_cutout::{Identity, RowModel, index, index_location, rows};
 use spolia_shard_router::{Router, lay_out_chunks};
 
 use crate::checksum::store;
@@ -66,6 +66,8 @@ pub struct Ingest<'a> {
     pub router: &'a Router,
     /// Where the files' bytes go.
     pub store: &'a Arc<dyn ObjectStore>,
+    /// Whether the store is a server's, whose ETags tell versions of an object apart.
+    pub store_is_remote: bool,
     /// What the files hold.
     pub collection: &'a Collection,
     /// Replace files of the same name and other content.
@@ -220,10 +222,11 @@ impl Ingest<'_> {
         let changed = || IngestError::ChangedMeanwhile { path: candidate.path.clone() };
         let before = last_change(&candidate.path)?;
         let copied = store(&candidate.path, self.store, &StorePath::from(file.file.location.as_str())).await?;
-        if copied != candidate.sums {
+        if copied.sums != candidate.sums {
             return Err(changed());
         }
-        self.store_index(candidate, &file.file.location).await?;
+        let etag = copied.etag.filter(|_| self.store_is_remote);
+        self.store_index(candidate, &file.file.location, etag).await?;
         self.router.announce_file(file, &candidate.table).await?;
         let stream = rows(&candidate.path, &row_model(&candidate.table));
         let mut stream = std::pin::pin!(stream);
@@ -243,11 +246,16 @@ impl Ingest<'_> {
     }
 
     /// Makes the file's index, which cuts read it by, and puts it beside the file.
-    async fn store_index(&self, candidate: &Candidate, location: &str) -> Result<(), IngestError> {
-        let (path, checksum) = (candidate.path.clone(), candidate.sums.md5.clone());
+    async fn store_index(
+        &self,
+        candidate: &Candidate,
+        location: &str,
+        etag: Option<String>,
+    ) -> Result<(), IngestError> {
+        let (path, identity) = (candidate.path.clone(), Identity { checksum: candidate.sums.md5.clone(), etag });
         let (class, object) = (candidate.table.class.clone(), candidate.table.object.clone());
         // Parsing reads the disk and computes.
-        let made = tokio::task::spawn_blocking(move || index(&path, &checksum, &class, &object)).await;
+        let made = tokio::task::spawn_blocking(move || index(&path, &identity, &class, &object)).await;
         let made = made.map_err(|error| IngestError::Broken { path: candidate.path.clone(), source: error })?;
         let made = made.map_err(IngestError::Content)?;
         let put = self.store.put(&StorePath::from(index_location(location)), made.into()).await;

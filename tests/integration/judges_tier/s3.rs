@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::site::{hdf5_files, make_gaia, own_folder, program, python, run};
+use crate::site::{TestSite, hdf5_files, make_gaia, own_folder, program, python, run};
 
 const BUCKET: &str = "archive";
 /// The user and the password of the server.
@@ -99,4 +99,77 @@ fn five_objects_of_four_hundred_files_are_cut_whatever_the_server_spoils() {
     assert!(refused.contains(&urls[0]) && !refused.contains("guess"), "{refused}");
     let left: Vec<_> = std::fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["local.h5"], "a half-written output was left behind");
+}
+
+#[test]
+fn an_archive_on_s3_is_filled_and_cut_by_its_indexes_and_notices_what_changed() {
+    let (Some(server), Some(python)) = (std::env::var_os("SPOLIA_S3S").map(PathBuf::from), python()) else {
+        println!("skipped: no S3 server (SPOLIA_S3S) or no Python (SPOLIA_PYTHON)");
+        return;
+    };
+    let files =
+        make_gaia(&["--layout", "mixed", "--sources", "200", "--transits", "1000", "--transits-per-file", "300"]);
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join(BUCKET)).unwrap();
+    let (_server, port) = serve(&server, root.path());
+    let site = TestSite::new(2);
+    let settings = site.path().join("spolia.toml");
+    let own = std::fs::read_to_string(&settings).unwrap();
+    let store = format!(
+        "[store]\nurl = \"s3://{BUCKET}/dr3\"\nendpoint = \"http://127.0.0.1:{port}\"\nregion = \"us-east-1\"\n\
+         access_key_id = \"{}\"\nsecret_access_key = \"{}\"\nallow_http = true\n",
+        KEYS.0, KEYS.1
+    );
+    std::fs::write(&settings, format!("{own}\n{store}")).unwrap();
+    let shown = site.spolia(&["settings"]).ok();
+    assert!(shown.contains("s3://archive/dr3") && !shown.contains(KEYS.1), "{shown}");
+    site.ingest(&hdf5_files(files.path()), &[]).ok();
+    assert!(!site.path().join("objects").exists(), "nothing lies in the site's folder");
+    let merged = site.path().join("merged.h5");
+    let query = "SELECT source_id FROM gaia.completesource WHERE delta > 0";
+    let output = merged.to_str().unwrap();
+    let report = site.spolia(&["cut", "--adql", query, "--with-transits", "--json", "-o", output]).ok();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let (read, whole) = (report["report"]["bytes_read"].as_u64().unwrap(), bytes_of(files.path()));
+    assert!(read > 0 && read < whole, "{read} bytes are read of {whole}");
+    let compared = own_folder().join("python/compare_cut.py");
+    run(Command::new(&python).arg(&compared).arg(&merged).arg(files.path())).ok();
+    let again = site.path().join("again.h5");
+    site.spolia(&["cut", "--again", output, "-o", again.to_str().unwrap()]).ok();
+    assert!(std::fs::read(&merged).unwrap() == std::fs::read(&again).unwrap(), "other bytes the second time");
+    // A file is written anew behind the archive's back, with one bit changed.
+    let stored = files_below(root.path());
+    let changed = stored.iter().find(|path| path.to_string_lossy().ends_with(".h5")).expect("files in the bucket");
+    let mut bytes = std::fs::read(changed).unwrap();
+    let place = bytes.len() / 2;
+    bytes[place] ^= 1;
+    let (spoilt, key) = (site.path().join("spoilt"), changed.strip_prefix(root.path()).unwrap().display());
+    std::fs::write(&spoilt, bytes).unwrap();
+    let mut put = Command::new("curl");
+    put.args([
+        "-sSf",
+        "-H",
+        "x-amz-content-sha256: UNSIGNED-PAYLOAD",
+        "--aws-sigv4",
+        "aws:amz:us-east-1:s3",
+        "--user",
+        &format!("{}:{}", KEYS.0, KEYS.1),
+        "-T",
+    ]);
+    run(put.arg(&spoilt).arg(format!("http://127.0.0.1:{port}/{key}"))).ok();
+    let refused = site.spolia(&["cut", "--again", output, "-o", again.to_str().unwrap()]).refused();
+    let name = changed.file_stem().unwrap().to_string_lossy();
+    assert!(refused.contains(&*name) && refused.contains("ETag"), "{name}: {refused}");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> =
+        entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect();
+    found.sort();
+    found
+}
+
+fn bytes_of(folder: &Path) -> u64 {
+    hdf5_files(folder).iter().map(|path| path.metadata().unwrap().len()).sum()
 }

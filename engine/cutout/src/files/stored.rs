@@ -7,12 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::http::HttpBuilder;
 use object_store::path::Path;
-use object_store::{
-    ClientConfigKey, ClientOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
-};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use spolia_hdf5_format::source::ReadAt;
 use tokio::runtime::Handle;
 
@@ -21,10 +17,6 @@ const ATTEMPTS: u32 = 9;
 /// The pause before the second attempt; each next one is twice as long, up to the longest.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long one answer may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Bytes of the first request to an object whose size is not known.
 const FIRST: u64 = 64 << 10;
 
@@ -33,76 +25,51 @@ pub(crate) struct StoredObject {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
-    /// The first answer's ETag.
+    /// The ETag that it must have: the one it was known by before, or the first answer's.
     etag: OnceLock<Option<String>>,
     /// What the first request has brought, where the size was not known.
     beginning: Bytes,
     handle: Handle,
 }
 
-/// The store and the key of a URL; nothing for what is no URL. What S3 wants to know (credentials, endpoint, region) is in the
-/// environment, under the names of the AWS tools.
-pub(super) fn parse(location: &str) -> object_store::Result<Option<(Arc<dyn ObjectStore>, Path)>> {
-    let Some((scheme, rest)) = location.split_once("://") else { return Ok(None) };
-    let generic = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic { store: "URL", source };
-    let url = || url::Url::parse(location).map_err(|error| generic(error.into()));
-    match scheme {
-        "s3" | "s3a" => {
-            let key = rest.split_once('/').map_or("", |(_, key)| key);
-            Ok(Some((s3(location)?, Path::parse(key)?)))
-        }
-        "http" | "https" => {
-            let url = url()?;
-            if url.query().is_some() {
-                return Err(generic("a URL with a query is not read piece by piece; fetch it first".into()));
-            }
-            let path = Path::from_url_path(url.path())?;
-            let base = &url[..url::Position::BeforePath];
-            let client = ClientOptions::new().with_allow_http(true).with_timeout(TIMEOUT).with_connect_timeout(CONNECT);
-            let store = HttpBuilder::new().with_url(base).with_client_options(client).with_retry(retries()).build()?;
-            Ok(Some((Arc::new(store), path)))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The bucket of a URL.
-///
-/// # Errors
-/// When it names none, or the environment contradicts itself.
-pub(crate) fn s3(url: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
-    let option = AmazonS3ConfigKey::Client;
-    let builder = AmazonS3Builder::from_env()
-        .with_url(url)
-        .with_config(option(ClientConfigKey::Timeout), format!("{} s", TIMEOUT.as_secs()))
-        .with_config(option(ClientConfigKey::ConnectTimeout), format!("{} s", CONNECT.as_secs()));
-    Ok(Arc::new(builder.with_retry(retries()).build()?))
-}
-
-/// None: this module makes attempts of its own. The library would go on in the middle of an answer that broke off, and takes what
-/// comes then without looking at its range.
-fn retries() -> RetryConfig {
-    RetryConfig { max_retries: 0, ..RetryConfig::default() }
-}
-
 impl StoredObject {
-    /// Opens an object, which has so many bytes where that is known.
+    /// Opens an object, which has so many bytes and that ETag where these are known.
     pub(super) fn open(
         store: Arc<dyn ObjectStore>,
         path: Path,
         size: Option<u64>,
+        etag: Option<String>,
         handle: Handle,
     ) -> object_store::Result<Self> {
-        let mut object = Self { store, path, size: 0, etag: OnceLock::new(), beginning: Bytes::new(), handle };
+        let known = etag.map_or_else(OnceLock::new, |etag| OnceLock::from(Some(etag)));
+        let mut object = Self { store, path, size: 0, etag: known, beginning: Bytes::new(), handle };
         match size {
             Some(size) => object.size = size,
             None => {
                 let (meta, beginning) = object.handle.block_on(object.begin())?;
                 (object.size, object.beginning) = (meta.size, beginning);
-                object.etag = OnceLock::from(meta.e_tag);
+                object.check(&meta)?;
             }
         }
         Ok(object)
+    }
+
+    /// Its ETag, once something was read of it.
+    pub(super) fn etag(&self) -> Option<String> {
+        self.etag.get().cloned().flatten()
+    }
+
+    /// Refuses an answer that is of another version of the object.
+    fn check(&self, meta: &ObjectMeta) -> object_store::Result<()> {
+        if meta.size != self.size {
+            return Err(self.changed(format!("it has {} bytes instead of {}", meta.size, self.size)));
+        }
+        let known = self.etag.get_or_init(|| meta.e_tag.clone());
+        if *known == meta.e_tag {
+            return Ok(());
+        }
+        let shown = |etag: &Option<String>| etag.clone().unwrap_or_else(|| "none".to_owned());
+        Err(self.changed(format!("its ETag is {} instead of {}", shown(&meta.e_tag), shown(known))))
     }
 
     async fn begin(&self) -> object_store::Result<(ObjectMeta, Bytes)> {
@@ -125,18 +92,18 @@ impl StoredObject {
 
     async fn range(&self, range: Range<u64>) -> object_store::Result<Bytes> {
         attempts(|| async {
-            let etag = self.etag.get().cloned().flatten();
             // Honoured by some; the answer is compared in any case.
-            let options =
-                GetOptions { range: Some(GetRange::Bounded(range.clone())), if_match: etag, ..GetOptions::default() };
-            let answer = self.store.get_opts(&self.path, options).await?;
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(range.clone())),
+                if_match: self.etag(),
+                ..GetOptions::default()
+            };
+            let answer = self.store.get_opts(&self.path, options).await.map_err(|error| match error {
+                Error::Precondition { .. } => self.changed("its ETag is another one".to_owned()),
+                other => other,
+            })?;
             let (meta, answered) = (answer.meta.clone(), answer.range.clone());
-            if meta.size != self.size {
-                return Err(self.changed(format!("it has {} bytes instead of {}", meta.size, self.size)));
-            }
-            if *self.etag.get_or_init(|| meta.e_tag.clone()) != meta.e_tag {
-                return Err(self.changed("its ETag is another one".to_owned()));
-            }
+            self.check(&meta)?;
             let bytes = answer.bytes().await?;
             if answered != range || bytes.len() as u64 != range.end - range.start {
                 return Err(wrong(&self.path, &answered, bytes.len(), &range));
@@ -147,7 +114,7 @@ impl StoredObject {
     }
 
     fn changed(&self, how: String) -> Error {
-        let source = format!("it was changed while it was read: {how}").into();
+        let source = format!("it has changed: {how}").into();
         Error::Precondition { path: self.path.to_string(), source }
     }
 }

@@ -19,9 +19,10 @@ use super::build::Builder;
 use super::table::{ChunkPlace, ColumnPlace, TableIndex};
 use super::template::Template;
 use crate::error::CutoutError;
+use crate::index::Identity;
 
 const MAGIC: &[u8; 8] = b"SPOLIAIX";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the head.
 const START: u64 = 24;
 /// Bytes of one part at most.
@@ -33,6 +34,8 @@ struct Head {
     /// Bytes of the file that is indexed, and its checksum.
     size: u64,
     checksum: String,
+    /// Its ETag, where it lies on a server.
+    etag: Option<String>,
     templates: Vec<Part>,
     blocks: Vec<BlockPart>,
     table: Option<TablePart>,
@@ -87,7 +90,7 @@ struct BlockHead {
 pub(crate) fn build(
     reader: &Reader,
     file: &str,
-    checksum: &str,
+    identity: &Identity,
     class: &str,
     object: &str,
 ) -> Result<Vec<u8>, CutoutError> {
@@ -96,7 +99,8 @@ pub(crate) fn build(
     let mut parts = Parts::default();
     let mut head = Head {
         size: reader.size(),
-        checksum: checksum.to_owned(),
+        checksum: identity.checksum.clone(),
+        etag: identity.etag.clone(),
         templates: Vec::new(),
         blocks: Vec::new(),
         table: None,
@@ -267,6 +271,11 @@ impl Sidecar {
     /// Whether it is of a file of so many bytes and of that checksum.
     pub(crate) fn is_of(&self, size: u64, checksum: &str) -> bool {
         (self.head.size, self.head.checksum.as_str()) == (size, checksum)
+    }
+
+    /// The file's ETag, where it was indexed on a server.
+    pub(crate) fn etag(&self) -> Option<String> {
+        self.head.etag.clone()
     }
 
     /// The number of the block that an object is in, if it is in one.

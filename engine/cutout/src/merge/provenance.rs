@@ -43,8 +43,13 @@ impl Origin {
     }
 }
 
-/// Writes the group.
-pub(super) fn write(plan: &CutPlan, origins: &[Origin], writer: &mut Output) -> Result<Written, CutoutError> {
+/// Writes the group. `etags` are those of the files, as far as they have any.
+pub(super) fn write(
+    plan: &CutPlan,
+    etags: &[Option<String>],
+    origins: &[Origin],
+    writer: &mut Output,
+) -> Result<Written, CutoutError> {
     let own = &plan.provenance;
     let mut attributes = vec![
         number("with_transits", UINT8, &[u8::from(own.with_transits)]),
@@ -68,6 +73,7 @@ pub(super) fn write(plan: &CutPlan, origins: &[Origin], writer: &mut Output) -> 
     group.texts("file_name", plan.files.iter().map(|file| file.file_name.as_str()))?;
     group.texts("file_did", plan.files.iter().map(|file| file.did.as_str()))?;
     group.texts("file_checksum", plan.files.iter().map(|file| file.checksum.as_str()))?;
+    group.texts("file_etag", etags.iter().map(|etag| etag.as_deref().unwrap_or_default()))?;
     group.small_integers("file_version", plan.files.iter().map(|file: &CutFile| file.version))?;
     group.texts("file_location", plan.files.iter().map(|file| file.location.as_str()))?;
     group.texts("file_class", plan.files.iter().map(|file| file.class.as_str()))?;

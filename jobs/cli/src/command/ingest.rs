@@ -54,6 +54,7 @@ pub async fn files(
     let ingest = spolia_ingest::Ingest {
         router: archive.router(),
         store: archive.store(),
+        store_is_remote: archive.store_is_remote(),
         collection: &collection,
         supersede,
         progress: &progress,
