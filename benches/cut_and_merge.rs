@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use spolia_benches::BenchSite;
-use spolia_exec::{CutRequest, Selection};
+use spolia_exec::{CutOptions, CutRequest, Selection};
 
 /// Copies objects, one line of `file object` pairs at a time.
 const H5PY_LOOP: &str = "
@@ -33,7 +33,7 @@ fn cut_and_merge(criterion: &mut Criterion) {
         let objects = objects(&site, count);
         let ids = objects.iter().map(|object| object.0).collect();
         let request = CutRequest {
-            fields: Vec::new(),
+            options: CutOptions::default(),
             selection: Selection::SourceIds(ids),
             with_transits: false,
             keep_unmatched: false,

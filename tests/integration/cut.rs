@@ -24,7 +24,7 @@ fn cut(site: &TestSite, options: &[&str], name: &str) -> (Run, std::path::PathBu
 }
 
 /// The tools of libhdf5 1.10 read all of a file and find nothing to complain of.
-fn read_by_the_tools(merged: &Path) {
+pub fn read_by_the_tools(merged: &Path) {
     for tool in ["h5dump", "h5stat"] {
         match Command::new(tool).arg(merged).output() {
             Ok(done) => assert!(

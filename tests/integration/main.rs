@@ -10,6 +10,7 @@ mod cut;
 mod docs;
 mod doors;
 mod faults;
+mod forms;
 mod golden;
 mod ingest;
 mod inspect;

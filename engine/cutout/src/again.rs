@@ -12,7 +12,7 @@ use spolia_hdf5_format::{Bounds, Reader};
 
 use crate::error::CutoutError;
 use crate::merge::group_at;
-use crate::plan::{CutFile, CutPlan, Provenance};
+use crate::plan::{CutFile, CutOptions, CutPlan, Provenance};
 use crate::row_model::{FieldType, RowField};
 use crate::rows::values::{Place, Values};
 
@@ -38,7 +38,7 @@ pub fn plan_of(merged: &Path, software: &str) -> Result<CutPlan, CutoutError> {
         adql: told.attribute("adql")?.map(text).transpose()?,
         ids: if told.has("ids")? { told.numbers("ids")? } else { Vec::new() },
         id_kind: told.attribute("id_kind")?.map(text).transpose()?.unwrap_or_default(),
-        fields: if told.has("fields")? { told.texts("fields")? } else { Vec::new() },
+        options: told.options()?,
         with_transits: told.number("with_transits")? != 0,
         epoch: told.number("epoch")?,
         archived: told.number("archived")? != 0,
@@ -55,12 +55,18 @@ pub fn plan_of(merged: &Path, software: &str) -> Result<CutPlan, CutoutError> {
     if paths.len() != places.len() || paths.len() != numbers.len() {
         return Err(told.place.refused("its objects are told in lists of different lengths"));
     }
-    for ((path, place), number) in paths.iter().zip(places).zip(numbers) {
+    let names = if told.has("object_name")? { told.texts("object_name")? } else { vec![String::new(); paths.len()] };
+    if names.len() != paths.len() {
+        return Err(told.place.refused("its objects are told in lists of different lengths"));
+    }
+    for (((path, name), place), number) in paths.iter().zip(names).zip(places).zip(numbers) {
         let file = usize::try_from(place).ok().and_then(|place| files.get_mut(place));
         let file =
             file.ok_or_else(|| told.place.refused(format!("an object is of a file {place} that it does not tell")))?;
         // Neither in a table nor numbered: by its name.
-        if file.class.is_empty() && file.object.is_empty() && path.matches('/').count() > 1 {
+        if !name.is_empty() {
+            file.names.push(name);
+        } else if file.class.is_empty() && file.object.is_empty() && path.matches('/').count() > 1 {
             file.names.push(path.rsplit('/').next().unwrap_or_default().to_owned());
         }
         file.ordinals.push(number);
@@ -103,6 +109,14 @@ impl Told<'_> {
             })
         };
         names.iter().enumerate().map(file).collect()
+    }
+
+    fn options(&self) -> Result<CutOptions, CutoutError> {
+        Ok(CutOptions {
+            fields: if self.has("fields")? { self.texts("fields")? } else { Vec::new() },
+            packed: self.number("packed")? != 0,
+            compression: u8::try_from(self.number("compression")?).ok().filter(|level| *level > 0),
+        })
     }
 
     fn attribute(&self, name: &str) -> Result<Option<Values>, CutoutError> {

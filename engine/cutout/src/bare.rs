@@ -16,7 +16,7 @@ use spolia_hdf5_format::rows::RowReader;
 use crate::error::CutoutError;
 use crate::files::Files;
 use crate::merge::group_at;
-use crate::plan::{CutFile, CutPlan, Provenance};
+use crate::plan::{CutFile, CutOptions, CutPlan, Provenance};
 use crate::row_model::{FieldType, RowField};
 use crate::rows::values::{Place, Values};
 
@@ -34,8 +34,8 @@ pub struct BareCut {
     pub chosen: Chosen,
     /// The group that holds the columns of a table, or the objects; found by itself where it is not said.
     pub group: Option<String>,
-    /// The columns, or the members and attributes of objects, that are taken; all where there are none.
-    pub fields: Vec<String>,
+    /// What is taken of them, and the form it has in the merged file.
+    pub options: CutOptions,
     /// The program and its version, for the merged file's provenance.
     pub software: String,
 }
@@ -72,7 +72,7 @@ fn plan(files: &Files, request: &BareCut) -> Result<CutPlan, CutoutError> {
     let found: Vec<Found> =
         files.install(|| request.files.par_iter().map(|file| look(files, file, request)).collect::<Result<_, _>>())?;
     let mut provenance =
-        Provenance { software: request.software.clone(), fields: request.fields.clone(), ..Provenance::default() };
+        Provenance { software: request.software.clone(), options: request.options.clone(), ..Provenance::default() };
     let wanted: BTreeSet<&str> = match &request.chosen {
         Chosen::Ids { ids, .. } => ids.iter().map(String::as_str).collect(),
         Chosen::Objects(names) => names.iter().map(String::as_str).collect(),

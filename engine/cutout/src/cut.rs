@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::CutoutError;
 use crate::files::Files;
-use crate::merge::merge;
+use crate::merge::{folder_of, merge};
 use crate::plan::{CutPlan, CutReport};
 
 /// Cuts the planned objects out of their files and merges them into `output`, which appears whole or not at all.
@@ -53,9 +53,8 @@ impl Drop for StopOnDrop {
 /// Writes beside the output and puts the whole file in its place.
 fn whole(plan: &CutPlan, files: &Files, stopped: &AtomicBool, output: &Path) -> Result<CutReport, CutoutError> {
     let failed = |source| CutoutError::File { path: output.to_owned(), source };
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let part =
-        tempfile::Builder::new().prefix(".spolia-").suffix(".part").permissions(everybodys()).tempfile_in(folder);
+    let mut part = tempfile::Builder::new();
+    let part = part.prefix(".spolia-").suffix(".part").permissions(everybodys()).tempfile_in(folder_of(output));
     let part = part.map_err(failed)?;
     let report = merge(plan, files, stopped, Some(part.reopen().map_err(failed)?), output)?;
     part.persist(output).map_err(|error| failed(error.error))?;

@@ -35,7 +35,7 @@ pub(crate) trait Work: Send + Sync {
     fn ranges(&self, ranges: &mut Vec<Range<u64>>) -> u64;
 
     /// Makes pieces of the merged file out of them.
-    fn run(&self, fetched: &Fetched, worker: &mut Worker, sink: &Sink) -> Result<(), CutoutError>;
+    fn run(&self, fetched: &Fetched, worker: &mut Worker) -> Result<(), CutoutError>;
 }
 
 /// Work on one file.
@@ -150,9 +150,14 @@ impl<'a> Fetcher<'a> {
         if self.waiting.len() < WAITING && self.weight < IN_FLIGHT { Ok(()) } else { self.run() }
     }
 
-    /// Where pieces of the merged file go.
+    /// Where the merged file is put together.
     pub(crate) fn sink(&self) -> &Arc<Sink> {
         &self.sink
+    }
+
+    /// Whether nothing is fetched and nothing is written.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry
     }
 
     /// Fails when nobody waits for the merged file any more.
@@ -161,9 +166,13 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Runs what still waits.
-    pub(crate) fn finish(mut self) -> Result<Fetching, CutoutError> {
-        self.run()?;
-        Ok(self.done)
+    pub(crate) fn finish(&mut self) -> Result<(), CutoutError> {
+        self.run()
+    }
+
+    /// What has been fetched.
+    pub(crate) fn done(&self) -> &Fetching {
+        &self.done
     }
 
     /// The first error ends it.
@@ -182,7 +191,7 @@ impl<'a> Fetcher<'a> {
         self.check_stopped()?;
         let mut fetched = std::mem::take(&mut worker.fetched);
         self.fetch(unit, &mut fetched)?;
-        let done = if self.dry { Ok(()) } else { unit.work.run(&fetched, worker, &self.sink) };
+        let done = if self.dry { Ok(()) } else { unit.work.run(&fetched, worker) };
         worker.fetched = fetched;
         done
     }

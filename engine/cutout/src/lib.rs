@@ -28,6 +28,6 @@ pub use inspect::{
     InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_at,
     inspect_source,
 };
-pub use plan::{CutFile, CutPlan, CutReport, Provenance};
+pub use plan::{CutFile, CutOptions, CutPlan, CutReport, Provenance};
 pub use row_model::{FieldType, RowField, RowModel};
 pub use rows::rows;

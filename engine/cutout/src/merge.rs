@@ -1,6 +1,12 @@
 //! The merged file: everything gets its place first, then units fill the places in, on all threads and in any order.
 
+mod agreement;
+mod columns;
+mod heap;
+mod item;
+mod object_group;
 mod objects;
+mod packed;
 mod provenance;
 mod rows;
 mod table;
@@ -8,6 +14,7 @@ mod table;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +30,11 @@ use crate::index::sidecar::Sidecar;
 use crate::index::table::TableIndex;
 use crate::plan::{CutFile, CutPlan, CutReport};
 use crate::sink::{Sink, SinkWriter};
+use columns::{ColumnGroup, Columns};
+use object_group::Group;
 pub(crate) use objects::group_at;
-use objects::{Group, Objects};
+use objects::{Found, Objects};
+use packed::Packing;
 use provenance::Origin;
 use table::{Filling, Table};
 
@@ -33,6 +43,8 @@ const BUFFER: usize = 256 << 10;
 
 /// Objects that are looked up before they get their places.
 const LOOKED_UP: usize = 1 << 16;
+/// Files that are opened for that at the same time.
+const OPENED: usize = 256;
 /// Files or objects below which one thread is done before others would have woken up.
 const FEW: usize = 16;
 
@@ -53,19 +65,40 @@ pub(crate) fn merge(
     let started = Instant::now();
     let failed = |source| CutoutError::File { path: path.to_owned(), source };
     let dry = output.is_none();
+    let level = plan.provenance.options.compression;
+    let scratch = match level.is_some() && !dry {
+        true => Some(tempfile::tempfile_in(folder_of(path)).map_err(failed)?),
+        false => None,
+    };
     let sink = Arc::new(output.map_or_else(Sink::nowhere, Sink::new));
+    let columns = Columns::new(Arc::clone(&sink), scratch, level);
     let writer = Writer::new(BufWriter::with_capacity(BUFFER, SinkWriter::new(Arc::clone(&sink))))?;
     let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped, dry);
-    let fields: BTreeSet<String> = plan.provenance.fields.iter().cloned().collect();
+    let fields: BTreeSet<String> = plan.provenance.options.fields.iter().cloned().collect();
     let fields = (!fields.is_empty()).then_some(&fields);
-    let mut merging = Merging { plan, files, fields, fetcher, writer, members: Vec::new(), origins: Vec::new() };
+    let mut merging = Merging {
+        plan,
+        files,
+        fields,
+        fetcher,
+        writer,
+        columns,
+        groups: Vec::new(),
+        members: Vec::new(),
+        origins: Vec::new(),
+        messages: plan.provenance.messages.clone(),
+    };
     merging.lay_out()?;
-    let Merging { fetcher, mut writer, mut members, origins, .. } = merging;
-    let fetched = fetcher.finish()?;
+    let Merging { mut fetcher, mut writer, columns, groups, mut members, origins, messages, .. } = merging;
+    fetcher.finish()?;
+    for group in groups {
+        members.push(columns.finish(group, &fetcher, &mut writer)?);
+    }
+    let fetched = fetcher.done();
     let copy_ms = started.elapsed().as_secs_f64() * 1e3;
     let started = Instant::now();
     let etags: Vec<_> = plan.files.iter().map(|file| files.etag(file)).collect();
-    members.push((b"provenance".to_vec(), provenance::write(plan, &etags, &origins, &mut writer)?));
+    members.push((b"provenance".to_vec(), provenance::write(plan, &etags, &origins, &messages, &mut writer)?));
     let root = writer.group(members, &[])?;
     let (bytes_written, superblock) = finish(writer, root)?;
     sink.put(0, &superblock).map_err(failed)?;
@@ -78,9 +111,15 @@ pub(crate) fn merge(
         bytes_asked: fetched.asked.load(Ordering::Relaxed),
         bytes_read: fetched.read.load(Ordering::Relaxed),
         requests: fetched.requests.load(Ordering::Relaxed),
+        messages,
         copy_ms,
         close_ms,
     })
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A merged file that is being made.
@@ -91,8 +130,13 @@ struct Merging<'a> {
     fields: Option<&'a BTreeSet<String>>,
     fetcher: Fetcher<'a>,
     writer: Output,
+    columns: Columns,
+    /// Groups of columns, whose headers are written when they are full.
+    groups: Vec<ColumnGroup>,
     members: Vec<Member>,
     origins: Vec<Origin>,
+    /// What the user should know.
+    messages: Vec<String>,
 }
 
 /// How a file keeps its objects.
@@ -127,50 +171,101 @@ impl Merging<'_> {
                 Content::Table(index) => fillings.push(Filling { number, file, files: self.files, index }),
             }
         }
-        self.objects(&objects)?;
+        if !objects.is_empty() {
+            match self.plan.provenance.options.packed {
+                true => self.packed(&objects)?,
+                false => self.objects(&objects)?,
+            }
+        }
         if fillings.is_empty() { Ok(()) } else { self.table(&fillings) }
     }
 
-    /// The files' objects are looked up on all threads, some at a time, and get their places in the order of the plan.
+    /// Groups of objects: they get their places in the order of the plan.
     fn objects(&mut self, objects: &[Objects]) -> Result<(), CutoutError> {
-        let mut parts = objects.iter().flat_map(|objects| objects.parts().map(move |part| (objects, part))).peekable();
         let mut group = Group::default();
+        self.each_part(objects, |merging, place, part, found| {
+            let objects = &objects[place];
+            let ends = part.end == objects.file.ordinals.len();
+            let origins = objects.file.ordinals[part.clone()].iter();
+            let origins = origins.map(|ordinal| Origin::object(objects.file, objects.number, *ordinal));
+            merging.origins.extend(origins);
+            group.add(objects, part, found, &mut merging.writer, &mut merging.fetcher)?;
+            if ends {
+                let group = std::mem::take(&mut group);
+                let written = group.close(objects, &mut merging.writer, &mut merging.fetcher)?;
+                objects.close();
+                merging.members.push((objects.file.file_name.clone().into_bytes(), written));
+            }
+            Ok(())
+        })
+    }
+
+    /// Objects as rows of columns.
+    fn packed(&mut self, objects: &[Objects]) -> Result<(), CutoutError> {
+        let name = objects[0].file.packed_name();
+        let (mut packing, mut row) = (Packing::default(), 0);
+        self.each_part(objects, |merging, place, part, found| {
+            let objects = &objects[place];
+            for ordinal in &objects.file.ordinals[part.clone()] {
+                merging.origins.push(Origin::packed(objects.file, name, row, objects.number, *ordinal));
+                row += 1;
+            }
+            packing.add(place, objects, part, found)
+        })?;
+        let packed = packing.lay_out(name, objects, &mut self.columns, &mut self.writer, &mut self.fetcher)?;
+        objects.iter().for_each(Objects::close);
+        self.told(&packed.messages);
+        self.groups.push(packed.group);
+        Ok(())
+    }
+
+    /// Looks all objects up on all threads, some at a time, and calls `each` in the order of the plan: with the place of the file
+    /// among `objects`, the part of its objects, and what was found.
+    fn each_part(
+        &mut self,
+        objects: &[Objects],
+        mut each: impl FnMut(&mut Self, usize, Range<usize>, Vec<Found>) -> Result<(), CutoutError>,
+    ) -> Result<(), CutoutError> {
+        let parts = objects.iter().enumerate();
+        let mut parts = parts.flat_map(|(place, objects)| objects.parts().map(move |part| (place, part))).peekable();
         while parts.peek().is_some() {
             let mut together = Vec::new();
-            let mut count = 0;
-            while let Some(part) = parts.next_if(|_| count < LOOKED_UP) {
+            let (mut count, mut weight) = (0, 0);
+            while let Some(part) = parts.next_if(|_| weight < LOOKED_UP) {
                 count += part.1.len();
+                // Each file is opened.
+                weight += part.1.len().max(LOOKED_UP / OPENED);
                 together.push(part);
             }
-            let found = self.in_parallel(&together, count, |(objects, part)| {
+            let found = self.in_parallel(&together, count, |(place, part)| {
                 self.fetcher.check_stopped()?;
-                objects.look_up(part.clone())
+                objects[*place].look_up(part.clone())
             })?;
-            for ((objects, part), found) in together.into_iter().zip(found) {
-                let file = objects.file;
-                let ends = part.end == file.ordinals.len();
-                let origins = file.ordinals[part.clone()].iter();
-                self.origins.extend(origins.map(|ordinal| Origin::object(file, objects.number, *ordinal)));
-                group.add(objects, part, found, &mut self.writer, &mut self.fetcher)?;
-                if ends {
-                    objects.close();
-                    let written = std::mem::take(&mut group).close(objects, &mut self.writer, &mut self.fetcher)?;
-                    self.members.push((file.file_name.clone().into_bytes(), written));
-                }
+            for ((place, part), found) in together.into_iter().zip(found) {
+                each(self, place, part, found)?;
             }
         }
         Ok(())
     }
 
+    /// Keeps what the user should know, once.
+    fn told(&mut self, messages: &[String]) {
+        for message in messages {
+            if !self.messages.contains(message) {
+                self.messages.push(message.clone());
+            }
+        }
+    }
+
     fn table(&mut self, fillings: &[Filling]) -> Result<(), CutoutError> {
-        let rows = fillings.iter().map(|filling| filling.file.ordinals.len() as u64).sum();
-        let mut table = Table::new(&fillings[0], rows, self.fields, &mut self.writer)?;
-        for filling in fillings {
-            let first = table.append(filling, &mut self.writer, &mut self.fetcher)?;
+        let mut table = Table::new(fillings, self.fields, &mut self.columns, &mut self.writer)?;
+        for (place, filling) in fillings.iter().enumerate() {
+            let first = table.append(place, filling, &mut self.writer, &mut self.fetcher)?;
             let rows = (first..).zip(&filling.file.ordinals);
             self.origins.extend(rows.map(|(row, ordinal)| Origin::row(filling.file, row, filling.number, *ordinal)));
         }
-        self.members.push(table.finish(&mut self.writer)?);
+        self.told(table.messages());
+        self.groups.push(table.into_group());
         Ok(())
     }
 

@@ -40,11 +40,28 @@ impl CutFile {
         self.class.rsplit('/').find(|name| !name.is_empty()).unwrap_or("table")
     }
 
+    /// The name of the group whose columns its objects are packed into.
+    pub(crate) fn packed_name(&self) -> &str {
+        let group = self.group.rsplit('/').find(|name| !name.is_empty());
+        [Some(self.object.as_str()), group].into_iter().flatten().find(|name| !name.is_empty()).unwrap_or("objects")
+    }
+
     /// The name of an object that has a group of its own.
     pub(crate) fn name(&self, ordinal: i64) -> String {
         let named = usize::try_from(ordinal).ok().and_then(|place| self.names.get(place));
         named.cloned().unwrap_or_else(|| format!("{}_{ordinal}", self.object))
     }
+}
+
+/// What is taken of objects, and the form it has in the merged file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutOptions {
+    /// The fields (columns, members and attributes of objects) that are taken; all where there are none.
+    pub fields: Vec<String>,
+    /// Whether objects with groups of their own become rows of columns.
+    pub packed: bool,
+    /// The level of deflate, 1 to 9, that columns are compressed with; nothing where they are not.
+    pub compression: Option<u8>,
 }
 
 /// Where a merged file comes from, as the file itself tells. It has no time and no job in it: equal requests give equal
@@ -57,8 +74,8 @@ pub struct Provenance {
     pub ids: Vec<i64>,
     /// What the ids are: `source_id`, or `id` for row ids.
     pub id_kind: String,
-    /// The fields (columns, members and attributes of objects) that were taken; all where there are none.
-    pub fields: Vec<String>,
+    /// What was taken of objects, and the form it has.
+    pub options: CutOptions,
     /// Whether the sources' transits were added.
     pub with_transits: bool,
     /// The epoch of the archive.
@@ -108,6 +125,8 @@ pub struct CutReport {
     pub bytes_read: u64,
     /// Requests that these were read with.
     pub requests: u64,
+    /// What the user should know: what was dropped or converted, and why.
+    pub messages: Vec<String>,
     /// Copying objects, in milliseconds.
     pub copy_ms: f64,
     /// Writing provenance and closing the file, in milliseconds.

@@ -47,6 +47,20 @@ impl Sink {
         file.write_all_at(bytes, at)
     }
 
+    /// Reads what was put; zeros where nothing was.
+    pub(crate) fn get(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let memory = self.memory.lock().map_err(|_| io::Error::other("another writer has failed"))?;
+        let Some(held) = &*memory else {
+            drop(memory);
+            return file.read_exact_at(bytes, at);
+        };
+        let start = (at as usize).min(held.len());
+        let there = &held[start..(start + bytes.len()).min(held.len())];
+        bytes[..there.len()].copy_from_slice(there);
+        Ok(())
+    }
+
     /// Ends the file, which has so many bytes.
     pub(crate) fn finish(&self, bytes: u64) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
@@ -69,7 +83,12 @@ pub(crate) struct SinkWriter {
 
 impl SinkWriter {
     pub(crate) fn new(sink: Arc<Sink>) -> Self {
-        Self { sink, at: 0 }
+        Self::at(sink, 0)
+    }
+
+    /// From there on.
+    pub(crate) fn at(sink: Arc<Sink>, at: u64) -> Self {
+        Self { sink, at }
     }
 }
 

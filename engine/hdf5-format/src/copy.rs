@@ -79,6 +79,8 @@ pub struct Copier<'a> {
     decoder: Decoder,
     /// Leave all elements and values zero.
     blank: bool,
+    /// Leave elements zero that are carried over as they are.
+    measuring: bool,
     /// Members and attributes of the object itself that are copied; all where nothing is said.
     fields: Option<&'a BTreeSet<String>>,
     /// Groups that the object being copied is in.
@@ -109,7 +111,7 @@ impl<'a> Copier<'a> {
     /// From this file.
     pub fn new(reader: &'a Reader) -> Self {
         let (decoder, report) = (Decoder::new(), CopyReport::default());
-        Self { reader, decoder, blank: false, fields: None, inside: Vec::new(), objects: 0, report }
+        Self { reader, decoder, blank: false, measuring: false, fields: None, inside: Vec::new(), objects: 0, report }
     }
 
     /// Copies structure only: elements and values of attributes are zeros, and none of them is read. Chunked datasets have no
@@ -117,6 +119,13 @@ impl<'a> Copier<'a> {
     #[must_use]
     pub fn blank(reader: &'a Reader) -> Self {
         Self { blank: true, ..Self::new(reader) }
+    }
+
+    /// Finds out how many bytes copies take: what is written is as long as a copy, and elements that would be carried over as they
+    /// are, which are not read, are zeros in it.
+    #[must_use]
+    pub fn measuring(reader: &'a Reader) -> Self {
+        Self { measuring: true, ..Self::new(reader) }
     }
 
     /// Copies only these members and attributes of an object that is a group.
@@ -334,8 +343,14 @@ impl<'a> Copier<'a> {
         let mut carried = 0;
         while carried < size {
             let length = PIECE.min(size - carried);
-            let bytes = self.reader.bytes(address.saturating_add(carried), length).map_err(read(path))?;
-            writer.append(&bytes).map_err(written(path))?;
+            match self.measuring {
+                true => writer.append(&vec![0; length as usize]),
+                false => {
+                    let bytes = self.reader.bytes(address.saturating_add(carried), length).map_err(read(path))?;
+                    writer.append(&bytes)
+                }
+            }
+            .map_err(written(path))?;
             carried += length;
         }
         self.report.bytes += size;

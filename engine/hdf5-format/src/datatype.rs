@@ -5,6 +5,8 @@ use bytes::Bytes;
 use crate::cursor::{Cursor, before_zero, text};
 use crate::error::Result;
 
+/// The newest version of the message that all readers since 1.8 know.
+const OLDER: u8 = 3;
 /// Members of a compound or values of an enumeration at most; their number is stored in 16 bits.
 const MAX_RANK: u8 = 32;
 
@@ -15,9 +17,9 @@ pub struct Datatype {
     pub size: u32,
     /// What they are.
     pub class: Class,
-    /// The version of its encoding, 1 to 5.
+    /// The version of its encoding, 1 to 5; 3 for newer ones that can be told in that.
     pub version: u8,
-    /// The message as it is stored, from its first byte to its last.
+    /// The message of that version, from its first byte to its last.
     pub encoded: Bytes,
 }
 
@@ -73,9 +75,71 @@ pub enum Class {
     Complex { base: Box<Datatype> },
 }
 
+impl Class {
+    fn is_same(&self, other: &Self) -> bool {
+        use Class::{Array, Complex, Compound, Enumeration, VariableLength, VariableString};
+        match (self, other) {
+            (Compound { members: own }, Compound { members: others }) => {
+                own.len() == others.len()
+                    && own.iter().zip(others).all(|(own, other)| {
+                        (&own.name, own.offset) == (&other.name, other.offset) && own.datatype.is_same(&other.datatype)
+                    })
+            }
+            (
+                Enumeration { base: own, names, values },
+                Enumeration { base: other, names: other_names, values: other_values },
+            ) => own.is_same(other) && (names, values) == (other_names, other_values),
+            (VariableLength { base: own }, VariableLength { base: other })
+            | (Complex { base: own }, Complex { base: other }) => own.is_same(other),
+            (
+                VariableString { base: own, padding, utf8 },
+                VariableString { base: other, padding: other_padding, utf8: other_utf8 },
+            ) => own.is_same(other) && (padding, utf8) == (other_padding, other_utf8),
+            (Array { base: own, shape }, Array { base: other, shape: other_shape }) => {
+                shape == other_shape && own.is_same(other)
+            }
+            _ => self == other,
+        }
+    }
+}
+
 impl Datatype {
     pub(crate) fn read(mut cursor: Cursor, depth: u32) -> Result<Self> {
-        Self::read_next(&mut cursor, depth)
+        let mut datatype = Self::read_next(&mut cursor, depth)?;
+        if let Some(older) = datatype.older() {
+            (datatype.encoded, datatype.version) = (older, OLDER);
+        }
+        Ok(datatype)
+    }
+
+    /// The message in a version that every reader since 1.8 knows. Versions 4 and 5 have brought new references and complex numbers,
+    /// and differ from version 3 in nothing else.
+    fn older(&self) -> Option<Bytes> {
+        let is_new = |class: &Class| matches!(class, Class::Reference { kind: 2.. } | Class::Complex { .. });
+        if self.version <= OLDER || self.any(&is_new) {
+            return None;
+        }
+        let mut message = self.encoded.to_vec();
+        self.mark_older(&mut message, self.encoded.as_ptr() as usize);
+        Some(message.into())
+    }
+
+    /// Types within a type stand in its message.
+    fn mark_older(&self, message: &mut [u8], begin: usize) {
+        if let Some(first) = message.get_mut((self.encoded.as_ptr() as usize).wrapping_sub(begin))
+            && self.version > OLDER
+        {
+            *first = *first & 0x0f | OLDER << 4;
+        }
+        match &self.class {
+            Class::Compound { members } => members.iter().for_each(|own| own.datatype.mark_older(message, begin)),
+            Class::Enumeration { base, .. }
+            | Class::VariableLength { base }
+            | Class::VariableString { base, .. }
+            | Class::Array { base, .. }
+            | Class::Complex { base } => base.mark_older(message, begin),
+            _ => {}
+        }
     }
 
     fn read_next(cursor: &mut Cursor, depth: u32) -> Result<Self> {
@@ -94,6 +158,12 @@ impl Datatype {
         }
         let encoded = begin.slice(..begin.len() - cursor.left());
         Ok(Self { size, class, version, encoded })
+    }
+
+    /// Whether elements of another type mean the same: types may be encoded in several ways.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.encoded == other.encoded && !self.encoded.is_empty()
+            || self.size == other.size && self.class.is_same(&other.class)
     }
 
     /// Whether any part of an element points elsewhere in the file: variable-length data or a reference.

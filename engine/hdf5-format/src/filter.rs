@@ -9,6 +9,7 @@ mod bzip2;
 #[cfg(test)]
 mod cases;
 mod deflate;
+mod encode;
 mod fletcher32;
 mod lz4;
 mod lzf;
@@ -18,6 +19,7 @@ mod shuffle;
 mod szip;
 mod zstd;
 
+pub use encode::Encoder;
 pub use shuffle::gather_shuffled;
 
 /// One filter of a pipeline, as the filter pipeline message has it.

@@ -9,6 +9,7 @@ mod bounds;
 mod btree;
 mod checksum;
 pub mod chunk_index;
+pub mod convert;
 pub mod copy;
 mod cursor;
 pub mod dataset;

@@ -113,6 +113,15 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// The output, with all that was written.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn into_output(mut self) -> Result<W, WriteError> {
+        self.output.flush()?;
+        Ok(self.output)
+    }
+
     /// Ends the file. The superblock that is returned belongs at its beginning.
     ///
     /// # Errors

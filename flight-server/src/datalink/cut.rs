@@ -1,12 +1,13 @@
 //! `/datalink/gaiamerger`: Cut & Merge of the chosen rows, as a file to download.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, Response};
 use sha2::{Digest, Sha256};
-use spolia_exec::{CutAnswer, CutRequest, Selection};
+use spolia_exec::{CutAnswer, CutOptions, CutRequest, Selection};
 use tokio::io::AsyncReadExt;
 
 use super::rows::{all_rows, client, epoch};
@@ -54,13 +55,27 @@ fn cut_request(service: &Service, parameters: &Parameters) -> Result<(CutRequest
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let text = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     let request = CutRequest {
-        fields: Vec::new(),
+        options: options(parameters)?,
         selection: Selection::RowIds(ids),
         with_transits: parameters.flag("WITH_TRANSITS")?,
         keep_unmatched: parameters.flag("KEEP_UNMATCHED")?,
         epoch: epoch(&rows),
     };
     Ok((request, text))
+}
+
+/// What is taken of objects, and the form it has.
+fn options(parameters: &Parameters) -> Result<CutOptions, Fault> {
+    let fields = parameters.all("FIELD").flat_map(|text| text.split(',')).map(|field| field.trim().to_owned());
+    let compression = parameters.number("COMPRESSION")?.map(|level| {
+        let level = u8::try_from(level).ok().filter(|level| (1..=9).contains(level));
+        level.ok_or_else(|| Fault::usage("COMPRESSION is a level from 1 (fast) to 9 (small)".to_owned()))
+    });
+    Ok(CutOptions {
+        fields: fields.filter(|field| !field.is_empty()).collect::<BTreeSet<_>>().into_iter().collect(),
+        packed: parameters.flag("PACKED")?,
+        compression: compression.transpose()?,
+    })
 }
 
 async fn make(service: &Service, request: &CutRequest, record: &mut Record) -> Result<(Artefact, Place), Fault> {

@@ -195,8 +195,15 @@ pub struct Cut {
     #[arg(long, group = "chosen", conflicts_with = "files", value_name = "MERGED", value_hint = ValueHint::FilePath)]
     pub again: Option<PathBuf>,
     /// Take only these columns, or members and attributes of objects
-    #[arg(long, value_delimiter = ',', value_name = "FIELD")]
+    #[arg(long, value_delimiter = ',', value_name = "FIELD", conflicts_with = "again")]
     pub fields: Vec<String>,
+    /// Make objects with groups of their own rows of columns: a column for each of their datasets and attributes
+    #[arg(long, conflicts_with = "again")]
+    pub packed: bool,
+    /// Compress columns (shuffle and deflate), from 1 (fast) to 9 (small)
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "4",
+        value_parser = clap::value_parser!(u8).range(1..=9), conflicts_with = "again")]
+    pub compress: Option<u8>,
     /// Say what would be read and written, and write nothing
     #[arg(long)]
     pub dry_run: bool,

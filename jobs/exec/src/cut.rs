@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use spolia_catalogue::{ArchivedFile, Collection, TableDef};
-use spolia_cutout::{CutFile, CutPlan, CutReport, Provenance, cut, dry_run};
+use spolia_cutout::{CutFile, CutOptions, CutPlan, CutReport, Provenance, cut, dry_run};
 use spolia_shard_router::{NodeTiming, Snapshot};
 
 use crate::archive::Archive;
@@ -17,8 +17,8 @@ use crate::selection::{Chooser, Chosen, Selection};
 pub struct CutRequest {
     /// The objects.
     pub selection: Selection,
-    /// The columns, or the members and attributes of objects, that are taken; all where there are none.
-    pub fields: Vec<String>,
+    /// What is taken of them, and the form it has in the merged file.
+    pub options: CutOptions,
     /// Add the transits of chosen sources.
     pub with_transits: bool,
     /// Keep chosen transits whose source is not chosen; they are dropped otherwise, and counted.
@@ -94,7 +94,7 @@ impl Archive {
             epoch: snapshot.manifest().epoch,
             objects: chosen.tables.iter().map(|(table, rows)| (table.clone(), rows.len())).collect(),
             files: plan.files.len(),
-            messages: chosen.messages,
+            messages: report.messages.clone(),
             report,
             nodes: chosen.timings,
             query_ms,
@@ -134,7 +134,7 @@ impl Archive {
                 Selection::RowIds(_) => "id".to_owned(),
                 _ => "source_id".to_owned(),
             },
-            fields: request.fields.clone(),
+            options: request.options.clone(),
             with_transits: request.with_transits,
             epoch: snapshot.manifest().epoch,
             archived: true,

@@ -23,4 +23,5 @@ pub use link::{LinkBase, LinkError, RowLink};
 pub use operation_log::{LogSettings, Operation, OperationLog, Principal};
 pub use query::{QueryAnswer, QueryRequest};
 pub use selection::Selection;
+pub use spolia_cutout::CutOptions;
 pub use store::{Secret, StoreSettings};

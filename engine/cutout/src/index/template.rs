@@ -87,9 +87,7 @@ impl Template {
     /// The template of objects that only have some of the members and attributes. Nothing where it cannot be made, or nothing is
     /// left.
     pub(crate) fn only(&self, fields: &BTreeSet<String>) -> Option<Picked> {
-        let object = Written { header: self.header, symbols: self.symbols };
-        let whole = ObjectImage { bytes: self.image.clone(), addresses: self.addresses.clone(), object };
-        let whole = Reader::open(Bytes::from(whole.file()), Bounds::default()).ok()?;
+        let whole = Reader::open(Bytes::from(self.file()), Bounds::default()).ok()?;
         let root = whole.superblock().root;
         let before = walk_only(&whole, root, Some(fields)).ok()??;
         let copied = |writer: &mut Writer<Vec<u8>>| {
@@ -129,6 +127,12 @@ impl Template {
         Some(Picked { template, holes: Some(hole_places), pointers: Some(pointer_places) })
     }
 
+    /// The object as a file of its own, whose root it is; the image begins behind the superblock.
+    pub(crate) fn file(&self) -> Vec<u8> {
+        let object = Written { header: self.header, symbols: self.symbols };
+        ObjectImage { bytes: self.image.clone(), addresses: self.addresses.clone(), object }.file()
+    }
+
     /// Bytes of an object.
     pub(crate) fn length(&self) -> u64 {
         self.image.len() as u64
@@ -137,6 +141,11 @@ impl Template {
     /// Where the object is whose image is placed at an address.
     pub(crate) fn written(&self, address: u64) -> Written {
         Written { header: self.header, symbols: self.symbols }.moved(address)
+    }
+
+    /// The object as it is placed, addresses and values still missing.
+    pub(crate) fn image(&self) -> &[u8] {
+        &self.image
     }
 
     /// Puts the image into `target`, which has its length and is at `address` of the merged file.

@@ -1,33 +1,22 @@
-//! Objects with groups of their own, on their way into the merged file.
+//! Objects with groups of their own, looked up in their files.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use spolia_hdf5_format::Reader;
-use spolia_hdf5_format::copy::Copier;
 use spolia_hdf5_format::link::{Target, find};
 use spolia_hdf5_format::object_header::ObjectHeader;
-use spolia_hdf5_format::write::{HeapCursor, Written, collection_header};
 
-use super::{Member, Output};
+use super::item::Item;
 use crate::error::CutoutError;
-use crate::fetch::{Fetched, Fetcher, Unit, Work, Worker};
 use crate::files::Files;
-use crate::index::block::{Block, NO_PLACEMENT, PointerPlace, Record};
+use crate::index::block::{Block, NO_PLACEMENT, Record};
 use crate::index::build::{Builder, ROUND};
 use crate::index::sidecar::{Sidecar, SidecarError, numbered};
 use crate::index::template::{Picked, Template};
-use crate::index::walk::POINTER;
 use crate::plan::CutFile;
-use crate::sink::Sink;
 
-/// Objects that are written together at most.
-const TOGETHER: usize = 256;
-/// Bytes of them at most, where it is more than one.
-const TOGETHER_BYTES: u64 = 4 << 20;
-/// Bytes that an object's values may be apart to be read in one piece.
-const EXTENT: u64 = 32 << 10;
 /// Objects that are looked up by name; for more, all names are read.
 const BY_NAME: usize = 64;
 
@@ -48,7 +37,7 @@ pub(super) struct Objects<'a> {
 
 /// A file without an index.
 struct Live {
-    reader: Reader,
+    reader: Arc<Reader>,
     group: ObjectHeader,
     /// All objects by number, where many are wanted.
     all: Option<Vec<(i64, u64)>>,
@@ -146,6 +135,26 @@ impl<'a> Objects<'a> {
         block.records.iter().map(|record| Found::new(&block, *record, template)).collect()
     }
 
+    /// The file.
+    pub(super) fn reader(&self) -> Result<Arc<Reader>, CutoutError> {
+        Ok(Arc::clone(&self.live()?.reader))
+    }
+
+    /// The members and attributes that are wanted; all where nothing is said.
+    pub(super) fn fields(&self) -> Option<&BTreeSet<String>> {
+        self.fields
+    }
+
+    /// What errors call an object.
+    pub(super) fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.file.file_name)
+    }
+
+    /// Runs something on the threads that reading the file wants.
+    pub(super) fn install<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
+        self.files.install(run)
+    }
+
     /// Lets go of the file, whose objects all have a place.
     pub(super) fn close(&self) {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -157,12 +166,13 @@ impl<'a> Objects<'a> {
         if let Some(live) = &*kept {
             return Ok(Arc::clone(live));
         }
-        let reader = self.files.reader(self.file)?;
+        let reader = Arc::new(self.files.reader(self.file)?);
         let group = group_at(&reader, &self.file.group).map_err(self.damaged())?;
         let group = group.ok_or_else(|| {
             CutoutError::Refused(format!("{}: it has no group {:?}", self.file.file_name, self.file.group))
         })?;
-        let many = self.file.names.is_empty() && self.file.ordinals.len() > BY_NAME;
+        // An index knows them already.
+        let many = self.sidecar.is_none() && self.file.names.is_empty() && self.file.ordinals.len() > BY_NAME;
         let all = many.then(|| numbered(&reader, &group, &self.file.object)).transpose();
         let live = Arc::new(Live { all: all.map_err(self.damaged())?, reader, group });
         *kept = Some(Arc::clone(&live));
@@ -209,69 +219,6 @@ pub(crate) fn group_at(reader: &Reader, path: &str) -> spolia_hdf5_format::Resul
     Ok(Some(group))
 }
 
-/// The group of a file's objects in the merged file, which is being filled.
-#[derive(Default)]
-pub(super) struct Group {
-    members: Vec<Member>,
-    batch: Batch,
-    /// The file, where objects of it are copied.
-    copied: Option<Reader>,
-}
-
-impl Group {
-    /// Lays out a part of a file's objects: those with a template by units, the others at once.
-    pub(super) fn add(
-        &mut self,
-        objects: &Objects,
-        part: Range<usize>,
-        found: Vec<Found>,
-        writer: &mut Output,
-        fetcher: &mut Fetcher,
-    ) -> Result<(), CutoutError> {
-        for (ordinal, found) in objects.file.ordinals[part].iter().zip(found) {
-            let name = objects.file.name(*ordinal);
-            match found {
-                Found::Item(item) => {
-                    if self.batch.is_full(&item) {
-                        self.batch.close(objects.number, writer, &mut self.members, fetcher)?;
-                    }
-                    self.batch.add(name.into_bytes(), item);
-                }
-                Found::Copy(address) => {
-                    let reader = match &mut self.copied {
-                        Some(reader) => reader,
-                        None => self.copied.insert(objects.files.reader(objects.file)?),
-                    };
-                    let path = format!("{}/{name}", objects.file.file_name);
-                    let copied = Copier::new(reader).only(objects.fields).copy(address, &path, writer)?;
-                    self.members.push((name.into_bytes(), copied));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the group when all its objects have a place.
-    pub(super) fn close(
-        mut self,
-        objects: &Objects,
-        writer: &mut Output,
-        fetcher: &mut Fetcher,
-    ) -> Result<Written, CutoutError> {
-        self.batch.close(objects.number, writer, &mut self.members, fetcher)?;
-        Ok(writer.group(self.members, &[])?)
-    }
-}
-
-/// An object with a template.
-pub(super) struct Item {
-    picked: Arc<Picked>,
-    block: Arc<Block>,
-    record: Record,
-    /// Bytes of all that its pointers lead to, with what a heap adds to them, about.
-    heap: u64,
-}
-
 impl Found {
     fn new(
         block: &Arc<Block>,
@@ -283,237 +230,5 @@ impl Found {
         }
         let picked = picked(block.template(&record).ok_or(CutoutError::Index)?)?;
         Item::new(picked, Arc::clone(block), record).map(Self::Item).ok_or(CutoutError::Index)
-    }
-}
-
-impl Item {
-    /// Nothing where the block does not say where all its values are.
-    fn new(picked: Arc<Picked>, block: Arc<Block>, record: Record) -> Option<Self> {
-        let needed = |places: &Option<Vec<usize>>, all: usize| match places {
-            Some(places) => places.iter().max().map_or(0, |last| last + 1),
-            None => all,
-        };
-        let varying = picked.template.pointers.iter().filter(|pointer| pointer.same.is_none()).count();
-        block.offsets(&record, needed(&picked.holes, picked.template.holes.len()))?;
-        block.pointed(&record, needed(&picked.pointers, varying))?;
-        let mut item = Self { picked, block, record, heap: 0 };
-        item.heap = item.pointed().map(|pointed| 24 + pointed.length).sum();
-        Some(item)
-    }
-
-    fn template(&self) -> &Template {
-        &self.picked.template
-    }
-
-    /// Its values: where they are in the file and in the image.
-    fn values(&self) -> impl Iterator<Item = (Range<u64>, Range<usize>)> + Clone {
-        let offsets = self.block.placements.get(self.record.placement as usize + 1..).unwrap_or_default();
-        let places = self.picked.holes.as_deref();
-        self.template().holes.iter().enumerate().map(move |(number, hole)| {
-            let place = places.map_or(number, |places| places[number]);
-            let offset = offsets.get(place).copied().unwrap_or(0);
-            let start = self.record.base.saturating_add(offset.into());
-            let image = hole.at as usize;
-            (start..start.saturating_add(hole.length.into()), image..image + hole.length as usize)
-        })
-    }
-
-    /// What its pointers lead to, in their order.
-    fn pointed(&self) -> impl Iterator<Item = Pointed<'_>> {
-        let all = self.block.pointers.get(self.record.pointers as usize..).unwrap_or_default();
-        let places = self.picked.pointers.as_deref();
-        let mut number = 0;
-        self.template().pointers.iter().map(move |pointer| match &pointer.same {
-            Some((count, data)) => {
-                Pointed { at: pointer.at, count: *count, length: data.len() as u64, data: Data::Here(data) }
-            }
-            None => {
-                let place = places.map_or(number, |places| places[number]);
-                number += 1;
-                let place = all.get(place).copied().unwrap_or(PointerPlace { at: 0, count: 0 });
-                let length = u64::from(place.count) * u64::from(pointer.size);
-                Pointed { at: pointer.at, count: place.count, length, data: Data::There(place.at) }
-            }
-        })
-    }
-
-    /// Bytes of its image and of what its pointers lead to, about.
-    fn size(&self) -> u64 {
-        self.template().length() + self.heap
-    }
-}
-
-/// What a pointer leads to.
-struct Pointed<'a> {
-    /// Where the pointer is in the image.
-    at: u32,
-    count: u32,
-    length: u64,
-    data: Data<'a>,
-}
-
-enum Data<'a> {
-    /// The same in all objects.
-    Here(&'a [u8]),
-    /// At an offset of the file.
-    There(u64),
-}
-
-/// Objects that are written together: their images one after the other, then a heap with what they point to.
-#[derive(Default)]
-struct Batch {
-    names: Vec<Vec<u8>>,
-    items: Vec<Item>,
-    size: u64,
-}
-
-impl Batch {
-    fn is_full(&self, next: &Item) -> bool {
-        self.items.len() >= TOGETHER || (!self.items.is_empty() && self.size + next.size() > TOGETHER_BYTES)
-    }
-
-    fn add(&mut self, name: Vec<u8>, item: Item) {
-        self.size += item.size();
-        self.names.push(name);
-        self.items.push(item);
-    }
-
-    /// Gives the objects their places, and hands out the work on them.
-    fn close(
-        &mut self,
-        file: usize,
-        writer: &mut Output,
-        members: &mut Vec<Member>,
-        fetcher: &mut Fetcher,
-    ) -> Result<(), CutoutError> {
-        let Self { names, items, .. } = std::mem::take(self);
-        if items.is_empty() {
-            return Ok(());
-        }
-        let images: u64 = items.iter().map(|item| item.template().length()).sum();
-        let mut heap = HeapCursor::default();
-        for pointed in items.iter().flat_map(Item::pointed).filter(|pointed| pointed.count > 0) {
-            heap.add(pointed.length);
-        }
-        let start = writer.reserve(images + heap.end())?;
-        let mut at = start;
-        for (name, item) in names.into_iter().zip(&items) {
-            members.push((name, item.template().written(at)));
-            at += item.template().length();
-        }
-        fetcher.add(Unit { file, work: Box::new(ObjectsWork { start, images, heap: heap.end(), items }) })
-    }
-}
-
-/// Filling in the objects of a batch.
-struct ObjectsWork {
-    /// Where the images begin in the merged file.
-    start: u64,
-    /// Bytes of all images; the heap follows them.
-    images: u64,
-    /// Bytes of the heap.
-    heap: u64,
-    items: Vec<Item>,
-}
-
-impl Work for ObjectsWork {
-    fn weight(&self) -> u64 {
-        self.images + self.heap
-    }
-
-    fn ranges(&self, ranges: &mut Vec<Range<u64>>) -> u64 {
-        let mut asked = 0;
-        for item in &self.items {
-            let values = item.values().map(|(range, _)| range);
-            asked += values.clone().map(|range| range.end - range.start).sum::<u64>();
-            let start = values.clone().map(|range| range.start).min().unwrap_or(0);
-            let end = values.clone().map(|range| range.end).max().unwrap_or(0);
-            match end - start {
-                0 => {}
-                1..=EXTENT => ranges.push(start..end),
-                _ => ranges.extend(values),
-            }
-            for pointed in item.pointed().filter(|pointed| pointed.length > 0) {
-                if let Data::There(start) = pointed.data {
-                    ranges.push(start..start.saturating_add(pointed.length));
-                    asked += pointed.length;
-                }
-            }
-        }
-        asked
-    }
-
-    fn run(&self, fetched: &Fetched, worker: &mut Worker, sink: &Sink) -> Result<(), CutoutError> {
-        let made = &mut worker.made;
-        made.clear();
-        made.resize((self.images + self.heap) as usize, 0);
-        let (images, heap_bytes) = made.split_at_mut(self.images as usize);
-        let heap_start = self.start + self.images;
-        let mut filling = Filling { bytes: heap_bytes, cursor: HeapCursor::default(), collection: None };
-        let mut at = 0;
-        for item in &self.items {
-            let image = &mut images[at..at + item.template().length() as usize];
-            item.template().place(image, self.start + at as u64);
-            for (range, place) in item.values() {
-                let values = fetched.get(range.start, range.end - range.start);
-                image[place].copy_from_slice(values.ok_or(CutoutError::Index)?);
-            }
-            for pointed in item.pointed() {
-                let id = filling.add(&pointed, fetched, heap_start)?;
-                image[pointed.at as usize..][..POINTER as usize].copy_from_slice(&id);
-            }
-            at += item.template().length() as usize;
-        }
-        filling.finish();
-        sink.put(self.start, made).map_err(spolia_hdf5_format::write::WriteError::from)?;
-        Ok(())
-    }
-}
-
-/// A heap that is being filled.
-struct Filling<'a> {
-    bytes: &'a mut [u8],
-    cursor: HeapCursor,
-    /// Where the collection begins that is being filled.
-    collection: Option<u64>,
-}
-
-impl Filling<'_> {
-    /// Adds data; returns what the element that points to them holds.
-    fn add(&mut self, pointed: &Pointed, fetched: &Fetched, heap_start: u64) -> Result<[u8; 16], CutoutError> {
-        if pointed.count == 0 {
-            return Ok([0; 16]);
-        }
-        let data = match pointed.data {
-            Data::Here(data) => data,
-            Data::There(_) if pointed.length == 0 => &[],
-            Data::There(at) => fetched.get(at, pointed.length).ok_or(CutoutError::Index)?,
-        };
-        let place = self.cursor.add(pointed.length);
-        if place.object == 1 {
-            self.begin(place.collection);
-        }
-        let at = place.at as usize;
-        self.bytes[at..at + 16].copy_from_slice(&place.header(pointed.length));
-        self.bytes[at + 16..at + 16 + data.len()].copy_from_slice(data);
-        Ok(place.id(pointed.count, heap_start))
-    }
-
-    fn begin(&mut self, start: u64) {
-        if let Some(before) = self.collection.replace(start) {
-            self.head(before, start - before);
-        }
-    }
-
-    fn head(&mut self, start: u64, size: u64) {
-        self.bytes[start as usize..][..16].copy_from_slice(&collection_header(size));
-    }
-
-    fn finish(mut self) {
-        if let Some(start) = self.collection {
-            self.head(start, self.cursor.end() - start);
-            let (at, tail) = self.cursor.tail();
-            self.bytes[at as usize..][..tail.len()].copy_from_slice(&tail);
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! `/provenance`: which request, which epoch, which files, which object came from where.
 //!
-//! Attributes of the group: `adql` or `id_kind`, `with_transits`, `archived`, `epoch`, `software`, `layout`. Datasets: `ids`, `fields`,
+//! Attributes of the group: `adql` or `id_kind`, `with_transits`, `archived`, `packed`, `compression`, `epoch`, `software`, `layout`. Datasets: `ids`, `fields`,
 //! `messages`, `file_*` (an entry per file) and `object_*` (an entry per object). Nothing in it depends on when or by whom it was
 //! made, and it is enough to make the cut again ([`crate::plan_of`]).
 
@@ -14,6 +14,8 @@ use crate::plan::{CutFile, CutPlan};
 
 /// The naming rule, told in the file itself.
 const LAYOUT: &str = "objects lie in /<file_name>/<object>_<number>; rows of tables lie in /<class>/<column>, by file and row; \
+    packed objects lie in /<object>/<field>, an object a row, or where they have different numbers of elements one after the other, \
+    each from <field>_offsets on, and <field>_present is 0 for objects without the field; \
     object_path and object_row say where, object_file and object_number where from";
 
 /// Datatype messages: little-endian integers, and strings of variable length in UTF-8.
@@ -29,31 +31,42 @@ pub(super) struct Origin {
     /// Its file's place in the plan.
     file: usize,
     ordinal: i64,
+    /// The object's own name, where the path does not end with it and its number does not tell it.
+    name: Option<String>,
 }
 
 impl Origin {
     /// An object with a group of its own.
     pub(super) fn object(file: &CutFile, number: usize, ordinal: i64) -> Self {
-        Self { path: format!("/{}/{}", file.file_name, file.name(ordinal)), row: -1, file: number, ordinal }
+        Self { path: format!("/{}/{}", file.file_name, file.name(ordinal)), row: -1, file: number, ordinal, name: None }
+    }
+
+    /// A row of columns that objects were packed into.
+    pub(super) fn packed(file: &CutFile, name: &str, row: i64, number: usize, ordinal: i64) -> Self {
+        let own_name = (!file.names.is_empty()).then(|| file.name(ordinal));
+        Self { path: format!("/{name}"), row, file: number, ordinal, name: own_name }
     }
 
     /// A row of a merged table.
     pub(super) fn row(file: &CutFile, row: u64, number: usize, ordinal: i64) -> Self {
-        Self { path: format!("/{}", file.table_name()), row: row as i64, file: number, ordinal }
+        Self { path: format!("/{}", file.table_name()), row: row as i64, file: number, ordinal, name: None }
     }
 }
 
-/// Writes the group. `etags` are those of the files, as far as they have any.
+/// Writes the group. `etags` are those of the files, as far as they have any; `messages` are what the user should know.
 pub(super) fn write(
     plan: &CutPlan,
     etags: &[Option<String>],
     origins: &[Origin],
+    messages: &[String],
     writer: &mut Output,
 ) -> Result<Written, CutoutError> {
     let own = &plan.provenance;
     let mut attributes = vec![
         number("with_transits", UINT8, &[u8::from(own.with_transits)]),
         number("archived", UINT8, &[u8::from(own.archived)]),
+        number("packed", UINT8, &[u8::from(own.options.packed)]),
+        number("compression", UINT8, &[own.options.compression.unwrap_or(0)]),
         number("epoch", INT64, &own.epoch.to_le_bytes()),
         text("software", &own.software, writer)?,
         text("layout", LAYOUT, writer)?,
@@ -66,10 +79,10 @@ pub(super) fn write(
         attributes.push(text("id_kind", &own.id_kind, group.writer)?);
         group.integers("ids", own.ids.iter().copied())?;
     }
-    if !own.fields.is_empty() {
-        group.texts("fields", own.fields.iter().map(String::as_str))?;
+    if !own.options.fields.is_empty() {
+        group.texts("fields", own.options.fields.iter().map(String::as_str))?;
     }
-    group.texts("messages", own.messages.iter().map(String::as_str))?;
+    group.texts("messages", messages.iter().map(String::as_str))?;
     group.texts("file_name", plan.files.iter().map(|file| file.file_name.as_str()))?;
     group.texts("file_did", plan.files.iter().map(|file| file.did.as_str()))?;
     group.texts("file_checksum", plan.files.iter().map(|file| file.checksum.as_str()))?;
@@ -81,6 +94,9 @@ pub(super) fn write(
     group.texts("file_group", plan.files.iter().map(|file| file.group.as_str()))?;
     group.integers("file_size", plan.files.iter().map(|file| file.size as i64))?;
     group.texts("object_path", origins.iter().map(|origin| origin.path.as_str()))?;
+    if origins.iter().any(|origin| origin.name.is_some()) {
+        group.texts("object_name", origins.iter().map(|origin| origin.name.as_deref().unwrap_or_default()))?;
+    }
     group.integers("object_row", origins.iter().map(|origin| origin.row))?;
     group.small_integers("object_file", origins.iter().map(|origin| origin.file as i32))?;
     group.integers("object_number", origins.iter().map(|origin| origin.ordinal))?;

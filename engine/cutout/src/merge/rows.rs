@@ -7,12 +7,11 @@ use spolia_hdf5_format::Hdf5Error;
 use spolia_hdf5_format::dataset::Dataset;
 use spolia_hdf5_format::filter::ChunkRows;
 use spolia_hdf5_format::layout::Layout;
-use spolia_hdf5_format::write::WriteError;
 
+use super::table::Rows;
 use crate::error::CutoutError;
 use crate::fetch::{Fetched, Fetcher, Unit, Work, Worker};
 use crate::index::table::{ChunkPlace, ColumnPlace, NO_CHUNK};
-use crate::sink::Sink;
 
 /// Pieces of a unit at most, and bytes that they are stored in.
 const TOGETHER: (usize, u64) = (32, 1 << 20);
@@ -21,12 +20,19 @@ const PIECE: u64 = 1 << 20;
 
 /// A column, as its rows come from one file and go into the merged table.
 pub(super) struct ColumnOut {
-    pub(super) name: String,
+    out: Rows,
     /// The column in the file.
-    pub(super) dataset: Dataset,
-    pub(super) row_size: u64,
-    /// Where the file's first row goes in the merged file.
-    pub(super) start: u64,
+    dataset: Dataset,
+    /// Bytes of a row in the file.
+    row_size: u64,
+}
+
+impl ColumnOut {
+    pub(super) fn new(out: Rows, dataset: Dataset) -> Result<Self, CutoutError> {
+        let shape = dataset.space.shape().get(1..).unwrap_or_default();
+        let row_size = shape.iter().try_fold(u64::from(dataset.datatype.size), |size, n| size.checked_mul(*n));
+        Ok(Self { out, dataset, row_size: row_size.ok_or(CutoutError::Index)? })
+    }
 }
 
 /// All rows wanted from one file, in pieces.
@@ -165,14 +171,14 @@ impl Work for RowsWork {
         ranges.iter().map(|range| range.end - range.start).sum()
     }
 
-    fn run(&self, fetched: &Fetched, worker: &mut Worker, sink: &Sink) -> Result<(), CutoutError> {
+    fn run(&self, fetched: &Fetched, worker: &mut Worker) -> Result<(), CutoutError> {
+        let mut room = Vec::new();
         for piece in &self.pieces {
             let column = &self.shared.columns[piece.column];
             let mut made = std::mem::take(&mut worker.made);
             made.clear();
             self.gather(piece, column, fetched, worker, &mut made)?;
-            let at = column.start + piece.wanted.start as u64 * column.row_size;
-            sink.put(at, &made).map_err(WriteError::from)?;
+            column.out.put(piece.wanted.start as u64, &made, &mut room)?;
             worker.made = made;
         }
         Ok(())
@@ -207,7 +213,7 @@ impl RowsWork {
                 let rows: Vec<usize> = wanted.iter().map(|row| (row - first) as usize).collect();
                 let picked = worker.decoder.pick(&column.dataset.filters, chunk.mask, stored, shape, &rows, made);
                 picked.map_err(|fault| CutoutError::Hdf5 {
-                    file: format!("{}/{}", self.shared.place, column.name),
+                    file: format!("{}/{}", self.shared.place, column.out.name),
                     source: Hdf5Error::Damaged { structure: "a chunk", offset: chunk.at, fault: fault.to_string() },
                 })
             }

@@ -2,6 +2,20 @@
 
 use super::{FilterError, Result};
 
+/// Takes the bytes of each element apart. What does not fill an element stands at the end as it was.
+pub(super) fn shuffle(source: &[u8], element_size: usize, target: &mut Vec<u8>) {
+    target.clear();
+    let count = source.len().checked_div(element_size).unwrap_or(0);
+    if element_size <= 1 || count <= 1 {
+        return target.extend_from_slice(source);
+    }
+    let whole = count * element_size;
+    for byte in 0..element_size {
+        target.extend(source[..whole].iter().skip(byte).step_by(element_size));
+    }
+    target.extend_from_slice(&source[whole..]);
+}
+
 /// Puts the bytes of each element together again. What does not fill an element stands at the end as it was.
 pub(super) fn undo(source: &[u8], element_size: usize, target: &mut Vec<u8>) {
     target.resize(source.len(), 0);

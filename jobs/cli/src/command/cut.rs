@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
-use spolia_cutout::{BareCut, Chosen, CutPlan, Files, choose, plan_of};
+use spolia_cutout::{BareCut, Chosen, CutOptions, CutPlan, Files, choose, plan_of};
 use spolia_exec::{CutRequest, Principal, Selection};
 
 use crate::arguments::Cut;
@@ -41,8 +41,8 @@ async fn of_plan(files: &Arc<Files>, plan: &CutPlan, cut: &Cut) -> Result<(), Co
         Some(output) => spolia_cutout::cut(files, plan, output).await?,
         None => spolia_cutout::dry_run(files, plan).await?,
     };
-    let text = report::bare_text(plan, &done, output(cut), cut.report || cut.dry_run);
-    told(cut, &report::bare_json(plan, &done), &text);
+    let text = report::bare_text(&done, output(cut), cut.report || cut.dry_run);
+    told(cut, &report::bare_json(&done), &text);
     Ok(())
 }
 
@@ -56,7 +56,7 @@ async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
     let text = cut.adql.clone().or(cut.ids.clone()).unwrap_or_default();
     let request = CutRequest {
         selection,
-        fields: fields(cut),
+        options: options(cut),
         with_transits: cut.with_transits,
         keep_unmatched: cut.keep_unmatched,
         epoch: None,
@@ -85,13 +85,13 @@ async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
     }
 }
 
-/// The fields that are wanted, each once; none for all.
-fn fields(cut: &Cut) -> Vec<String> {
+/// What is taken of objects, each field once, and the form it has.
+fn options(cut: &Cut) -> CutOptions {
     let mut fields: Vec<String> =
         cut.fields.iter().map(|field| field.trim().to_owned()).filter(|field| !field.is_empty()).collect();
     fields.sort();
     fields.dedup();
-    fields
+    CutOptions { fields, packed: cut.packed, compression: cut.compress }
 }
 
 /// The file to write; none for a dry run.
@@ -111,7 +111,8 @@ async fn of_files(cut: &Cut) -> Result<(), CommandError> {
         _ => return Err(CommandError::Said("give --ids, --rows or --objects".to_owned())),
     };
     let software = SOFTWARE.to_owned();
-    let request = BareCut { files: cut.files.clone(), chosen, group: cut.group.clone(), fields: fields(cut), software };
+    let request =
+        BareCut { files: cut.files.clone(), chosen, group: cut.group.clone(), options: options(cut), software };
     let files = Arc::new(Files::anywhere(&cut.files)?);
     let plan = choose(&files, request).await?;
     of_plan(&files, &plan, cut).await

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use spolia_cutout::{CutPlan, CutReport};
+use spolia_cutout::CutReport;
 use spolia_exec::CutAnswer;
 
 /// The report of a cut of a site's files in a few lines; in full with what was read.
@@ -23,9 +23,9 @@ pub fn cut_text(answer: &CutAnswer, output: Option<&Path>, full: bool) -> String
 }
 
 /// The same of any files.
-pub fn bare_text(plan: &CutPlan, report: &CutReport, output: Option<&Path>, full: bool) -> String {
+pub fn bare_text(report: &CutReport, output: Option<&Path>, full: bool) -> String {
     let objects = format!("{} objects", report.objects);
-    let mut text = head(&plan.provenance.messages, &objects, report, output);
+    let mut text = head(&report.messages, &objects, report, output);
     if full {
         reading(&mut text, report);
     }
@@ -60,9 +60,9 @@ pub fn cut_json(answer: &CutAnswer) -> serde_json::Value {
 }
 
 /// The same of any files.
-pub fn bare_json(plan: &CutPlan, report: &CutReport) -> serde_json::Value {
+pub fn bare_json(report: &CutReport) -> serde_json::Value {
     serde_json::json!({
-        "objects": report.objects, "files": report.files, "messages": plan.provenance.messages,
+        "objects": report.objects, "files": report.files, "messages": report.messages,
         "bytes": report.bytes_written, "report": report,
     })
 }
