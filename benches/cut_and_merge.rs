@@ -6,6 +6,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use spolia_benches::BenchSite;
@@ -41,7 +42,9 @@ fn cut_and_merge(criterion: &mut Criterion) {
         };
         let output = site.path().join("merged.h5");
         group.bench_function(BenchmarkId::new("spolia", count), |bencher| {
-            bencher.to_async(&runtime).iter(|| async { archive.cut(&request, &output).await.expect("a merged file") });
+            bencher
+                .to_async(&runtime)
+                .iter(|| async { archive.cut(&request, &output, &Arc::default()).await.expect("a merged file") });
         });
         let Some(python) = std::env::var_os("SPOLIA_PYTHON") else {
             eprintln!("skipped: no Python with h5py (SPOLIA_PYTHON)");

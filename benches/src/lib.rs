@@ -67,6 +67,7 @@ impl BenchSite {
             control: node,
             store: StoreSettings::default(),
             router: RouterSettings::default(),
+            cut: Default::default(),
             query: QuerySettings::default(),
             log: LogSettings::default(),
         };

@@ -15,7 +15,7 @@ use spolia_hdf5_format::rows::RowReader;
 
 use crate::error::CutoutError;
 use crate::files::Files;
-use crate::merge::group_at;
+use crate::merge::{OPENED, group_at};
 use crate::plan::{CutFile, CutOptions, CutPlan, Provenance};
 use crate::row_model::{FieldType, RowField};
 use crate::rows::values::{Place, Values};
@@ -144,7 +144,7 @@ fn look(files: &Files, location: &str, request: &BareCut) -> Result<Found, Cutou
         names: Vec::new(),
         ordinals: Vec::new(),
     };
-    let reader = files.reader(&file)?;
+    let reader = files.reader(&file, request.files.len().min(OPENED))?;
     file.size = reader.size();
     let place = Place { reader: &reader, path: location };
     let mut keys = BTreeSet::new();

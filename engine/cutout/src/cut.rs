@@ -8,26 +8,32 @@ use crate::error::CutoutError;
 use crate::files::Files;
 use crate::merge::{folder_of, merge};
 use crate::plan::{CutPlan, CutReport};
+use crate::progress::CutProgress;
 
 /// Cuts the planned objects out of their files and merges them into `output`, which appears whole or not at all.
 ///
 /// Objects keep their own name, structure, types, attributes and values: those with a group of their own lie in
 /// `/<file name>/<object>`, for names repeat across files; rows of tables lie in `/<class>/<column>`, in the order of files
-/// and rows. `/provenance` tells which object came from where. Dropped, it stops soon.
+/// and rows. `/provenance` tells which object came from where. Dropped, it stops soon; `progress` tells how far it is.
 ///
 /// # Errors
 /// When a file cannot be read, has not the object, or is not of the form of the others; nothing is left behind then.
-pub async fn cut(files: &Arc<Files>, plan: &CutPlan, output: &Path) -> Result<CutReport, CutoutError> {
+pub async fn cut(
+    files: &Arc<Files>,
+    plan: &CutPlan,
+    output: &Path,
+    progress: &Arc<CutProgress>,
+) -> Result<CutReport, CutoutError> {
     let plan = plan.clone().canonical();
     let stop = StopOnDrop::default();
     let (files, stopped, output) = (Arc::clone(files), Arc::clone(&stop.0), output.to_owned());
+    let progress = Arc::clone(progress);
     // Reading, copying and writing block; the pool of threads for that is bounded by the places of the doors.
-    let made = tokio::task::spawn_blocking(move || whole(&plan, &files, &stopped, &output)).await;
+    let made = tokio::task::spawn_blocking(move || whole(&plan, &files, (&stopped, &progress), &output)).await;
     made.map_err(|error| CutoutError::Refused(format!("the cut broke off: {error}")))?
 }
 
-/// Finds out what [`cut`] would read and write: its report, without the times of reading and writing. Objects without a template are
-/// read all the same, for what they take is not known before.
+/// Finds out what [`cut`] would read and write: its report, and about how long it would take, for which a part of it is read.
 ///
 /// # Errors
 /// As [`cut`], as far as it is seen without reading values.
@@ -36,7 +42,8 @@ pub async fn dry_run(files: &Arc<Files>, plan: &CutPlan) -> Result<CutReport, Cu
     let stop = StopOnDrop::default();
     let (files, stopped) = (Arc::clone(files), Arc::clone(&stop.0));
     // As in [`cut`].
-    let found = tokio::task::spawn_blocking(move || merge(&plan, &files, &stopped, None, Path::new("nowhere"))).await;
+    let dry = move || merge(&plan, &files, (&stopped, &CutProgress::default()), None, Path::new("nowhere"));
+    let found = tokio::task::spawn_blocking(dry).await;
     found.map_err(|error| CutoutError::Refused(format!("the dry run broke off: {error}")))?
 }
 
@@ -51,12 +58,17 @@ impl Drop for StopOnDrop {
 }
 
 /// Writes beside the output and puts the whole file in its place.
-fn whole(plan: &CutPlan, files: &Files, stopped: &AtomicBool, output: &Path) -> Result<CutReport, CutoutError> {
+fn whole(
+    plan: &CutPlan,
+    files: &Files,
+    watched: (&AtomicBool, &CutProgress),
+    output: &Path,
+) -> Result<CutReport, CutoutError> {
     let failed = |source| CutoutError::File { path: output.to_owned(), source };
     let mut part = tempfile::Builder::new();
     let part = part.prefix(".spolia-").suffix(".part").permissions(everybodys()).tempfile_in(folder_of(output));
     let part = part.map_err(failed)?;
-    let report = merge(plan, files, stopped, Some(part.reopen().map_err(failed)?), output)?;
+    let report = merge(plan, files, watched, Some(part.reopen().map_err(failed)?), output)?;
     part.persist(output).map_err(|error| failed(error.error))?;
     Ok(report)
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use spolia_hdf5_format::filter::Decoder;
@@ -11,6 +12,7 @@ use spolia_hdf5_format::source::ReadAt;
 use crate::error::CutoutError;
 use crate::files::Files;
 use crate::plan::CutFile;
+use crate::progress::CutProgress;
 use crate::sink::Sink;
 
 /// Bytes between two ranges that are read along with them rather than asked for apart.
@@ -21,15 +23,18 @@ const FAR_GAP: u64 = 64 << 10;
 const MOST: u64 = 8 << 20;
 /// Bytes below which one thread is done before others would have woken up.
 const ALONE: u64 = 256 << 10;
-/// Bytes of units that are run at the same time, about.
-const IN_FLIGHT: u64 = 256 << 20;
 /// Units that wait to be run.
 const WAITING: usize = 256;
+/// What is run of a dry run, to see how long it takes: so many bytes about.
+const SAMPLE: u64 = 8 << 20;
 
 /// What is made of the bytes of a unit.
 pub(crate) trait Work: Send + Sync {
     /// Bytes that are read or made, about.
     fn weight(&self) -> u64;
+
+    /// The ranges that it needs, about.
+    fn pieces(&self) -> usize;
 
     /// The ranges of the file that it needs, which may overlap and hold more than that; returns the bytes that it needs.
     fn ranges(&self, ranges: &mut Vec<Range<u64>>) -> u64;
@@ -114,11 +119,21 @@ pub(crate) struct Fetcher<'a> {
     files: &'a Files,
     sink: Arc<Sink>,
     stopped: &'a AtomicBool,
-    waiting: Vec<Unit>,
+    waiting: Vec<(Unit, u64)>,
     weight: u64,
     done: Fetching,
-    /// Only count what would be fetched.
-    dry: bool,
+    progress: &'a CutProgress,
+    /// What has been run of a dry run; nothing where all is.
+    sample: Option<Sample>,
+}
+
+/// A part of the work, and the time that it took.
+#[derive(Debug, Default)]
+struct Sample {
+    weight: u64,
+    time: Duration,
+    /// Of all that would be run.
+    whole: u64,
 }
 
 /// What has been fetched.
@@ -138,16 +153,22 @@ impl<'a> Fetcher<'a> {
         files: &'a Files,
         sink: Arc<Sink>,
         stopped: &'a AtomicBool,
+        progress: &'a CutProgress,
         dry: bool,
     ) -> Self {
-        Self { dry, plan, files, sink, stopped, waiting: Vec::new(), weight: 0, done: Fetching::default() }
+        let (done, sample) = (Fetching::default(), dry.then(Sample::default));
+        Self { plan, files, sink, stopped, waiting: Vec::new(), weight: 0, done, progress, sample }
     }
 
     /// Takes a unit; those that wait are run when they are many.
     pub(crate) fn add(&mut self, unit: Unit) -> Result<(), CutoutError> {
-        self.weight += unit.work.weight();
-        self.waiting.push(unit);
-        if self.waiting.len() < WAITING && self.weight < IN_FLIGHT { Ok(()) } else { self.run() }
+        let between = if self.files.is_far() { unit.work.pieces() as u64 * FAR_GAP } else { 0 };
+        let weight = unit.work.weight() + between;
+        self.progress.hand_out(weight);
+        self.weight += weight;
+        self.waiting.push((unit, weight));
+        let enough = self.waiting.len() >= WAITING || self.weight >= self.files.memory().in_flight();
+        if enough { self.run() } else { Ok(()) }
     }
 
     /// Where the merged file is put together.
@@ -157,7 +178,7 @@ impl<'a> Fetcher<'a> {
 
     /// Whether nothing is fetched and nothing is written.
     pub(crate) fn is_dry(&self) -> bool {
-        self.dry
+        self.sample.is_some()
     }
 
     /// Fails when nobody waits for the merged file any more.
@@ -175,28 +196,49 @@ impl<'a> Fetcher<'a> {
         &self.done
     }
 
+    /// How long all work takes, and how much of that has been spent on a sample of it; nothing where all of it was run.
+    pub(crate) fn expected(&self) -> Option<(Duration, Duration)> {
+        let sample = self.sample.as_ref()?;
+        let whole = sample.time.as_secs_f64() * sample.whole as f64 / sample.weight.max(1) as f64;
+        Some((Duration::from_secs_f64(whole), sample.time))
+    }
+
     /// The first error ends it.
     fn run(&mut self) -> Result<(), CutoutError> {
         let (units, weight) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.weight));
+        let started = Instant::now();
+        let counted = self.sample.as_ref().is_some_and(|sample| sample.weight >= SAMPLE);
         if !self.files.is_far() && weight < ALONE {
             let mut worker = Worker::default();
-            return units.iter().try_for_each(|unit| self.unit(unit, &mut worker));
+            units.iter().try_for_each(|unit| self.unit(unit, counted, &mut worker))?;
+        } else {
+            self.files.install(|| {
+                let all = units.into_par_iter();
+                all.try_for_each_init(Worker::default, |worker, unit| self.unit(&unit, counted, worker))
+            })?;
         }
-        self.files.install(|| {
-            units.into_par_iter().try_for_each_init(Worker::default, |worker, unit| self.unit(&unit, worker))
-        })
+        if let Some(sample) = &mut self.sample {
+            sample.whole += weight;
+            if !counted {
+                sample.weight += weight;
+                sample.time += started.elapsed();
+            }
+        }
+        Ok(())
     }
 
-    fn unit(&self, unit: &Unit, worker: &mut Worker) -> Result<(), CutoutError> {
+    /// Runs a unit, or only counts what it would fetch.
+    fn unit(&self, (unit, weight): &(Unit, u64), counted: bool, worker: &mut Worker) -> Result<(), CutoutError> {
         self.check_stopped()?;
         let mut fetched = std::mem::take(&mut worker.fetched);
-        self.fetch(unit, &mut fetched)?;
-        let done = if self.dry { Ok(()) } else { unit.work.run(&fetched, worker) };
+        self.fetch(unit, counted, &mut fetched)?;
+        let done = if counted { Ok(()) } else { unit.work.run(&fetched, worker) };
         worker.fetched = fetched;
+        self.progress.finish(*weight);
         done
     }
 
-    fn fetch(&self, unit: &Unit, fetched: &mut Fetched) -> Result<(), CutoutError> {
+    fn fetch(&self, unit: &Unit, counted: bool, fetched: &mut Fetched) -> Result<(), CutoutError> {
         let mut ranges = Vec::new();
         let asked = unit.work.ranges(&mut ranges);
         if ranges.is_empty() {
@@ -207,7 +249,7 @@ impl<'a> Fetcher<'a> {
         let together = coalesced(ranges, gap, MOST);
         self.done.requests.fetch_add(together.len() as u64, Ordering::Relaxed);
         self.done.read.fetch_add(together.iter().map(|range| range.end - range.start).sum(), Ordering::Relaxed);
-        if self.dry {
+        if counted {
             return Ok(());
         }
         let file = &self.plan[unit.file];

@@ -17,16 +17,17 @@ use spolia_hdf5_format::{Bounds, Reader};
 use crate::error::CutoutError;
 use crate::index::index_location;
 use crate::index::sidecar::{Sidecar, SidecarError};
+use crate::memory::{Memory, PAGE};
 use crate::plan::CutFile;
 pub use address::S3Access;
 use stored::StoredObject;
 
-/// Bytes of a page of metadata, and how many are kept of each file.
-const PAGE: (usize, usize) = (64 << 10, 128);
 /// Files and indexes that are kept open.
 const MOST_OPEN: usize = 256;
 /// Files whose ETags are known though they are not open.
 const MOST_CLOSED: usize = 1 << 20;
+/// Pages that are kept of an index.
+const INDEX_PAGES: usize = 16;
 /// Requests to a store at the same time.
 const REQUESTS: usize = 128;
 
@@ -39,6 +40,7 @@ pub struct Files {
     sidecars: Mutex<HashMap<String, Arc<Sidecar>>>,
     /// Threads that wait for a store.
     waiting: Option<ThreadPool>,
+    memory: Memory,
 }
 
 enum Place {
@@ -113,7 +115,31 @@ impl Files {
     }
 
     fn new(place: Place, waiting: Option<ThreadPool>) -> Self {
-        Self { place, open: Mutex::default(), closed: Mutex::default(), sidecars: Mutex::default(), waiting }
+        Self {
+            place,
+            open: Mutex::default(),
+            closed: Mutex::default(),
+            sidecars: Mutex::default(),
+            waiting,
+            memory: Memory::default(),
+        }
+    }
+
+    /// The same files, for cuts that take about so many bytes of memory each instead of 2 GiB.
+    ///
+    /// # Errors
+    /// When these are less than 64 MiB.
+    pub fn within_memory(self, bytes: u64) -> Result<Self, CutoutError> {
+        let too_few = || {
+            let (given, least) = (bytes >> 20, Memory::LEAST >> 20);
+            CutoutError::Refused(format!("a cut cannot do with {given} MiB of memory; give it {least} or more"))
+        };
+        Ok(Self { memory: Memory::new(bytes).ok_or_else(too_few)?, ..self })
+    }
+
+    /// How much memory a cut may take.
+    pub(crate) fn memory(&self) -> Memory {
+        self.memory
     }
 
     /// Runs something on the threads that reading these files wants: those of the machine, or many that wait.
@@ -184,9 +210,10 @@ impl Files {
         StoredObject::open(store, path, size, etag, handle.clone()).map(Source::Stored).map_err(fetching)
     }
 
-    /// A file as HDF5.
-    pub(crate) fn reader(&self, file: &CutFile) -> Result<Reader, CutoutError> {
-        let reader = Reader::open(Paged::new(self.source(file)?, PAGE.0, PAGE.1), Bounds::default());
+    /// A file as HDF5, one of so many that are open at the same time.
+    pub(crate) fn reader(&self, file: &CutFile, open: usize) -> Result<Reader, CutoutError> {
+        let pages = self.memory.pages(open);
+        let reader = Reader::open(Paged::new(self.source(file)?, PAGE, pages), Bounds::default());
         reader.map_err(|source| CutoutError::Hdf5 { file: file.location.clone(), source })
     }
 
@@ -202,7 +229,7 @@ impl Files {
         }
         let opened = match self.opened(&location, None, None).ok()? {
             Source::Local(index) => Sidecar::open(index, file.size, &file.checksum),
-            index => Sidecar::open(Paged::new(index, PAGE.0, PAGE.1), file.size, &file.checksum),
+            index => Sidecar::open(Paged::new(index, PAGE, INDEX_PAGES), file.size, &file.checksum),
         };
         let sidecar = Arc::new(opened.inspect_err(|error| unusable(file, error)).ok()?);
         keep(&self.sidecars, &location, &sidecar);

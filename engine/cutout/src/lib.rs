@@ -12,8 +12,10 @@ mod fetch;
 mod files;
 mod index;
 mod inspect;
+mod memory;
 mod merge;
 mod plan;
+mod progress;
 mod row_model;
 mod rows;
 mod sink;
@@ -29,5 +31,6 @@ pub use inspect::{
     inspect_source,
 };
 pub use plan::{CutFile, CutOptions, CutPlan, CutReport, Provenance};
+pub use progress::CutProgress;
 pub use row_model::{FieldType, RowField, RowModel};
 pub use rows::rows;

@@ -28,23 +28,25 @@ use crate::fetch::Fetcher;
 use crate::files::{Files, unusable};
 use crate::index::sidecar::Sidecar;
 use crate::index::table::TableIndex;
+use crate::memory::Memory;
 use crate::plan::{CutFile, CutPlan, CutReport};
+use crate::progress::CutProgress;
 use crate::sink::{Sink, SinkWriter};
 use columns::{ColumnGroup, Columns};
 use object_group::Group;
 pub(crate) use objects::group_at;
 use objects::{Found, Objects};
 use packed::Packing;
-use provenance::Origin;
+use provenance::{Form, Origin};
 use table::{Filling, Table};
 
 /// Bytes that wait to be written.
 const BUFFER: usize = 256 << 10;
 
 /// Objects that are looked up before they get their places.
-const LOOKED_UP: usize = 1 << 16;
+const LOOKED_UP: usize = 1 << 14;
 /// Files that are opened for that at the same time.
-const OPENED: usize = 256;
+pub(crate) const OPENED: usize = 256;
 /// Files or objects below which one thread is done before others would have woken up.
 const FEW: usize = 16;
 
@@ -58,22 +60,25 @@ type Member = (Vec<u8>, Written);
 pub(crate) fn merge(
     plan: &CutPlan,
     files: &Files,
-    stopped: &AtomicBool,
+    (stopped, progress): (&AtomicBool, &CutProgress),
     output: Option<File>,
     path: &Path,
 ) -> Result<CutReport, CutoutError> {
     let started = Instant::now();
     let failed = |source| CutoutError::File { path: path.to_owned(), source };
     let dry = output.is_none();
+    let wanted = plan.files.iter().map(|file| file.ordinals.len() as u64).sum();
+    check_count(wanted, files.memory())?;
+    progress.want(wanted);
     let level = plan.provenance.options.compression;
     let scratch = match level.is_some() && !dry {
         true => Some(tempfile::tempfile_in(folder_of(path)).map_err(failed)?),
         false => None,
     };
-    let sink = Arc::new(output.map_or_else(Sink::nowhere, Sink::new));
-    let columns = Columns::new(Arc::clone(&sink), scratch, level);
+    let sink = Arc::new(output.map_or_else(Sink::nowhere, |file| Sink::new(file, files.memory().output())));
+    let columns = Columns::new(Arc::clone(&sink), scratch.map(|file| Sink::new(file, files.memory().output())), level);
     let writer = Writer::new(BufWriter::with_capacity(BUFFER, SinkWriter::new(Arc::clone(&sink))))?;
-    let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped, dry);
+    let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped, progress, dry);
     let fields: BTreeSet<String> = plan.provenance.options.fields.iter().cloned().collect();
     let fields = (!fields.is_empty()).then_some(&fields);
     let mut merging = Merging {
@@ -85,6 +90,8 @@ pub(crate) fn merge(
         columns,
         groups: Vec::new(),
         members: Vec::new(),
+        open: plan.files.len().min(OPENED),
+        progress,
         origins: Vec::new(),
         messages: plan.provenance.messages.clone(),
     };
@@ -104,6 +111,9 @@ pub(crate) fn merge(
     sink.put(0, &superblock).map_err(failed)?;
     sink.finish(bytes_written).map_err(failed)?;
     let close_ms = started.elapsed().as_secs_f64() * 1e3;
+    let expected_ms = fetcher
+        .expected()
+        .map(|(whole, sample)| copy_ms + close_ms + (whole.as_secs_f64() - sample.as_secs_f64()) * 1e3);
     Ok(CutReport {
         objects: origins.len() as u64,
         files: plan.files.len() as u64,
@@ -112,9 +122,22 @@ pub(crate) fn merge(
         bytes_read: fetched.read.load(Ordering::Relaxed),
         requests: fetched.requests.load(Ordering::Relaxed),
         messages,
+        expected_ms,
         copy_ms,
         close_ms,
     })
+}
+
+/// Refuses more objects than there is memory to keep book of.
+fn check_count(objects: u64, memory: Memory) -> Result<(), CutoutError> {
+    if objects <= memory.objects() {
+        return Ok(());
+    }
+    let (most, megabytes) = (memory.objects(), memory.megabytes());
+    Err(CutoutError::Refused(format!(
+        "{objects} objects are more than the {most} that can be cut within {megabytes} MiB of memory; \
+         give a cut more (memory_mib in [cut], --memory), or cut them in parts"
+    )))
 }
 
 /// The folder that a file is in.
@@ -134,6 +157,9 @@ struct Merging<'a> {
     /// Groups of columns, whose headers are written when they are full.
     groups: Vec<ColumnGroup>,
     members: Vec<Member>,
+    /// Files that are open at the same time.
+    open: usize,
+    progress: &'a CutProgress,
     origins: Vec<Origin>,
     /// What the user should know.
     messages: Vec<String>,
@@ -166,9 +192,11 @@ impl Merging<'_> {
         for ((number, file), content) in (first..).zip(files).zip(contents) {
             match content {
                 Content::Objects(sidecar) => {
-                    objects.push(Objects::new(number, file, self.files, sidecar, self.fields));
+                    objects.push(Objects::new(number, file, self.files, self.open, sidecar, self.fields));
                 }
-                Content::Table(index) => fillings.push(Filling { number, file, files: self.files, index }),
+                Content::Table(index) => {
+                    fillings.push(Filling { number, file, files: self.files, open: self.open, index })
+                }
             }
         }
         if !objects.is_empty() {
@@ -187,7 +215,7 @@ impl Merging<'_> {
             let objects = &objects[place];
             let ends = part.end == objects.file.ordinals.len();
             let origins = objects.file.ordinals[part.clone()].iter();
-            let origins = origins.map(|ordinal| Origin::object(objects.file, objects.number, *ordinal));
+            let origins = origins.map(|ordinal| Origin::new(objects.number, Form::Group, -1, *ordinal));
             merging.origins.extend(origins);
             group.add(objects, part, found, &mut merging.writer, &mut merging.fetcher)?;
             if ends {
@@ -207,7 +235,7 @@ impl Merging<'_> {
         self.each_part(objects, |merging, place, part, found| {
             let objects = &objects[place];
             for ordinal in &objects.file.ordinals[part.clone()] {
-                merging.origins.push(Origin::packed(objects.file, name, row, objects.number, *ordinal));
+                merging.origins.push(Origin::new(objects.number, Form::Packed, row, *ordinal));
                 row += 1;
             }
             packing.add(place, objects, part, found)
@@ -242,7 +270,9 @@ impl Merging<'_> {
                 objects[*place].look_up(part.clone())
             })?;
             for ((place, part), found) in together.into_iter().zip(found) {
+                let count = part.len() as u64;
                 each(self, place, part, found)?;
+                self.progress.place(count);
             }
         }
         Ok(())
@@ -261,8 +291,9 @@ impl Merging<'_> {
         let mut table = Table::new(fillings, self.fields, &mut self.columns, &mut self.writer)?;
         for (place, filling) in fillings.iter().enumerate() {
             let first = table.append(place, filling, &mut self.writer, &mut self.fetcher)?;
-            let rows = (first..).zip(&filling.file.ordinals);
-            self.origins.extend(rows.map(|(row, ordinal)| Origin::row(filling.file, row, filling.number, *ordinal)));
+            let rows = (first as i64..).zip(&filling.file.ordinals);
+            self.origins.extend(rows.map(|(row, ordinal)| Origin::new(filling.number, Form::Row, row, *ordinal)));
+            self.progress.place(filling.file.ordinals.len() as u64);
         }
         self.told(table.messages());
         self.groups.push(table.into_group());
@@ -282,7 +313,7 @@ impl Merging<'_> {
         if !file.names.is_empty() {
             return Ok(Content::Objects(None));
         }
-        let reader = self.files.reader(file)?;
+        let reader = self.files.reader(file, self.open)?;
         let damaged = |source| CutoutError::Hdf5 { file: file.file_name.clone(), source };
         let place = format!("{}/{}", file.file_name, file.class);
         match group_at(&reader, &file.class).map_err(damaged)? {

@@ -98,6 +98,12 @@ pub struct CutPlan {
 }
 
 impl CutPlan {
+    /// The first file of a file's class.
+    pub(crate) fn first_of_class<'a>(&'a self, file: &'a CutFile) -> &'a CutFile {
+        let first = self.files.partition_point(|other| other.class < file.class);
+        self.files.get(first).unwrap_or(file)
+    }
+
     /// Puts files and objects into the order of the merged file (class, file, number) and drops doubles, so that equal
     /// requests give equal files.
     pub(crate) fn canonical(mut self) -> Self {
@@ -127,6 +133,9 @@ pub struct CutReport {
     pub requests: u64,
     /// What the user should know: what was dropped or converted, and why.
     pub messages: Vec<String>,
+    /// How long a cut takes that was not made, in milliseconds, judged by a sample of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_ms: Option<f64>,
     /// Copying objects, in milliseconds.
     pub copy_ms: f64,
     /// Writing provenance and closing the file, in milliseconds.

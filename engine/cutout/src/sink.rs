@@ -5,25 +5,25 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
-/// Bytes of a merged file that is put together in memory and written at once.
-const IN_MEMORY: usize = 64 << 20;
-
 /// A file that is being put together.
 pub(crate) struct Sink {
     /// Nothing where nothing is to be written.
     file: Option<File>,
     /// The file's bytes, until they are too many.
     memory: Mutex<Option<Vec<u8>>>,
+    /// Bytes that are put together in memory and written at once.
+    most: usize,
 }
 
 impl Sink {
-    pub(crate) fn new(file: File) -> Self {
-        Self { file: Some(file), memory: Mutex::new(Some(Vec::new())) }
+    /// One that keeps so many bytes in memory before it writes.
+    pub(crate) fn new(file: File, most: usize) -> Self {
+        Self { file: Some(file), memory: Mutex::new(Some(Vec::new())), most }
     }
 
     /// One that takes everything and keeps nothing.
     pub(crate) fn nowhere() -> Self {
-        Self { file: None, memory: Mutex::new(None) }
+        Self { file: None, memory: Mutex::new(None), most: 0 }
     }
 
     /// Puts bytes at their place.
@@ -32,7 +32,7 @@ impl Sink {
         let mut memory = self.memory.lock().map_err(|_| io::Error::other("another writer has failed"))?;
         if let Some(held) = &mut *memory {
             let end = at.saturating_add(bytes.len() as u64);
-            if end <= IN_MEMORY as u64 {
+            if end <= self.most as u64 {
                 let (start, end) = (at as usize, end as usize);
                 if held.len() < end {
                     held.resize(end, 0);
@@ -120,11 +120,13 @@ impl Seek for SinkWriter {
 mod tests {
     use super::*;
 
+    const IN_MEMORY: usize = 1 << 20;
+
     #[test]
     fn pieces_come_together_in_memory_and_beyond() {
         for size in [1000u64, IN_MEMORY as u64 + 1000] {
             let file = tempfile::tempfile().unwrap();
-            let sink = Arc::new(Sink::new(file.try_clone().unwrap()));
+            let sink = Arc::new(Sink::new(file.try_clone().unwrap(), IN_MEMORY));
             sink.put(500, b"middle").unwrap();
             sink.put(size - 3, b"end").unwrap();
             let mut writer = SinkWriter::new(Arc::clone(&sink));

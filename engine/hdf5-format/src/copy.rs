@@ -23,12 +23,12 @@ use crate::link::{Target, is_group, links};
 use crate::object_header::ObjectHeader;
 use crate::reader::Reader;
 use crate::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut, StoredChunk, WriteError, Writer, Written};
-use relocate::{Pointer, relocate};
+use relocate::{HEAP, Pointer, relocate};
 
 /// Bytes of elements that are carried over at once.
-const PIECE: u64 = 8 << 20;
-/// Bytes of elements that point elsewhere, which are held all at once, at most.
-const MOST_POINTING: u64 = 256 << 20;
+const PIECE: u64 = 1 << 20;
+/// Bytes of elements that point elsewhere, which are held all at once, at most, where nothing else is said.
+const MOST_POINTING: u64 = 64 << 20;
 
 /// Why an object was not copied.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,14 @@ pub enum CopyError {
         path: String,
         /// What it cannot hold.
         source: WriteError,
+    },
+    /// Elements that are held all at once are too many.
+    #[error("{path}: its elements with variable-length data take more than {bound} bytes by themselves")]
+    Pointing {
+        /// The object.
+        path: String,
+        /// Bytes that are held at most.
+        bound: u64,
     },
     /// What is not copied.
     #[error("{path}: {what}")]
@@ -81,6 +89,8 @@ pub struct Copier<'a> {
     blank: bool,
     /// Leave elements zero that are carried over as they are.
     measuring: bool,
+    /// Bytes of elements that point elsewhere, at most.
+    pointing: u64,
     /// Members and attributes of the object itself that are copied; all where nothing is said.
     fields: Option<&'a BTreeSet<String>>,
     /// Groups that the object being copied is in.
@@ -111,7 +121,17 @@ impl<'a> Copier<'a> {
     /// From this file.
     pub fn new(reader: &'a Reader) -> Self {
         let (decoder, report) = (Decoder::new(), CopyReport::default());
-        Self { reader, decoder, blank: false, measuring: false, fields: None, inside: Vec::new(), objects: 0, report }
+        Self {
+            reader,
+            decoder,
+            blank: false,
+            measuring: false,
+            pointing: MOST_POINTING,
+            fields: None,
+            inside: Vec::new(),
+            objects: 0,
+            report,
+        }
     }
 
     /// Copies structure only: elements and values of attributes are zeros, and none of them is read. Chunked datasets have no
@@ -126,6 +146,12 @@ impl<'a> Copier<'a> {
     #[must_use]
     pub fn measuring(reader: &'a Reader) -> Self {
         Self { measuring: true, ..Self::new(reader) }
+    }
+
+    /// Holds so many bytes of a dataset's elements that point elsewhere, and refuses more.
+    #[must_use]
+    pub fn pointing(self, bound: u64) -> Self {
+        Self { pointing: bound, ..self }
     }
 
     /// Copies only these members and attributes of an object that is a group.
@@ -248,7 +274,11 @@ impl<'a> Copier<'a> {
                 let what = "its variable-length data are addressed in less than 8 bytes";
                 return Err(CopyError::Refused { path: path.to_owned(), what });
             }
-            relocate(self.reader, datatype, &mut bytes, heap, self.reader.bounds().depth).map_err(read(path))?
+            let moved = relocate(self.reader, datatype, &mut bytes, heap, self.pointing, self.reader.bounds().depth);
+            moved.map_err(|error| match error {
+                Hdf5Error::Bound { what: HEAP, bound } => CopyError::Pointing { path: path.to_owned(), bound },
+                error => read(path)(error),
+            })?
         } else {
             Vec::new()
         };
@@ -330,9 +360,8 @@ impl<'a> Copier<'a> {
             return writer.put(&vec![0; size as usize]).map_err(written(path));
         }
         if dataset.datatype.points_elsewhere() {
-            if size > MOST_POINTING {
-                let what = "its elements with variable-length data take more than 256 MB by themselves";
-                return Err(CopyError::Refused { path: path.to_owned(), what });
+            if size > self.pointing {
+                return Err(CopyError::Pointing { path: path.to_owned(), bound: self.pointing });
             }
             let bytes = self.reader.bytes(address, size).map_err(read(path))?;
             let placed = self.placed(dataset, bytes.to_vec(), path, writer)?;

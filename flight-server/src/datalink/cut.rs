@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -84,7 +85,7 @@ async fn make(service: &Service, request: &CutRequest, record: &mut Record) -> R
     // The folder goes when this function ends; the open file lives on until it has been sent.
     let folder = tempfile::Builder::new().prefix("cut-").tempdir_in(service.spool.as_path()).map_err(failed)?;
     let path = folder.path().join("merged.h5");
-    let answer = service.archive.cut(request, &path).await?;
+    let answer = service.archive.cut(request, &path, &Arc::default()).await?;
     note(record, &answer);
     let (size, hash) = fingerprint(&path).await.map_err(failed)?;
     let file = tokio::fs::File::open(&path).await.map_err(failed)?;

@@ -204,7 +204,10 @@ pub struct Cut {
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "4",
         value_parser = clap::value_parser!(u8).range(1..=9), conflicts_with = "again")]
     pub compress: Option<u8>,
-    /// Say what would be read and written, and write nothing
+    /// Mebibytes of memory to take at most, about; 2048 where nothing is said here or in the site's settings
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<u64>,
+    /// Say what would be read and written and how long it would take, and write nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Say what was asked for, read and written

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
-use spolia_exec::{LogSettings, StoreSettings};
+use spolia_exec::{CutSettings, LogSettings, StoreSettings};
 use spolia_flight_server::ServerSettings;
 use spolia_local_node::LocalNodeSettings;
 use spolia_planner::QuerySettings;
@@ -39,6 +39,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Bounds on queries.
     pub query: QuerySettings,
+    /// Bounds on cuts.
+    pub cut: CutSettings,
     /// Bounds on nodes.
     pub router: RouterSettings,
     /// The operation log.

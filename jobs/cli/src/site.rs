@@ -110,6 +110,7 @@ impl Site {
             store: s.store.clone(),
             router: s.router.clone(),
             query: s.query.clone(),
+            cut: s.cut.clone(),
             log: s.log.clone(),
         })
     }

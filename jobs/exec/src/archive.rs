@@ -15,6 +15,7 @@ use spolia_cutout::Files;
 use spolia_planner::{QuerySettings, Session};
 use spolia_shard_router::{NodeAddress, Router, RouterSettings, ShardedTable, Snapshot};
 
+use crate::cut::CutSettings;
 use crate::error::ExecError;
 use crate::link::{LinkBase, LinkError, RowLink, access_url};
 use crate::operation_log::{LogSettings, OperationLog};
@@ -36,6 +37,8 @@ pub struct ArchiveSettings {
     pub router: RouterSettings,
     /// Bounds on queries.
     pub query: QuerySettings,
+    /// Bounds on cuts.
+    pub cut: CutSettings,
     /// The operation log.
     pub log: LogSettings,
 }
@@ -63,7 +66,7 @@ impl Archive {
         Ok(Self {
             keys: control.signing_keys().await?,
             router: Router::new(control, settings.nodes, &settings.router)?,
-            store: Store::open(&settings.store, &settings.site)?,
+            store: Store::open(&settings.store, &settings.site, settings.cut.memory_mib)?,
             log: OperationLog::new(&settings.site.join("log"), settings.log),
             memory: Session::memory_pool(&settings.query),
             query: settings.query,

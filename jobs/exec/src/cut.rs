@@ -2,15 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use spolia_catalogue::{ArchivedFile, Collection, TableDef};
-use spolia_cutout::{CutFile, CutOptions, CutPlan, CutReport, Provenance, cut, dry_run};
+use spolia_cutout::{CutFile, CutOptions, CutPlan, CutProgress, CutReport, Provenance, cut, dry_run};
 use spolia_shard_router::{NodeTiming, Snapshot};
 
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::selection::{Chooser, Chosen, Selection};
+
+/// Bounds on cuts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CutSettings {
+    /// Mebibytes of memory that one cut takes at most, about.
+    pub memory_mib: u64,
+}
+
+impl Default for CutSettings {
+    fn default() -> Self {
+        Self { memory_mib: 2048 }
+    }
+}
 
 /// What to cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +67,18 @@ pub struct CutAnswer {
 }
 
 impl Archive {
-    /// Cuts the chosen objects out of their files and merges them into `output`, which appears whole or not at all.
+    /// Cuts the chosen objects out of their files and merges them into `output`, which appears whole or not at all;
+    /// `progress` tells how far it is.
     ///
     /// # Errors
     /// When nothing is chosen, a node or a file fails, or the output cannot be written.
-    pub async fn cut(&self, request: &CutRequest, output: &Path) -> Result<CutAnswer, ExecError> {
-        self.cut_into(request, Some(output)).await
+    pub async fn cut(
+        &self,
+        request: &CutRequest,
+        output: &Path,
+        progress: &Arc<CutProgress>,
+    ) -> Result<CutAnswer, ExecError> {
+        self.cut_into(request, Some((output, progress))).await
     }
 
     /// Finds out what [`Self::cut`] would read and write, and writes nothing.
@@ -67,7 +89,11 @@ impl Archive {
         self.cut_into(request, None).await
     }
 
-    async fn cut_into(&self, request: &CutRequest, output: Option<&Path>) -> Result<CutAnswer, ExecError> {
+    async fn cut_into(
+        &self,
+        request: &CutRequest,
+        output: Option<(&Path, &Arc<CutProgress>)>,
+    ) -> Result<CutAnswer, ExecError> {
         let started = Instant::now();
         let snapshot = match request.epoch {
             Some(epoch) => self.router().snapshot_at(epoch).await?,
@@ -87,7 +113,7 @@ impl Archive {
         let (locate_ms, started) = (millis(started), Instant::now());
         let plan = CutPlan { files, provenance: self.provenance(request, &snapshot, &chosen) };
         let report = match output {
-            Some(output) => cut(self.files(), &plan, output).await?,
+            Some((output, progress)) => cut(self.files(), &plan, output, progress).await?,
             None => dry_run(self.files(), &plan).await?,
         };
         Ok(CutAnswer {

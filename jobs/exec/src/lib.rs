@@ -16,12 +16,12 @@ mod store;
 mod tap_schema;
 
 pub use archive::{Archive, ArchiveSettings};
-pub use cut::{CutAnswer, CutRequest};
+pub use cut::{CutAnswer, CutRequest, CutSettings};
 pub use error::ExecError;
 pub use explain::{Explanation, NodeExplanation, TableExplanation};
 pub use link::{LinkBase, LinkError, RowLink};
 pub use operation_log::{LogSettings, Operation, OperationLog, Principal};
 pub use query::{QueryAnswer, QueryRequest};
 pub use selection::Selection;
-pub use spolia_cutout::CutOptions;
+pub use spolia_cutout::{CutOptions, CutProgress};
 pub use store::{Secret, StoreSettings};

@@ -78,16 +78,17 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the store of the site in a folder.
-    pub(crate) fn open(settings: &StoreSettings, site: &Path) -> Result<Self, ExecError> {
+    /// Opens the store of the site in a folder, for cuts that take so many mebibytes of memory.
+    pub(crate) fn open(settings: &StoreSettings, site: &Path, memory_mib: u64) -> Result<Self, ExecError> {
+        let within = |files: Files| files.within_memory(memory_mib.saturating_mul(1 << 20)).map(Arc::new);
         if settings.url.is_empty() {
             let root = site.join(&settings.root);
             let objects = folder(&root).map_err(failed(&root.display().to_string()))?;
-            return Ok(Self { objects, files: Arc::new(Files::folder(&root)), is_remote: false });
+            return Ok(Self { objects, files: within(Files::folder(&root))?, is_remote: false });
         }
         let access = settings.access();
         let opened = |retries| access.open(&settings.url, retries).map_err(failed(&settings.url));
-        Ok(Self { objects: opened(true)?, files: Arc::new(Files::store(opened(false)?)?), is_remote: true })
+        Ok(Self { objects: opened(true)?, files: within(Files::store(opened(false)?)?)?, is_remote: true })
     }
 }
 

@@ -14,6 +14,9 @@ use super::walk::{POINTER, Walk, walk};
 
 /// Objects of a round.
 pub(crate) const ROUND: usize = 1024;
+/// Bytes of all templates at most, and of what the pointers of one object lead to; other objects have no template.
+const MOST_BYTES: u64 = 64 << 20;
+const MOST_POINTED: u64 = 256 << 10;
 /// Families of one structure at most that have values in common.
 const MOST_FAMILIES: usize = 4;
 
@@ -30,6 +33,8 @@ pub(crate) struct Builder<'a> {
     new: Vec<NewFamily>,
     new_by_shape: HashMap<Vec<u8>, Option<usize>>,
     block_objects: usize,
+    /// Bytes of all templates.
+    bytes: u64,
     /// Blocks that are complete.
     pub(crate) blocks: Vec<Block>,
 }
@@ -85,6 +90,7 @@ impl<'a> Builder<'a> {
             new: Vec::new(),
             new_by_shape: HashMap::new(),
             block_objects,
+            bytes: 0,
             blocks: Vec::new(),
         }
     }
@@ -98,7 +104,11 @@ impl<'a> Builder<'a> {
         if let Some(walked) = walk(self.reader, address)? {
             found.spans = walked.spans.iter().map(|span| span.at).collect();
             found.pointers = pointers(self.reader, &walked)?;
-            found.family = self.family(address, walked, &found)?;
+            let pointed = walked.pointers.iter().zip(&found.pointers);
+            let pointed: u64 = pointed.map(|(to, place)| u64::from(to.size) * u64::from(place.count)).sum();
+            if pointed <= MOST_POINTED {
+                found.family = self.family(address, walked, &found)?;
+            }
         }
         self.round.push(found);
         if self.round.len() >= ROUND {
@@ -123,6 +133,8 @@ impl<'a> Builder<'a> {
             Some(known) => *known,
             None => {
                 let made = NewFamily::new(self.reader, address, &walked, found);
+                let made = made.filter(|family| self.bytes + family.template.length() <= MOST_BYTES);
+                self.bytes += made.as_ref().map_or(0, |family| family.template.length());
                 let number = made.map(|family| {
                     self.new.push(family);
                     self.new.len() - 1

@@ -25,6 +25,8 @@ const MAGIC: &[u8; 8] = b"SPOLIAIX";
 const VERSION: u32 = 2;
 /// Bytes before the head.
 const START: u64 = 24;
+/// Templates that are kept of a file.
+pub(crate) const MOST_TEMPLATES: usize = 1024;
 /// Bytes of one part at most.
 const MOST: u64 = 1 << 30;
 
@@ -318,6 +320,9 @@ impl Sidecar {
             return Err(SidecarError::Damaged);
         }
         let template = Arc::new(template);
+        if known.len() >= MOST_TEMPLATES {
+            known.clear();
+        }
         known.insert(number, Arc::clone(&template));
         Ok(template)
     }

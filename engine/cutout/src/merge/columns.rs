@@ -2,7 +2,6 @@
 //! wanted.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -77,9 +76,9 @@ fn row_size(datatype: &Datatype, shape: &[u64]) -> Option<u64> {
 }
 
 impl Columns {
-    /// `scratch` is an empty file, where one is needed.
-    pub(super) fn new(merged: Arc<Sink>, scratch: Option<File>, level: Option<u8>) -> Self {
-        Self { merged, scratch: Arc::new(scratch.map_or_else(Sink::nowhere, Sink::new)), end: 0, level }
+    /// `scratch` is empty, and there where it is needed.
+    pub(super) fn new(merged: Arc<Sink>, scratch: Option<Sink>, level: Option<u8>) -> Self {
+        Self { merged, scratch: Arc::new(scratch.unwrap_or_else(Sink::nowhere)), end: 0, level }
     }
 
     /// Room for a column of such a shape, rows first; nothing where its bytes cannot be counted.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use spolia_hdf5_format::Reader;
-use spolia_hdf5_format::copy::Copier;
+use spolia_hdf5_format::copy::{Copier, CopyError};
 use spolia_hdf5_format::write::{WriteError, Writer, Written};
 
 use super::heap::HeapFilling;
@@ -22,6 +22,9 @@ use crate::sink::{Sink, SinkWriter};
 const TOGETHER: usize = 256;
 /// Bytes of them at most, where it is more than one.
 const TOGETHER_BYTES: u64 = 4 << 20;
+/// Bytes of one dataset's elements that point elsewhere, which are held all at once: in many objects at the same time, and at most.
+const POINTING: u64 = 1 << 20;
+const MOST_POINTING: u64 = 64 << 20;
 
 /// The group of a file's objects, which is being filled.
 #[derive(Default)]
@@ -138,6 +141,10 @@ impl Work for ImagesWork {
         self.images + self.heap
     }
 
+    fn pieces(&self) -> usize {
+        self.items.len()
+    }
+
     fn ranges(&self, ranges: &mut Vec<Range<u64>>) -> u64 {
         self.items.iter().map(|item| item.ranges(ranges)).sum()
     }
@@ -183,21 +190,26 @@ impl Copies {
             return Ok(());
         }
         let (reader, fields) = (objects.reader()?, objects.fields().cloned().map(Arc::new));
-        let measure = |(name, address): &(String, u64)| {
+        let measure = |(name, address): &(String, u64), pointing: u64| {
             fetcher.check_stopped()?;
             let mut measuring = Writer::at(std::io::sink(), 0);
-            let mut copier = Copier::measuring(&reader).only(fields.as_deref());
+            let mut copier = Copier::measuring(&reader).only(fields.as_deref()).pointing(pointing);
             let copied = copier.copy(*address, &objects.path(name), &mut measuring)?;
             Ok::<_, CutoutError>((copied, measuring.position().next_multiple_of(8)))
         };
-        let measured: Vec<(Written, u64)> =
-            objects.install(|| waiting.par_iter().map(measure).collect::<Result<_, _>>())?;
-        for ((name, address), (copied, bytes)) in waiting.into_iter().zip(measured) {
+        let all = || waiting.par_iter().map(|object| measure(object, POINTING)).collect::<Vec<_>>();
+        let measured = waiting.iter().zip(objects.install(all)).map(|(object, measured)| match measured {
+            // Those that take much memory are looked at one by one.
+            Err(CutoutError::Copy(CopyError::Pointing { .. })) => Ok((measure(object, MOST_POINTING)?, true)),
+            measured => Ok((measured?, false)),
+        });
+        let measured = measured.collect::<Result<Vec<_>, CutoutError>>()?;
+        for ((name, address), ((copied, bytes), large)) in waiting.into_iter().zip(measured) {
             let start = writer.reserve(bytes)?;
             let path = objects.path(&name);
             members.push((name.into_bytes(), copied.moved(start)));
             let (reader, fields, sink) = (Arc::clone(&reader), fields.clone(), Arc::clone(fetcher.sink()));
-            let work = CopyWork { reader, address, path, fields, sink, start, bytes };
+            let work = CopyWork { reader, address, path, fields, sink, start, bytes, large };
             fetcher.add(Unit { file: objects.number, work: Box::new(work) })?;
         }
         Ok(())
@@ -214,11 +226,18 @@ struct CopyWork {
     /// Where it goes in the merged file, and the bytes that it takes there.
     start: u64,
     bytes: u64,
+    /// Whether it takes much memory.
+    large: bool,
 }
 
 impl Work for CopyWork {
+    /// Elements are carried over piece by piece, but for those that point elsewhere.
     fn weight(&self) -> u64 {
-        self.bytes
+        if self.large { 3 * MOST_POINTING } else { self.bytes.min(3 * POINTING) }
+    }
+
+    fn pieces(&self) -> usize {
+        0
     }
 
     /// It reads by itself.
@@ -230,7 +249,8 @@ impl Work for CopyWork {
         let room = self.bytes.min(1 << 20) as usize;
         let output = BufWriter::with_capacity(room, SinkWriter::at(Arc::clone(&self.sink), self.start));
         let mut writer = Writer::at(output, self.start);
-        let mut copier = Copier::new(&self.reader).only(self.fields.as_deref());
+        let pointing = if self.large { MOST_POINTING } else { POINTING };
+        let mut copier = Copier::new(&self.reader).only(self.fields.as_deref()).pointing(pointing);
         copier.copy(self.address, &self.path, &mut writer)?;
         let end = writer.position().next_multiple_of(8);
         writer.into_output()?;

@@ -13,7 +13,7 @@ use crate::error::CutoutError;
 use crate::files::Files;
 use crate::index::block::{Block, NO_PLACEMENT, Record};
 use crate::index::build::{Builder, ROUND};
-use crate::index::sidecar::{Sidecar, SidecarError, numbered};
+use crate::index::sidecar::{MOST_TEMPLATES, Sidecar, SidecarError, numbered};
 use crate::index::template::{Picked, Template};
 use crate::plan::CutFile;
 
@@ -27,6 +27,8 @@ pub(super) struct Objects<'a> {
     files: &'a Files,
     /// The file's index.
     sidecar: Option<Arc<Sidecar>>,
+    /// Files that are open at the same time.
+    open: usize,
     /// The file, where it has none.
     live: Mutex<Option<Arc<Live>>>,
     /// The members and attributes that are wanted; all where nothing is said.
@@ -56,10 +58,11 @@ impl<'a> Objects<'a> {
         number: usize,
         file: &'a CutFile,
         files: &'a Files,
+        open: usize,
         sidecar: Option<Arc<Sidecar>>,
         fields: Option<&'a BTreeSet<String>>,
     ) -> Self {
-        Self { number, file, files, sidecar, live: Mutex::default(), fields, picked: Mutex::default() }
+        Self { number, file, files, sidecar, open, live: Mutex::default(), fields, picked: Mutex::default() }
     }
 
     /// What is wanted of a template.
@@ -110,6 +113,9 @@ impl<'a> Objects<'a> {
                     return Ok(Arc::clone(picked));
                 }
                 let picked = self.picked(&*sidecar.template(number).map_err(unusable)?)?;
+                if known.len() >= MOST_TEMPLATES {
+                    known.clear();
+                }
                 known.insert(number, Arc::clone(&picked));
                 Ok(picked)
             })
@@ -166,7 +172,7 @@ impl<'a> Objects<'a> {
         if let Some(live) = &*kept {
             return Ok(Arc::clone(live));
         }
-        let reader = Arc::new(self.files.reader(self.file)?);
+        let reader = Arc::new(self.files.reader(self.file, self.open)?);
         let group = group_at(&reader, &self.file.group).map_err(self.damaged())?;
         let group = group.ok_or_else(|| {
             CutoutError::Refused(format!("{}: it has no group {:?}", self.file.file_name, self.file.group))

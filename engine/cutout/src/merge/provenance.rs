@@ -24,32 +24,47 @@ const INT32: &[u8] = &[0x10, 0x08, 0, 0, 4, 0, 0, 0, 0, 0, 32, 0];
 const INT64: &[u8] = &[0x10, 0x08, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0];
 const TEXT: &[u8] = &[0x19, 0x01, 0x01, 0, 16, 0, 0, 0, 0x10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0];
 
-/// Where one merged object came from.
+/// Where one merged object came from, and where it is.
 pub(super) struct Origin {
-    path: String,
-    row: i64,
     /// Its file's place in the plan.
-    file: usize,
+    file: u32,
+    form: Form,
+    /// The row it is in, of columns.
+    row: i64,
     ordinal: i64,
-    /// The object's own name, where the path does not end with it and its number does not tell it.
-    name: Option<String>,
+}
+
+/// What an object is in the merged file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A group of its own.
+    Group,
+    /// A row of columns that objects were packed into.
+    Packed,
+    /// A row of a table.
+    Row,
 }
 
 impl Origin {
-    /// An object with a group of its own.
-    pub(super) fn object(file: &CutFile, number: usize, ordinal: i64) -> Self {
-        Self { path: format!("/{}/{}", file.file_name, file.name(ordinal)), row: -1, file: number, ordinal, name: None }
+    /// The object with a number in the file that has a place in the plan. `row` is -1 for one with a group of its own.
+    pub(super) fn new(file: usize, form: Form, row: i64, ordinal: i64) -> Self {
+        Self { file: file as u32, form, row, ordinal }
     }
 
-    /// A row of columns that objects were packed into.
-    pub(super) fn packed(file: &CutFile, name: &str, row: i64, number: usize, ordinal: i64) -> Self {
-        let own_name = (!file.names.is_empty()).then(|| file.name(ordinal));
-        Self { path: format!("/{name}"), row, file: number, ordinal, name: own_name }
+    fn path(&self, plan: &CutPlan) -> String {
+        let file = &plan.files[self.file as usize];
+        match self.form {
+            Form::Group => format!("/{}/{}", file.file_name, file.name(self.ordinal)),
+            // All objects of a class are in the first file's group.
+            Form::Packed => format!("/{}", plan.first_of_class(file).packed_name()),
+            Form::Row => format!("/{}", file.table_name()),
+        }
     }
 
-    /// A row of a merged table.
-    pub(super) fn row(file: &CutFile, row: u64, number: usize, ordinal: i64) -> Self {
-        Self { path: format!("/{}", file.table_name()), row: row as i64, file: number, ordinal, name: None }
+    /// The object's own name, where neither its path nor its number tells it.
+    fn own_name(&self, plan: &CutPlan) -> Option<String> {
+        let file = &plan.files[self.file as usize];
+        (self.form == Form::Packed && !file.names.is_empty()).then(|| file.name(self.ordinal))
     }
 }
 
@@ -93,9 +108,9 @@ pub(super) fn write(
     group.texts("file_object", plan.files.iter().map(|file| file.object.as_str()))?;
     group.texts("file_group", plan.files.iter().map(|file| file.group.as_str()))?;
     group.integers("file_size", plan.files.iter().map(|file| file.size as i64))?;
-    group.texts("object_path", origins.iter().map(|origin| origin.path.as_str()))?;
-    if origins.iter().any(|origin| origin.name.is_some()) {
-        group.texts("object_name", origins.iter().map(|origin| origin.name.as_deref().unwrap_or_default()))?;
+    group.texts("object_path", origins.iter().map(|origin| origin.path(plan)))?;
+    if origins.iter().any(|origin| origin.own_name(plan).is_some()) {
+        group.texts("object_name", origins.iter().map(|origin| origin.own_name(plan).unwrap_or_default()))?;
     }
     group.integers("object_row", origins.iter().map(|origin| origin.row))?;
     group.small_integers("object_file", origins.iter().map(|origin| origin.file as i32))?;
@@ -135,10 +150,10 @@ impl Group<'_> {
         self.column(name, INT32, 4, &values.flat_map(i32::to_le_bytes).collect::<Vec<_>>())
     }
 
-    fn texts<'b>(&mut self, name: &str, values: impl Iterator<Item = &'b str>) -> Result<(), CutoutError> {
+    fn texts(&mut self, name: &str, values: impl Iterator<Item = impl AsRef<str>>) -> Result<(), CutoutError> {
         let mut heap = HeapBuilder::default();
-        let places: Vec<_> =
-            values.map(|value| (!value.is_empty()).then(|| (value.len() as u32, heap.add(value.as_bytes())))).collect();
+        let mut place = |value: &str| (!value.is_empty()).then(|| (value.len() as u32, heap.add(value.as_bytes())));
+        let places: Vec<_> = values.map(|value| place(value.as_ref())).collect();
         let heap = heap.write(self.writer)?;
         let ids = places.into_iter().flat_map(|place| place.map_or([0; 16], |(length, place)| place.id(length, heap)));
         self.column(name, TEXT, 16, &ids.collect::<Vec<_>>())

@@ -147,7 +147,17 @@ struct RowsWork {
 
 impl Work for RowsWork {
     fn weight(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.from.stored().1).sum()
+        let weight = |piece: &Piece| match (&piece.from, &self.shared.columns[piece.column].dataset.layout) {
+            (From::Chunk(chunk, _), Layout::Chunked(layout)) => u64::from(chunk.size) + layout.bytes(),
+            _ => piece.from.stored().1,
+        };
+        self.pieces.iter().map(weight).sum()
+    }
+
+    fn pieces(&self) -> usize {
+        let pieces =
+            self.pieces.iter().map(|piece| if matches!(piece.from, From::Rows(_)) { piece.wanted.len() } else { 1 });
+        pieces.sum()
     }
 
     fn ranges(&self, ranges: &mut Vec<Range<u64>>) -> u64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spolia_hdf5_format::Reader;
 use spolia_hdf5_format::convert::Conversion;
-use spolia_hdf5_format::copy::Copier;
+use spolia_hdf5_format::copy::{Copier, CopyError};
 use spolia_hdf5_format::dataset::Dataset;
 use spolia_hdf5_format::link::{Target, find};
 use spolia_hdf5_format::object_header::ObjectHeader;
@@ -24,13 +24,15 @@ use crate::index::table::{ColumnPlace, TableIndex};
 use crate::plan::CutFile;
 
 /// Rows gathered at once, in bytes.
-const BATCH: u64 = 8 << 20;
+const BATCH: u64 = 1 << 20;
 
 /// A file that rows are taken from.
 pub(super) struct Filling<'a> {
     pub(super) number: usize,
     pub(super) file: &'a CutFile,
     pub(super) files: &'a Files,
+    /// Files that are open at the same time.
+    pub(super) open: usize,
     pub(super) index: TableIndex,
 }
 
@@ -192,7 +194,7 @@ struct Live {
 
 impl Live {
     fn open(filling: &Filling) -> Result<Self, CutoutError> {
-        let reader = filling.files.reader(filling.file)?;
+        let reader = filling.files.reader(filling.file, filling.open)?;
         let damaged = filling.damaged();
         let group = group_at(&reader, &filling.file.class).map_err(damaged)?.ok_or(CutoutError::Index)?;
         Ok(Self { group, reader })
@@ -221,15 +223,24 @@ impl Live {
         let mut reader = RowReader::new(&self.reader, &dataset).map_err(damaged)?;
         let mut copier = Copier::new(&self.reader);
         let (mut done, mut room) = (0, Vec::new());
-        for rows in rows.chunks((BATCH / reader.row_size().max(1)).max(1) as usize) {
+        let mut count = (BATCH / reader.row_size().max(1)).max(1) as usize;
+        while done < rows.len() {
             fetcher.check_stopped()?;
+            let some = &rows[done..(done + count).min(rows.len())];
             let mut bytes = Vec::new();
-            reader.read(rows, &mut bytes).map_err(damaged)?;
+            reader.read(some, &mut bytes).map_err(damaged)?;
             let mut heap = HeapBuilder::default();
-            let moved = copier.moved(&dataset.datatype, bytes, &mut heap, &place)?;
+            let moved = match copier.moved(&dataset.datatype, bytes, &mut heap, &place) {
+                // Fewer rows lead to less.
+                Err(CopyError::Pointing { .. }) if some.len() > 1 => {
+                    count = some.len() / 2;
+                    continue;
+                }
+                moved => moved?,
+            };
             let elements = moved.settled(heap.write(writer)?);
-            out.put(done, &elements, &mut room)?;
-            done += rows.len() as u64;
+            out.put(done as u64, &elements, &mut room)?;
+            done += some.len();
         }
         Ok(())
     }

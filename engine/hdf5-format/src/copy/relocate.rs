@@ -1,11 +1,14 @@
 //! Variable-length data on their way from one file's heap into another's.
 
+use crate::bounds::at_most;
 use crate::datatype::{Class, Datatype};
 use crate::error::{Hdf5Error, Result};
 use crate::heap::global::HeapId;
 use crate::reader::Reader;
 use crate::write::{HeapBuilder, HeapPlace};
 
+/// What is bounded, as errors call it.
+pub(super) const HEAP: &str = "what elements of variable length lead to";
 /// Bytes of an element that points into the heap, in the new file.
 const POINTER: usize = 16;
 
@@ -32,10 +35,11 @@ pub(super) fn relocate(
     datatype: &Datatype,
     elements: &mut [u8],
     heap: &mut HeapBuilder,
+    bound: u64,
     depth: u32,
 ) -> Result<Vec<Pointer>> {
     let mut pointers = Vec::new();
-    let mut relocation = Relocation { reader, heap, pointers: &mut pointers };
+    let mut relocation = Relocation { reader, heap, bound, pointers: &mut pointers };
     let size = datatype.size.max(1) as usize;
     for at in (0..elements.len() / size).map(|number| number * size) {
         relocation.element(datatype, elements, at, depth)?;
@@ -46,6 +50,7 @@ pub(super) fn relocate(
 struct Relocation<'a> {
     reader: &'a Reader,
     heap: &'a mut HeapBuilder,
+    bound: u64,
     pointers: &'a mut Vec<Pointer>,
 }
 
@@ -78,9 +83,11 @@ impl Relocation<'_> {
         if data.is_empty() {
             return Ok(());
         }
+        // Many elements may lead to the same data.
+        at_most(HEAP, self.heap.bytes().saturating_add(data.len() as u64), self.bound)?;
         let mut data = data.to_vec();
         let inner = match base.points_elsewhere() {
-            true => relocate(self.reader, base, &mut data, self.heap, depth)?,
+            true => relocate(self.reader, base, &mut data, self.heap, self.bound, depth)?,
             false => Vec::new(),
         };
         let place = self.heap.add(&data);

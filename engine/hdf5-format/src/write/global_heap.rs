@@ -114,6 +114,11 @@ pub struct HeapBuilder {
 }
 
 impl HeapBuilder {
+    /// Bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Adds data.
     pub fn add(&mut self, data: &[u8]) -> HeapPlace {
         let place = self.cursor.add(data.len() as u64);

@@ -3,9 +3,11 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use spolia_cutout::{BareCut, Chosen, CutOptions, CutPlan, Files, choose, plan_of};
-use spolia_exec::{CutRequest, Principal, Selection};
+use spolia_exec::{CutProgress, CutRequest, CutSettings, Principal, Selection};
 
 use crate::arguments::Cut;
 use crate::command::report;
@@ -15,22 +17,61 @@ use crate::site::Site;
 /// What makes the merged files.
 const SOFTWARE: &str = concat!("spolia ", env!("CARGO_PKG_VERSION"));
 
+/// Steps of the progress bar, and how often it is drawn.
+const STEPS: u64 = 1000;
+const TICK: Duration = Duration::from_millis(100);
+
 /// Cuts and reports. The site is opened only where its files are to be cut from.
 pub async fn run(site: &Path, cut: Cut) -> Result<(), CommandError> {
     if let Some(merged) = &cut.again {
         return again(site, merged, &cut).await;
     }
-    if cut.files.is_empty() { of_site(&Site::open(site)?, &cut).await } else { of_files(&cut).await }
+    if cut.files.is_empty() { of_site(&open(site, &cut)?, &cut).await } else { of_files(&cut).await }
+}
+
+/// The site, with what the command says of memory.
+fn open(site: &Path, cut: &Cut) -> Result<Site, CommandError> {
+    let mut site = Site::open(site)?;
+    site.settings.cut.memory_mib = cut.memory.unwrap_or(site.settings.cut.memory_mib);
+    Ok(site)
+}
+
+/// Files anywhere, with what the command says of memory.
+fn anywhere(locations: &[String], cut: &Cut) -> Result<Arc<Files>, CommandError> {
+    let memory = cut.memory.unwrap_or(CutSettings::default().memory_mib).saturating_mul(1 << 20);
+    Ok(Arc::new(Files::anywhere(locations)?.within_memory(memory)?))
+}
+
+/// Runs a cut with a progress bar on standard error, where that is a terminal.
+async fn watched<T>(cut: impl AsyncFnOnce(&Arc<CutProgress>) -> T) -> T {
+    let progress = Arc::new(CutProgress::default());
+    let bar = ProgressBar::new(STEPS);
+    if let Ok(style) = ProgressStyle::with_template("   cutting [{bar:40}] {msg} {percent}%, {elapsed}, {eta} left") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    let mut ticks = tokio::time::interval(TICK);
+    let mut made = std::pin::pin!(cut(&progress));
+    let made = loop {
+        tokio::select! {
+            made = &mut made => break made,
+            _ = ticks.tick() => {
+                bar.set_message(format!("{} objects", progress.objects()));
+                bar.set_position((progress.part() * STEPS as f64) as u64);
+            }
+        }
+    };
+    bar.finish_and_clear();
+    made
 }
 
 /// Makes a merged file again, of the site's files or of any, as its provenance says.
 async fn again(site: &Path, merged: &Path, cut: &Cut) -> Result<(), CommandError> {
     let plan = plan_of(merged, SOFTWARE)?;
     let files = if plan.provenance.archived {
-        Arc::clone(Site::open(site)?.archive().await?.files())
+        Arc::clone(open(site, cut)?.archive().await?.files())
     } else {
         let locations: Vec<String> = plan.files.iter().map(|file| file.location.clone()).collect();
-        Arc::new(Files::anywhere(&locations)?)
+        anywhere(&locations, cut)?
     };
     of_plan(&files, &plan, cut).await
 }
@@ -38,7 +79,7 @@ async fn again(site: &Path, merged: &Path, cut: &Cut) -> Result<(), CommandError
 /// Cuts by a plan that is made already.
 async fn of_plan(files: &Arc<Files>, plan: &CutPlan, cut: &Cut) -> Result<(), CommandError> {
     let done = match output(cut) {
-        Some(output) => spolia_cutout::cut(files, plan, output).await?,
+        Some(output) => watched(async |progress| spolia_cutout::cut(files, plan, output, progress).await).await?,
         None => spolia_cutout::dry_run(files, plan).await?,
     };
     let text = report::bare_text(&done, output(cut), cut.report || cut.dry_run);
@@ -68,7 +109,7 @@ async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
     };
     let mut operation = archive.log().begin("cut", &Principal::anonymous(), &text);
     operation.note("door", "cli");
-    match archive.cut(&request, output).await {
+    match watched(async |progress| archive.cut(&request, output, progress).await).await {
         Ok(answer) => {
             operation.note("epoch", answer.epoch);
             operation.note("rows", answer.objects.values().sum::<usize>());
@@ -113,7 +154,7 @@ async fn of_files(cut: &Cut) -> Result<(), CommandError> {
     let software = SOFTWARE.to_owned();
     let request =
         BareCut { files: cut.files.clone(), chosen, group: cut.group.clone(), options: options(cut), software };
-    let files = Arc::new(Files::anywhere(&cut.files)?);
+    let files = anywhere(&cut.files, cut)?;
     let plan = choose(&files, request).await?;
     of_plan(&files, &plan, cut).await
 }

@@ -43,6 +43,9 @@ fn head(messages: &[String], objects: &str, report: &CutReport, output: Option<&
 }
 
 fn reading(text: &mut String, report: &CutReport) {
+    if let Some(expected) = report.expected_ms {
+        let _ = writeln!(text, "it would take about {:.1} s, judged by a part of it", expected / 1e3);
+    }
     let _ = writeln!(
         text,
         "{} bytes of values, read in {} requests of {} bytes; copying {:.1} ms, closing {:.1} ms",

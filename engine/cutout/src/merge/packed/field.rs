@@ -17,7 +17,7 @@ use spolia_hdf5_format::{Bounds, Hdf5Error, HeapId, Reader, Result};
 use crate::index::template::Template;
 
 /// Bytes of one field of one object at most.
-pub(super) const MOST_BYTES: u64 = 256 << 20;
+pub(super) const MOST_BYTES: u64 = 64 << 20;
 /// Groups within groups at most.
 const DEEPEST: usize = 32;
 

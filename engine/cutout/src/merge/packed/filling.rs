@@ -84,6 +84,10 @@ impl Work for RowsWork {
         self.size
     }
 
+    fn pieces(&self) -> usize {
+        self.items.len()
+    }
+
     fn ranges(&self, ranges: &mut Vec<Range<u64>>) -> u64 {
         self.items.iter().map(|item| item.ranges(ranges)).sum()
     }

@@ -28,7 +28,7 @@ impl Kind {
             let bytes = field.size().filter(|bytes| *bytes <= MOST_BYTES).and_then(|bytes| usize::try_from(bytes).ok());
             bytes.ok_or_else(|| {
                 CutoutError::Refused(format!(
-                    "{}/{}: it has more than 256 MB, too many for a row of a column; cut without --packed",
+                    "{}/{}: it has more than 64 MB, too many for a row of a column; cut without --packed",
                     self.example, field.name
                 ))
             })
