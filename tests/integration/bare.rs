@@ -102,7 +102,6 @@ fn what_cannot_be_cut_out_of_any_file_is_said() {
         (&objects, &["--ids", "1"], "--id-field names that of the ids"),
         (&objects, &["--objects", "x", "--in", "nowhere"], "it has no group \"nowhere\""),
         ("http://127.0.0.1:9/a.h5", &["--rows", "1"], "http://127.0.0.1:9/a.h5 cannot be fetched"),
-        ("http://127.0.0.1:9/a.h5?token=x", &["--rows", "1"], "a URL with a query is not read piece by piece"),
     ] {
         let (run, path) = cut(out.path(), &[file.to_owned()], options, "never.h5");
         let complaint = run.refused();
@@ -172,4 +171,45 @@ fn a_file_that_changes_while_it_is_read_is_named() {
     let complaint = run.refused();
     assert!(complaint.contains(&name) && complaint.contains("has changed"), "{complaint}");
     assert!(!merged.exists() && std::fs::read_dir(out.path()).unwrap().count() == 0);
+}
+
+#[test]
+fn a_signed_url_is_read_and_its_signature_told_nowhere() {
+    let files = make_gaia(&["--layout", "table", "--sources", "200", "--transits", "0"]);
+    let out = tempfile::tempdir().unwrap();
+    let paths = hdf5_files(files.path());
+    let Some(server) = RangeServer::start(files.path(), &["--signature", "s3cret"]) else { return };
+    let url = &server.urls(&paths[..1])[0];
+    let signed = |signature: &str| vec![format!("{url}?Signature={signature}")];
+    let (run, merged) = cut(out.path(), &signed("s3cret"), &["--rows", "3-5"], "signed.h5");
+    let told = format!("{}{}", run.stderr, run.stdout);
+    run.ok();
+    check(&merged, files.path(), 3);
+    let content = std::fs::read(&merged).unwrap();
+    assert!(!told.contains("s3cret") && !content.windows(6).any(|bytes| bytes == b"s3cret"));
+    let (run, merged) = cut(out.path(), &signed("gu3ss"), &["--rows", "3-5"], "wrong.h5");
+    let complaint = run.refused();
+    assert!(complaint.contains("403") && !complaint.contains("gu3ss") && !merged.exists(), "{complaint}");
+}
+
+#[test]
+fn ids_are_texts_or_integers_of_any_size() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with h5py (SPOLIA_PYTHON)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let made = "import h5py, numpy as np, sys\n\
+        with h5py.File(sys.argv[1] + '/t.h5', 'w') as f:\n\
+        \x20   f['T/big'] = np.array([7, 2**63 + 1, 2**64 - 1], dtype='u8'); f['T/name'] = ['HD 1', '007', 'M31']\n";
+    run(Command::new(&python).args(["-c", made]).arg(folder.path())).ok();
+    let file = [folder.path().join("t.h5").to_string_lossy().into_owned()];
+    for (field, ids, rows) in [("big", "18446744073709551615,9223372036854775809", 2), ("name", "007,M31,7", 2)] {
+        let (made, merged) = cut(folder.path(), &file, &["--id-field", field, "--ids", ids], "merged.hdf5");
+        assert!(made.success, "{}", made.stderr);
+        check(&merged, folder.path(), rows);
+        let (again, copy) = cut(folder.path(), &[], &["--again", merged.to_str().unwrap()], "again.hdf5");
+        again.ok();
+        assert!(std::fs::read(merged).unwrap() == std::fs::read(copy).unwrap(), "other bytes from its provenance");
+    }
 }

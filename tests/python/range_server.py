@@ -1,9 +1,10 @@
 """Serves the files of a folder by HTTP, with ranges and ETags, and badly if asked to.
 
-usage: range_server.py FOLDER [--fault-every N] [--change NAME]
+usage: range_server.py FOLDER [--fault-every N] [--change NAME] [--signature TEXT]
 
 Prints its port. Every Nth request for bytes is spoilt, in turn by an answer 503, a connection that is closed, a body that is cut
-short, and a range that was not asked for. The file NAME changes with its second request.
+short, and a range that was not asked for. The file NAME changes with its second request. With a signature, only URLs that end
+with `?Signature=TEXT` are answered.
 """
 
 import argparse
@@ -23,9 +24,10 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, folder, fault_every, change):
+    def __init__(self, folder, fault_every, change, signature):
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder, self.fault_every, self.change = Path(folder), fault_every, change
+        self.signature = signature
         self.lock, self.requests, self.faults, self.changed = Lock(), 0, itertools.cycle(FAULTS), 0
 
     def fault(self):
@@ -54,8 +56,11 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(True)
 
     def answer(self, with_body):
+        name, _, query = self.path.lstrip("/").partition("?")
+        if self.server.signature and query != f"Signature={self.server.signature}":
+            return self.empty(403)
         try:
-            content = self.server.content(self.path.lstrip("/"))
+            content = self.server.content(name)
         except OSError:
             return self.empty(404)
         fault = self.server.fault() if with_body else None
@@ -103,8 +108,9 @@ def main():
     arguments.add_argument("folder")
     arguments.add_argument("--fault-every", type=int, default=0)
     arguments.add_argument("--change")
+    arguments.add_argument("--signature")
     arguments = arguments.parse_args()
-    with Server(arguments.folder, arguments.fault_every, arguments.change) as server:
+    with Server(arguments.folder, arguments.fault_every, arguments.change, arguments.signature) as server:
         print(server.server_address[1], flush=True)
         try:
             server.serve_forever()

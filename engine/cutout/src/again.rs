@@ -4,6 +4,7 @@ use std::path::Path;
 
 use spolia_hdf5_format::attribute::{Attribute, attributes};
 use spolia_hdf5_format::dataset::Dataset;
+use spolia_hdf5_format::datatype::{Class, Datatype};
 use spolia_hdf5_format::elements::elements;
 use spolia_hdf5_format::link::{Target, find};
 use spolia_hdf5_format::object_header::ObjectHeader;
@@ -12,7 +13,7 @@ use spolia_hdf5_format::{Bounds, Reader};
 
 use crate::error::CutoutError;
 use crate::merge::group_at;
-use crate::plan::{CutFile, CutOptions, CutPlan, Provenance};
+use crate::plan::{CutFile, CutOptions, CutPlan, Ids, Provenance};
 use crate::row_model::{FieldType, RowField};
 use crate::rows::values::{Place, Values};
 
@@ -36,7 +37,7 @@ pub fn plan_of(merged: &Path, software: &str) -> Result<CutPlan, CutoutError> {
     let told = Told { place: Place { reader: &reader, path: &path }, group, attributes };
     let provenance = Provenance {
         adql: told.attribute("adql")?.map(text).transpose()?,
-        ids: if told.has("ids")? { told.numbers("ids")? } else { Vec::new() },
+        ids: told.ids()?,
         id_kind: told.attribute("id_kind")?.map(text).transpose()?.unwrap_or_default(),
         options: told.options()?,
         with_transits: told.number("with_transits")? != 0,
@@ -111,6 +112,17 @@ impl Told<'_> {
         names.iter().enumerate().map(file).collect()
     }
 
+    fn ids(&self) -> Result<Ids, CutoutError> {
+        if !self.has("ids")? {
+            return Ok(Ids::default());
+        }
+        match self.read("ids", |datatype| !matches!(datatype.class, Class::FixedPoint { .. }))? {
+            Values::Text(ids) => Ok(Ids::Texts(ids)),
+            Values::Int(ids) => Ok(Ids::Integers(ids)),
+            _ => Err(self.place.refused("it does not tell ids")),
+        }
+    }
+
     fn options(&self) -> Result<CutOptions, CutoutError> {
         Ok(CutOptions {
             fields: if self.has("fields")? { self.texts("fields")? } else { Vec::new() },
@@ -139,7 +151,8 @@ impl Told<'_> {
         Ok(link.is_some())
     }
 
-    fn dataset(&self, name: &str, is_text: bool) -> Result<Values, CutoutError> {
+    /// The values of a dataset, whose type tells whether they are texts.
+    fn read(&self, name: &str, is_text: impl Fn(&Datatype) -> bool) -> Result<Values, CutoutError> {
         let reader = self.place.reader;
         let link = find(reader, &self.group, name.as_bytes()).map_err(self.place.damaged())?;
         let Some(Target::Object(address)) = link.map(|link| link.target) else {
@@ -148,18 +161,18 @@ impl Told<'_> {
         let header = ObjectHeader::read(reader, address).map_err(self.place.damaged())?;
         let dataset = Dataset::read(reader, &header).map_err(self.place.damaged())?;
         let content = elements(reader, &dataset, MOST_BYTES).map_err(self.place.damaged())?;
-        self.place.values(&dataset.datatype, &content, 1, &field(name, is_text))
+        self.place.values(&dataset.datatype, &content, 1, &field(name, is_text(&dataset.datatype)))
     }
 
     fn texts(&self, name: &str) -> Result<Vec<String>, CutoutError> {
-        match self.dataset(name, true)? {
+        match self.read(name, |_| true)? {
             Values::Text(texts) => Ok(texts),
             _ => Err(self.place.refused(format!("it does not tell {name}"))),
         }
     }
 
     fn numbers(&self, name: &str) -> Result<Vec<i64>, CutoutError> {
-        match self.dataset(name, false)? {
+        match self.read(name, |_| false)? {
             Values::Int(numbers) => Ok(numbers),
             _ => Err(self.place.refused(format!("it does not tell {name}"))),
         }

@@ -1,22 +1,22 @@
 //! Choosing objects of files that belong to no archive: by ids, by rows, or by name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use spolia_hdf5_format::attribute::attributes;
 use spolia_hdf5_format::dataset::Dataset;
-use spolia_hdf5_format::datatype::{Class, Datatype};
+use spolia_hdf5_format::datatype::Datatype;
 use spolia_hdf5_format::elements::elements;
 use spolia_hdf5_format::link::{Target, find, is_group, links};
 use spolia_hdf5_format::object_header::ObjectHeader;
 use spolia_hdf5_format::rows::RowReader;
 
 use crate::error::CutoutError;
-use crate::files::Files;
+use crate::files::{Files, public};
 use crate::merge::{OPENED, group_at};
-use crate::plan::{CutFile, CutOptions, CutPlan, Provenance};
+use crate::plan::{CutFile, CutOptions, CutPlan, Ids, Provenance};
 use crate::row_model::{FieldType, RowField};
 use crate::rows::values::{Place, Values};
 
@@ -91,7 +91,7 @@ fn plan(files: &Files, request: &BareCut) -> Result<CutPlan, CutoutError> {
     match &request.chosen {
         Chosen::Ids { field, ids } => {
             provenance.id_kind = field.clone();
-            provenance.ids = ids.iter().filter_map(|id| id.parse().ok()).collect();
+            provenance.ids = Ids::of(ids.clone());
         }
         Chosen::Rows(_) | Chosen::Objects(_) => {}
     }
@@ -128,12 +128,14 @@ enum Content {
 }
 
 fn look(files: &Files, location: &str, request: &BareCut) -> Result<Found, CutoutError> {
-    let name = location.rsplit('/').next().unwrap_or(location);
+    let shown = public(location);
+    let path = if shown.contains("://") { shown.split('?').next().unwrap_or(shown) } else { shown };
+    let name = path.rsplit('/').next().unwrap_or(path);
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let mut file = CutFile {
         file_name: stem.to_owned(),
         location: location.to_owned(),
-        did: location.to_owned(),
+        did: shown.to_owned(),
         version: 1,
         checksum: String::new(),
         size: 0,
@@ -146,7 +148,7 @@ fn look(files: &Files, location: &str, request: &BareCut) -> Result<Found, Cutou
     };
     let reader = files.reader(&file, request.files.len().min(OPENED))?;
     file.size = reader.size();
-    let place = Place { reader: &reader, path: location };
+    let place = Place { reader: &reader, path: shown };
     let mut keys = BTreeSet::new();
     match (content(&place, request)?, &request.chosen) {
         (Content::Table(path, group, rows), Chosen::Ids { field, ids }) => {
@@ -235,28 +237,46 @@ fn rows(place: &Place, group: &ObjectHeader) -> Result<Option<u64>, CutoutError>
     Ok(length)
 }
 
-/// An id field that is read: integers, or texts.
-fn id_field(field: &str, datatype: &Datatype) -> RowField {
-    let data_type = match datatype.class {
-        Class::FixedPoint { .. } => FieldType::Int64,
-        _ => FieldType::Utf8,
-    };
-    RowField { name: field.to_owned(), field: field.to_owned(), data_type, length: None, required: true }
+/// Ids that are wanted.
+struct Wanted<'a> {
+    texts: HashSet<&'a str>,
+    numbers: HashSet<i128>,
 }
 
-/// Calls `each` with the place and the text of every value that is wanted.
-fn matching(values: &Values, wanted: &BTreeSet<&str>, mut each: impl FnMut(usize, String)) {
-    let numbers: BTreeSet<i64> = wanted.iter().filter_map(|id| id.parse().ok()).collect();
-    match values {
-        Values::Int(values) => {
-            let found = values.iter().enumerate().filter(|(_, value)| numbers.contains(value));
-            found.for_each(|(place, value)| each(place, value.to_string()));
+impl<'a> Wanted<'a> {
+    fn new(ids: &'a [String]) -> Self {
+        let texts: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        let numbers = texts.iter().filter_map(|id| id.parse().ok()).collect();
+        Self { texts, numbers }
+    }
+
+    /// Calls `each` with the place and the text of every element that is wanted. `width` elements are one object's or row's.
+    fn among(
+        &self,
+        place: &Place,
+        (datatype, elements, width): (&Datatype, &[u8], u64),
+        mut each: impl FnMut(usize, String),
+    ) -> Result<(), CutoutError> {
+        if width != 1 {
+            return Err(place.refused(format!("it has {width} elements where a single id is expected")));
         }
-        Values::Text(values) => {
-            let found = values.iter().enumerate().filter(|(_, value)| wanted.contains(value.as_str()));
-            found.for_each(|(place, value)| each(place, value.clone()));
+        if let Some(numbers) = datatype.integers(elements) {
+            let found = numbers.enumerate().filter(|(_, number)| self.numbers.contains(number));
+            found.for_each(|(at, number)| each(at, number.to_string()));
+            return Ok(());
         }
-        Values::Float(_) | Values::Bool(_) => {}
+        let field = RowField {
+            name: String::new(),
+            field: String::new(),
+            data_type: FieldType::Utf8,
+            length: None,
+            required: true,
+        };
+        if let Values::Text(texts) = place.values(datatype, elements, 1, &field)? {
+            let found = texts.into_iter().enumerate().filter(|(_, text)| self.texts.contains(text.as_str()));
+            found.for_each(|(at, text)| each(at, text));
+        }
+        Ok(())
     }
 }
 
@@ -278,19 +298,17 @@ fn rows_with(
     let header = ObjectHeader::read(place.reader, address).map_err(column.damaged())?;
     let dataset = Dataset::read(place.reader, &header).map_err(column.damaged())?;
     let mut reader = RowReader::new(place.reader, &dataset).map_err(column.damaged())?;
-    let as_field = id_field(field, &dataset.datatype);
-    let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    let wanted = Wanted::new(ids);
     let mut found = Vec::new();
     for start in (0..rows).step_by(BATCH_ROWS as usize) {
         let some: Vec<u64> = (start..rows.min(start + BATCH_ROWS)).collect();
         let mut content = Vec::new();
         reader.read(&some, &mut content).map_err(column.damaged())?;
         let width = dataset.space.shape()[1..].iter().product();
-        let values = column.values(&dataset.datatype, &content, width, &as_field)?;
-        matching(&values, &wanted, |row, id| {
+        wanted.among(&column, (&dataset.datatype, &content, width), |row, id| {
             found.push((start + row as u64) as i64);
             keys.insert(id);
-        });
+        })?;
     }
     Ok(found)
 }
@@ -304,7 +322,7 @@ fn objects_with(
     keys: &mut BTreeSet<String>,
 ) -> Result<Vec<String>, CutoutError> {
     let reader = place.reader;
-    let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    let wanted = Wanted::new(ids);
     let mut found = Vec::new();
     let mut with_field = false;
     for link in links(reader, group).map_err(place.damaged())? {
@@ -317,27 +335,23 @@ fn objects_with(
             continue;
         }
         let own = attributes(reader, &header).map_err(object.damaged())?;
-        let values = match own.iter().find(|attribute| attribute.name == field) {
-            Some(attribute) => {
-                let count = attribute.space.elements().unwrap_or(u64::MAX);
-                object.values(&attribute.datatype, &attribute.value, count, &id_field(field, &attribute.datatype))?
-            }
+        let (datatype, elements, count) = match own.into_iter().find(|attribute| attribute.name == field) {
+            Some(attribute) => (attribute.datatype, attribute.value, attribute.space.elements()),
             None => match find(reader, &header, field.as_bytes()).map_err(object.damaged())?.map(|link| link.target) {
                 Some(Target::Object(address)) => {
                     let header = ObjectHeader::read(reader, address).map_err(object.damaged())?;
                     let dataset = Dataset::read(reader, &header).map_err(object.damaged())?;
                     let content = elements(reader, &dataset, 1 << 20).map_err(object.damaged())?;
-                    let count = dataset.space.elements().unwrap_or(u64::MAX);
-                    object.values(&dataset.datatype, &content, count, &id_field(field, &dataset.datatype))?
+                    (dataset.datatype, content.into(), dataset.space.elements())
                 }
                 _ => continue,
             },
         };
         with_field = true;
-        matching(&values, &wanted, |_, id| {
+        wanted.among(&object, (&datatype, &elements, count.unwrap_or(u64::MAX)), |_, id| {
             found.push(name.clone());
             keys.insert(id);
-        });
+        })?;
     }
     match with_field {
         true => Ok(found),

@@ -2,6 +2,7 @@
 
 mod address;
 mod stored;
+mod web;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ use crate::index::sidecar::{Sidecar, SidecarError};
 use crate::memory::{Memory, PAGE};
 use crate::plan::CutFile;
 pub use address::S3Access;
-use stored::StoredObject;
+pub(crate) use address::public;
+use stored::{StoredObject, Way};
 
 /// Files and indexes that are kept open.
 const MOST_OPEN: usize = 256;
@@ -198,23 +200,23 @@ impl Files {
 
     /// Opens what is at a location, which has so many bytes and that ETag where these are known.
     fn opened(&self, location: &str, size: Option<u64>, etag: Option<String>) -> Result<Source, CutoutError> {
-        let fetching = |source| CutoutError::Fetch { location: location.to_owned(), source };
-        let (store, path, handle) = match &self.place {
+        let fetching = |source| CutoutError::Fetch { location: public(location).to_owned(), source };
+        let (way, handle) = match &self.place {
             Place::Folder(root) => return local(&root.join(location), size),
-            Place::Store(store, handle) => (Arc::clone(store), StorePath::from(location), handle),
+            Place::Store(store, handle) => (Way::Store(Arc::clone(store), StorePath::from(location)), handle),
             Place::Anywhere(handle) => match address::parse(location).map_err(fetching)? {
-                Some((store, path)) => (store, path, handle),
+                Some(way) => (way, handle),
                 None => return local(Path::new(location), size),
             },
         };
-        StoredObject::open(store, path, size, etag, handle.clone()).map(Source::Stored).map_err(fetching)
+        StoredObject::open(way, size, etag, handle.clone()).map(Source::Stored).map_err(fetching)
     }
 
     /// A file as HDF5, one of so many that are open at the same time.
     pub(crate) fn reader(&self, file: &CutFile, open: usize) -> Result<Reader, CutoutError> {
         let pages = self.memory.pages(open);
         let reader = Reader::open(Paged::new(self.source(file)?, PAGE, pages), Bounds::default());
-        reader.map_err(|source| CutoutError::Hdf5 { file: file.location.clone(), source })
+        reader.map_err(|source| CutoutError::Hdf5 { file: public(&file.location).to_owned(), source })
     }
 
     /// A file's index, where there is one that can be used. Files anywhere have none.

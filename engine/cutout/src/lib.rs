@@ -30,7 +30,7 @@ pub use inspect::{
     InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_at,
     inspect_source,
 };
-pub use plan::{CutFile, CutOptions, CutPlan, CutReport, Provenance};
+pub use plan::{CutFile, CutOptions, CutPlan, CutReport, Ids, Provenance};
 pub use progress::CutProgress;
 pub use row_model::{FieldType, RowField, RowModel};
 pub use rows::rows;

@@ -64,6 +64,37 @@ pub struct CutOptions {
     pub compression: Option<u8>,
 }
 
+/// Ids that objects were chosen by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ids {
+    /// Integers.
+    Integers(Vec<i64>),
+    /// Texts, or integers among which one has more than 63 bits.
+    Texts(Vec<String>),
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::Integers(Vec::new())
+    }
+}
+
+impl Ids {
+    /// Of texts, each once, in their order.
+    pub(crate) fn of(mut texts: Vec<String>) -> Self {
+        // 007 is another text than 7.
+        let integer = |text: &String| text.parse().ok().filter(|number: &i64| number.to_string() == *text);
+        if let Some(mut integers) = texts.iter().map(integer).collect::<Option<Vec<i64>>>() {
+            integers.sort_unstable();
+            integers.dedup();
+            return Self::Integers(integers);
+        }
+        texts.sort_unstable();
+        texts.dedup();
+        Self::Texts(texts)
+    }
+}
+
 /// Where a merged file comes from, as the file itself tells. It has no time and no job in it: equal requests give equal
 /// bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +102,8 @@ pub struct Provenance {
     /// The query that chose the objects, if one did.
     pub adql: Option<String>,
     /// The ids that chose them, if any did.
-    pub ids: Vec<i64>,
-    /// What the ids are: `source_id`, or `id` for row ids.
+    pub ids: Ids,
+    /// What the ids are: `source_id`, `id` for row ids, or a field of files that belong to no archive.
     pub id_kind: String,
     /// What was taken of objects, and the form it has.
     pub options: CutOptions,

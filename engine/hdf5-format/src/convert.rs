@@ -131,6 +131,16 @@ impl Datatype {
         Some(Kind::of(self)?.common(Kind::of(other)?)?.datatype())
     }
 
+    /// Elements as numbers; nothing for types that are no integers of whole bytes.
+    pub fn integers<'a>(&self, elements: &'a [u8]) -> Option<impl Iterator<Item = i128> + use<'a>> {
+        match Kind::of(self)? {
+            Kind::Integer { size, signed, order } => {
+                Some(elements.chunks_exact(size as usize).map(move |element| integer(element, signed, order)))
+            }
+            _ => None,
+        }
+    }
+
     /// A little-endian integer of 64 bits with a sign.
     #[must_use]
     pub fn int64() -> Self {
@@ -284,6 +294,15 @@ mod tests {
         check(&float(4, ByteOrder::Big), &double, Some(double.clone()));
         check(&text(3), &text(8), Some(text(8)));
         check(&text(3), &double, None);
+    }
+
+    #[test]
+    fn integers_of_any_size_are_numbers() {
+        let numbers =
+            |datatype: &Datatype, elements: &[u8]| datatype.integers(elements).map(Iterator::collect::<Vec<_>>);
+        assert_eq!(numbers(&int(2, true), &[0xfe, 0xff, 1, 0]), Some(vec![-2, 1]));
+        assert_eq!(numbers(&int(8, false), &[0xff; 8]), Some(vec![u64::MAX.into()]));
+        assert_eq!(numbers(&text(3), b"123"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use spolia_catalogue::{ArchivedFile, Collection, TableDef};
-use spolia_cutout::{CutFile, CutOptions, CutPlan, CutProgress, CutReport, Provenance, cut, dry_run};
+use spolia_cutout::{CutFile, CutOptions, CutPlan, CutProgress, CutReport, Ids, Provenance, cut, dry_run};
 use spolia_shard_router::{NodeTiming, Snapshot};
 
 use crate::archive::Archive;
@@ -150,8 +150,8 @@ impl Archive {
 
     fn provenance(&self, request: &CutRequest, snapshot: &Snapshot, chosen: &Chosen) -> Provenance {
         let (adql, ids) = match &request.selection {
-            Selection::Adql(adql) => (Some(adql.clone()), Vec::new()),
-            Selection::SourceIds(ids) | Selection::RowIds(ids) => (None, sorted(ids)),
+            Selection::Adql(adql) => (Some(adql.clone()), Ids::default()),
+            Selection::SourceIds(ids) | Selection::RowIds(ids) => (None, Ids::Integers(sorted(ids))),
         };
         Provenance {
             adql,

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::http::HttpBuilder;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ClientConfigKey, ClientOptions, Error, ObjectStore, RetryConfig};
+use object_store::{ClientConfigKey, Error, ObjectStore, RetryConfig};
+
+use super::stored::Way;
+use super::web::WebFile;
 
 /// How long one answer may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
 /// How a bucket of an S3 server is reached. What is not said is in the environment, under the names of the AWS tools.
 #[derive(Debug, Default)]
@@ -60,26 +62,31 @@ impl S3Access {
     }
 }
 
-/// The store and the key of a URL; nothing for what is no URL.
-pub(super) fn parse(location: &str) -> object_store::Result<Option<(Arc<dyn ObjectStore>, Path)>> {
+/// What a URL leads to; nothing for what is no URL.
+pub(super) fn parse(location: &str) -> object_store::Result<Option<Way>> {
     let Some((scheme, rest)) = location.split_once("://") else { return Ok(None) };
     match scheme {
         "s3" | "s3a" => {
             let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-            Ok(Some((S3Access::default().open(&format!("s3://{bucket}"), false)?, Path::parse(key)?)))
+            let store = S3Access::default().open(&format!("s3://{bucket}"), false)?;
+            Ok(Some(Way::Store(store, Path::parse(key)?)))
         }
-        "http" | "https" => {
-            let url = url::Url::parse(location).map_err(unusable)?;
-            if url.query().is_some() {
-                return Err(unusable("a URL with a query is not read piece by piece; fetch it first"));
-            }
-            let path = Path::from_url_path(url.path())?;
-            let base = &url[..url::Position::BeforePath];
-            let client = ClientOptions::new().with_allow_http(true).with_timeout(TIMEOUT).with_connect_timeout(CONNECT);
-            let store = HttpBuilder::new().with_url(base).with_client_options(client).with_retry(none()).build()?;
-            Ok(Some((Arc::new(store), path)))
-        }
+        "http" | "https" => Ok(Some(Way::Web(WebFile::new(url::Url::parse(location).map_err(unusable)?)?))),
         _ => Ok(None),
+    }
+}
+
+/// Words in the query of a URL that is signed, in lower case.
+const SECRETS: [&str; 5] = ["signature", "sig=", "token", "credential", "key="];
+
+/// A location as it may be shown and kept: without a query that holds a secret.
+pub(crate) fn public(location: &str) -> &str {
+    match location.split_once('?') {
+        Some((path, query)) if location.contains("://") => {
+            let query = query.to_ascii_lowercase();
+            if SECRETS.iter().any(|word| query.contains(word)) { path } else { location }
+        }
+        _ => location,
     }
 }
 
@@ -91,4 +98,18 @@ fn none() -> RetryConfig {
 
 fn unusable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Generic { store: "URL", source: why.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_not_shown() {
+        let signed = "https://host.org/a/b.h5?X-Amz-Expires=60&X-Amz-Signature=secret";
+        assert_eq!(public(signed), "https://host.org/a/b.h5");
+        for open in ["https://host.org/data?ID=ivo://x/y", "s3://bucket/a.h5", "/tmp/a?signature.h5"] {
+            assert_eq!(public(open), open);
+        }
+    }
 }

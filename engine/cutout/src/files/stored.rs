@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 use spolia_hdf5_format::source::ReadAt;
 use tokio::runtime::Handle;
+
+use super::web::WebFile;
 
 /// Attempts at one range.
 const ATTEMPTS: u32 = 9;
@@ -20,10 +22,53 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes of the first request to an object whose size is not known.
 const FIRST: u64 = 64 << 10;
 
+/// How an object is reached.
+pub(super) enum Way {
+    /// By its key in a store.
+    Store(Arc<dyn ObjectStore>, Path),
+    /// By its URL.
+    Web(WebFile),
+}
+
+/// What a request for a range has brought.
+pub(super) struct Answer {
+    /// Bytes of the whole object, and its ETag.
+    pub(super) size: u64,
+    pub(super) etag: Option<String>,
+    /// What range the server says that it sends, and its bytes.
+    pub(super) range: Range<u64>,
+    pub(super) bytes: Bytes,
+}
+
+impl Way {
+    /// Asks for a range, and for that version of the object, which some servers honour.
+    async fn get(&self, range: Range<u64>, etag: Option<&str>) -> object_store::Result<Answer> {
+        let (store, path) = match self {
+            Self::Web(file) => return file.get(range, etag).await,
+            Self::Store(store, path) => (store, path),
+        };
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            if_match: etag.map(str::to_owned),
+            ..GetOptions::default()
+        };
+        let answer = store.get_opts(path, options).await?;
+        let (size, etag, range) = (answer.meta.size, answer.meta.e_tag.clone(), answer.range.clone());
+        Ok(Answer { size, etag, range, bytes: answer.bytes().await? })
+    }
+
+    /// What errors call it.
+    fn shown(&self) -> &str {
+        match self {
+            Self::Store(_, path) => path.as_ref(),
+            Self::Web(file) => file.shown(),
+        }
+    }
+}
+
 /// An object of a store.
 pub(crate) struct StoredObject {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
+    way: Way,
     size: u64,
     /// The ETag that it must have: the one it was known by before, or the first answer's.
     etag: OnceLock<Option<String>>,
@@ -35,20 +80,20 @@ pub(crate) struct StoredObject {
 impl StoredObject {
     /// Opens an object, which has so many bytes and that ETag where these are known.
     pub(super) fn open(
-        store: Arc<dyn ObjectStore>,
-        path: Path,
+        way: Way,
         size: Option<u64>,
         etag: Option<String>,
         handle: Handle,
     ) -> object_store::Result<Self> {
         let known = etag.map_or_else(OnceLock::new, |etag| OnceLock::from(Some(etag)));
-        let mut object = Self { store, path, size: 0, etag: known, beginning: Bytes::new(), handle };
+        let mut object = Self { way, size: 0, etag: known, beginning: Bytes::new(), handle };
         match size {
             Some(size) => object.size = size,
             None => {
-                let (meta, beginning) = object.handle.block_on(object.begin())?;
-                (object.size, object.beginning) = (meta.size, beginning);
-                object.check(&meta)?;
+                let answer = object.handle.block_on(object.begin())?;
+                object.size = answer.size;
+                object.check(&answer)?;
+                object.beginning = answer.bytes;
             }
         }
         Ok(object)
@@ -60,32 +105,30 @@ impl StoredObject {
     }
 
     /// Refuses an answer that is of another version of the object.
-    fn check(&self, meta: &ObjectMeta) -> object_store::Result<()> {
-        if meta.size != self.size {
-            return Err(self.changed(format!("it has {} bytes instead of {}", meta.size, self.size)));
+    fn check(&self, answer: &Answer) -> object_store::Result<()> {
+        if answer.size != self.size {
+            return Err(self.changed(format!("it has {} bytes instead of {}", answer.size, self.size)));
         }
-        let known = self.etag.get_or_init(|| meta.e_tag.clone());
-        if *known == meta.e_tag {
+        let known = self.etag.get_or_init(|| answer.etag.clone());
+        if *known == answer.etag {
             return Ok(());
         }
         let shown = |etag: &Option<String>| etag.clone().unwrap_or_else(|| "none".to_owned());
-        Err(self.changed(format!("its ETag is {} instead of {}", shown(&meta.e_tag), shown(known))))
+        Err(self.changed(format!("its ETag is {} instead of {}", shown(&answer.etag), shown(known))))
     }
 
-    async fn begin(&self) -> object_store::Result<(ObjectMeta, Bytes)> {
+    async fn begin(&self) -> object_store::Result<Answer> {
         attempts(|| async {
-            let options = GetOptions { range: Some(GetRange::Bounded(0..FIRST)), ..GetOptions::default() };
-            let answer = match self.store.get_opts(&self.path, options).await {
-                // A server may have no range of an empty object.
-                Err(Error::Generic { .. }) => return Ok((self.store.head(&self.path).await?, Bytes::new())),
-                answer => answer?,
+            let answer = match (self.way.get(0..FIRST, None).await, &self.way) {
+                // A store may have no range of an empty object.
+                (Err(Error::Generic { .. }), Way::Store(store, path)) => {
+                    let meta = store.head(path).await?;
+                    Answer { size: meta.size, etag: meta.e_tag, range: 0..0, bytes: Bytes::new() }
+                }
+                (answer, _) => answer?,
             };
-            let (meta, answered) = (answer.meta.clone(), answer.range.clone());
-            let (bytes, expected) = (answer.bytes().await?, 0..meta.size.min(FIRST));
-            if answered != expected || bytes.len() as u64 != expected.end {
-                return Err(wrong(&self.path, &answered, bytes.len(), &expected));
-            }
-            Ok((meta, bytes))
+            let nothing = answer.bytes.is_empty() && answer.range == (0..0);
+            if nothing { Ok(answer) } else { self.whole(0..answer.size.min(FIRST), answer) }
         })
         .await
     }
@@ -93,29 +136,30 @@ impl StoredObject {
     async fn range(&self, range: Range<u64>) -> object_store::Result<Bytes> {
         attempts(|| async {
             // Honoured by some; the answer is compared in any case.
-            let options = GetOptions {
-                range: Some(GetRange::Bounded(range.clone())),
-                if_match: self.etag(),
-                ..GetOptions::default()
-            };
-            let answer = self.store.get_opts(&self.path, options).await.map_err(|error| match error {
+            let answer = self.way.get(range.clone(), self.etag().as_deref()).await.map_err(|error| match error {
                 Error::Precondition { .. } => self.changed("its ETag is another one".to_owned()),
                 other => other,
             })?;
-            let (meta, answered) = (answer.meta.clone(), answer.range.clone());
-            self.check(&meta)?;
-            let bytes = answer.bytes().await?;
-            if answered != range || bytes.len() as u64 != range.end - range.start {
-                return Err(wrong(&self.path, &answered, bytes.len(), &range));
-            }
-            Ok(bytes)
+            self.check(&answer)?;
+            Ok(self.whole(range.clone(), answer)?.bytes)
         })
         .await
     }
 
+    /// The answer, if it is what was asked for.
+    fn whole(&self, asked: Range<u64>, answer: Answer) -> object_store::Result<Answer> {
+        let (range, length) = (&answer.range, answer.bytes.len());
+        if *range == asked && length as u64 == asked.end - asked.start {
+            return Ok(answer);
+        }
+        let path = self.way.shown();
+        let fault = format!("{path}: the server answered bytes {range:?}, {length} of them, instead of {asked:?}");
+        Err(Error::Generic { store: "store", source: fault.into() })
+    }
+
     fn changed(&self, how: String) -> Error {
         let source = format!("it has changed: {how}").into();
-        Error::Precondition { path: self.path.to_string(), source }
+        Error::Precondition { path: self.way.shown().to_owned(), source }
     }
 }
 
@@ -135,11 +179,6 @@ impl ReadAt for StoredObject {
         }
         self.handle.block_on(self.range(offset..end)).map_err(io::Error::other)
     }
-}
-
-fn wrong(path: &Path, answered: &Range<u64>, length: usize, asked: &Range<u64>) -> Error {
-    let fault = format!("{path}: the server answered bytes {answered:?}, {length} of them, instead of {asked:?}");
-    Error::Generic { store: "store", source: fault.into() }
 }
 
 /// Tries again, after a pause, what a server or the way to it may have spoilt.

@@ -10,7 +10,8 @@ use spolia_hdf5_format::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOu
 
 use super::{Member, Output};
 use crate::error::CutoutError;
-use crate::plan::{CutFile, CutPlan};
+use crate::files::public;
+use crate::plan::{CutFile, CutPlan, Ids};
 
 /// The naming rule, told in the file itself.
 const LAYOUT: &str = "objects lie in /<file_name>/<object>_<number>; rows of tables lie in /<class>/<column>, by file and row; \
@@ -90,9 +91,12 @@ pub(super) fn write(
     if let Some(adql) = &own.adql {
         attributes.push(text("adql", adql, group.writer)?);
     }
-    if !own.ids.is_empty() {
+    if own.ids != Ids::default() {
         attributes.push(text("id_kind", &own.id_kind, group.writer)?);
-        group.integers("ids", own.ids.iter().copied())?;
+        match &own.ids {
+            Ids::Integers(ids) => group.integers("ids", ids.iter().copied())?,
+            Ids::Texts(ids) => group.texts("ids", ids.iter())?,
+        }
     }
     if !own.options.fields.is_empty() {
         group.texts("fields", own.options.fields.iter().map(String::as_str))?;
@@ -103,7 +107,7 @@ pub(super) fn write(
     group.texts("file_checksum", plan.files.iter().map(|file| file.checksum.as_str()))?;
     group.texts("file_etag", etags.iter().map(|etag| etag.as_deref().unwrap_or_default()))?;
     group.small_integers("file_version", plan.files.iter().map(|file: &CutFile| file.version))?;
-    group.texts("file_location", plan.files.iter().map(|file| file.location.as_str()))?;
+    group.texts("file_location", plan.files.iter().map(|file| public(&file.location)))?;
     group.texts("file_class", plan.files.iter().map(|file| file.class.as_str()))?;
     group.texts("file_object", plan.files.iter().map(|file| file.object.as_str()))?;
     group.texts("file_group", plan.files.iter().map(|file| file.group.as_str()))?;
