@@ -1,5 +1,6 @@
 //! Units of a cut: ranges of one file that are read together, and what is made of them.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +24,8 @@ const FAR_GAP: u64 = 64 << 10;
 const MOST: u64 = 8 << 20;
 /// Bytes below which one thread is done before others would have woken up.
 const ALONE: u64 = 256 << 10;
+/// Bytes that a thread keeps from cut to cut.
+const MOST_KEPT: usize = 4 << 20;
 /// Units that wait to be run.
 const WAITING: usize = 256;
 /// What is run of a dry run, to see how long it takes: so many bytes about.
@@ -57,6 +60,24 @@ pub(crate) struct Worker {
     /// Room for what is made.
     pub(crate) made: Vec<u8>,
     fetched: Fetched,
+}
+
+thread_local! {
+    /// What a thread keeps from cut to cut: decoders and buffers cost as much as a small cut.
+    static KEPT: Cell<Option<Box<Worker>>> = const { Cell::new(None) };
+}
+
+impl Worker {
+    /// Calls `run` with this thread's worker.
+    fn with<T>(run: impl FnOnce(&mut Self) -> T) -> T {
+        let mut worker = KEPT.take().unwrap_or_default();
+        let done = run(&mut worker);
+        let held = worker.decoder.held() + worker.made.capacity() + worker.fetched.bytes.capacity();
+        if held <= MOST_KEPT {
+            KEPT.set(Some(worker));
+        }
+        done
+    }
 }
 
 /// Ranges of a file that have been read.
@@ -176,6 +197,11 @@ impl<'a> Fetcher<'a> {
         &self.sink
     }
 
+    /// Whether a request costs so much that bytes between two ranges are better read along.
+    pub(crate) fn is_far(&self) -> bool {
+        self.files.is_far()
+    }
+
     /// Whether nothing is fetched and nothing is written.
     pub(crate) fn is_dry(&self) -> bool {
         self.sample.is_some()
@@ -209,12 +235,11 @@ impl<'a> Fetcher<'a> {
         let started = Instant::now();
         let counted = self.sample.as_ref().is_some_and(|sample| sample.weight >= SAMPLE);
         if !self.files.is_far() && weight < ALONE {
-            let mut worker = Worker::default();
-            units.iter().try_for_each(|unit| self.unit(unit, counted, &mut worker))?;
+            Worker::with(|worker| units.iter().try_for_each(|unit| self.unit(unit, counted, worker)))?;
         } else {
             self.files.install(|| {
                 let all = units.into_par_iter();
-                all.try_for_each_init(Worker::default, |worker, unit| self.unit(&unit, counted, worker))
+                all.try_for_each(|unit| Worker::with(|worker| self.unit(&unit, counted, worker)))
             })?;
         }
         if let Some(sample) = &mut self.sample {

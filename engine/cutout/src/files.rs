@@ -18,7 +18,7 @@ use spolia_hdf5_format::{Bounds, Reader};
 use crate::error::CutoutError;
 use crate::index::index_location;
 use crate::index::sidecar::{Sidecar, SidecarError};
-use crate::memory::{Memory, PAGE};
+use crate::memory::Memory;
 use crate::plan::CutFile;
 pub use address::S3Access;
 pub(crate) use address::public;
@@ -28,7 +28,8 @@ use stored::{StoredObject, Way};
 const MOST_OPEN: usize = 256;
 /// Files whose ETags are known though they are not open.
 const MOST_CLOSED: usize = 1 << 20;
-/// Pages that are kept of an index.
+/// Bytes of a page of an index that is far away, and how many are kept.
+const INDEX_PAGE: usize = 64 << 10;
 const INDEX_PAGES: usize = 16;
 /// Requests to a store at the same time.
 const REQUESTS: usize = 128;
@@ -214,8 +215,8 @@ impl Files {
 
     /// A file as HDF5, one of so many that are open at the same time.
     pub(crate) fn reader(&self, file: &CutFile, open: usize) -> Result<Reader, CutoutError> {
-        let pages = self.memory.pages(open);
-        let reader = Reader::open(Paged::new(self.source(file)?, PAGE, pages), Bounds::default());
+        let (page, pages) = self.memory.pages(open, self.is_far());
+        let reader = Reader::open(Paged::new(self.source(file)?, page, pages), Bounds::default());
         reader.map_err(|source| CutoutError::Hdf5 { file: public(&file.location).to_owned(), source })
     }
 
@@ -231,7 +232,7 @@ impl Files {
         }
         let opened = match self.opened(&location, None, None).ok()? {
             Source::Local(index) => Sidecar::open(index, file.size, &file.checksum),
-            index => Sidecar::open(Paged::new(index, PAGE, INDEX_PAGES), file.size, &file.checksum),
+            index => Sidecar::open(Paged::new(index, INDEX_PAGE, INDEX_PAGES), file.size, &file.checksum),
         };
         let sidecar = Arc::new(opened.inspect_err(|error| unusable(file, error)).ok()?);
         keep(&self.sidecars, &location, &sidecar);

@@ -7,8 +7,9 @@ pub(crate) struct Memory(u64);
 /// Bytes that are kept of each object until the merged file is complete: its number, name and place, and its part of the
 /// provenance.
 const OBJECT: u64 = 400;
-/// Bytes of a page of metadata.
-pub(crate) const PAGE: usize = 64 << 10;
+/// Bytes of a page of metadata, of a local file and where a request is a journey.
+const PAGE: usize = 16 << 10;
+const FAR_PAGE: usize = 64 << 10;
 
 impl Default for Memory {
     fn default() -> Self {
@@ -35,10 +36,11 @@ impl Memory {
         self.0 / 4
     }
 
-    /// Pages that are kept of each of so many files that are open at the same time.
-    pub(crate) fn pages(self, files: usize) -> usize {
-        let pages = self.0 / 8 / PAGE as u64 / files.max(1) as u64;
-        pages.clamp(4, 128) as usize
+    /// Bytes of a page of metadata, and how many are kept of each of so many files that are open at the same time.
+    pub(crate) fn pages(self, files: usize, far: bool) -> (usize, usize) {
+        let page = if far { FAR_PAGE } else { PAGE };
+        let pages = self.0 / 8 / page as u64 / files.max(1) as u64;
+        (page, pages.clamp(4, (8 << 20) / page as u64) as usize)
     }
 
     /// Objects of a cut.

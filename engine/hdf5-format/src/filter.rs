@@ -143,6 +143,12 @@ impl Decoder {
         Self { deflate, zstd, done: Vec::new(), room: Vec::new() }
     }
 
+    /// Bytes of its buffers.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.done.capacity() + self.room.capacity()
+    }
+
     /// Undoes a pipeline on one chunk: the last filter first, those whose bit in `filter_mask` is set left out. A decoded
     /// chunk has `size` bytes.
     ///

@@ -2,12 +2,13 @@
 //!
 //! `SPOLIAIX`, the version, the length of the head and its Adler-32 (32 bits each, little-endian), 4 bytes of zeros, the head
 //! (postcard), and behind it what the head tells the places of: blocks of objects, and the table without rows with the chunks of
-//! its columns. Every part has an Adler-32 of its own.
+//! its columns. Every part has an Adler-32 of its own, and what is read once and kept is deflated (zlib).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use serde::{Deserialize, Serialize};
 use spolia_hdf5_format::Reader;
 use spolia_hdf5_format::link::{Target, find, links};
@@ -22,7 +23,7 @@ use crate::error::CutoutError;
 use crate::index::Identity;
 
 const MAGIC: &[u8; 8] = b"SPOLIAIX";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Bytes before the head.
 const START: u64 = 24;
 /// Templates that are kept of a file.
@@ -49,6 +50,8 @@ struct Part {
     at: u64,
     length: u64,
     sum: u32,
+    /// Its bytes when it is inflated (zlib); 0 where it is stored as it is.
+    whole: u32,
 }
 
 /// A block, and the numbers of its first and its last object.
@@ -125,9 +128,14 @@ pub(crate) fn build(
             for block in blocks {
                 head.blocks.push(parts.block(&block)?);
             }
+            // Templates go first: they come along when the head is read.
+            let mut first = Parts::default();
             for template in templates {
-                head.templates.push(parts.add(&postcard::to_stdvec(&template)?));
+                head.templates.push(first.deflated(&postcard::to_stdvec(&template)?));
             }
+            head.blocks.iter_mut().for_each(|block| block.part.at += first.bytes.len() as u64);
+            first.bytes.append(&mut parts.bytes);
+            parts = first;
         }
     }
     let head = postcard::to_stdvec(&head)?;
@@ -173,7 +181,17 @@ impl Parts {
     fn add(&mut self, bytes: &[u8]) -> Part {
         let at = self.bytes.len() as u64;
         self.bytes.extend_from_slice(bytes);
-        Part { at, length: bytes.len() as u64, sum: simd_adler32::adler32(&bytes) }
+        Part { at, length: bytes.len() as u64, sum: simd_adler32::adler32(&bytes), whole: 0 }
+    }
+
+    /// Adds a part that is read once and kept.
+    fn deflated(&mut self, bytes: &[u8]) -> Part {
+        let mut compressor = Compressor::new(CompressionLvl::default());
+        let mut deflated = vec![0; compressor.zlib_compress_bound(bytes.len())];
+        match (compressor.zlib_compress(bytes, &mut deflated), u32::try_from(bytes.len())) {
+            (Ok(length), Ok(whole)) if length < bytes.len() => Part { whole, ..self.add(&deflated[..length]) },
+            _ => self.add(bytes),
+        }
     }
 
     fn block(&mut self, block: &Block) -> Result<BlockPart, CutoutError> {
@@ -217,7 +235,7 @@ impl Parts {
                 }
             });
         }
-        TablePart { rows: table.rows, skeleton: self.add(&table.skeleton), chunks: self.add(&bytes), columns }
+        TablePart { rows: table.rows, skeleton: self.deflated(&table.skeleton), chunks: self.deflated(&bytes), columns }
     }
 }
 
@@ -355,7 +373,25 @@ impl Sidecar {
     fn part(&self, part: Part) -> Result<Bytes, SidecarError> {
         let at = self.parts.checked_add(part.at).filter(|_| part.length <= MOST).ok_or(SidecarError::Damaged)?;
         let bytes = self.source.read_at(at, part.length as usize)?;
-        if simd_adler32::adler32(&&bytes[..]) != part.sum { Err(SidecarError::Damaged) } else { Ok(bytes) }
+        if simd_adler32::adler32(&&bytes[..]) != part.sum {
+            return Err(SidecarError::Damaged);
+        }
+        match part.whole {
+            0 => Ok(bytes),
+            whole => inflated(&bytes, whole),
+        }
+    }
+}
+
+/// Deflate makes nothing smaller than by a factor of 1032.
+fn inflated(bytes: &[u8], whole: u32) -> Result<Bytes, SidecarError> {
+    if u64::from(whole) > bytes.len() as u64 * 1032 {
+        return Err(SidecarError::Damaged);
+    }
+    let mut inflated = vec![0; whole as usize];
+    match Decompressor::new().zlib_decompress(bytes, &mut inflated) {
+        Ok(length) if length == inflated.len() => Ok(inflated.into()),
+        _ => Err(SidecarError::Damaged),
     }
 }
 

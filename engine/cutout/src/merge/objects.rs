@@ -17,8 +17,10 @@ use crate::index::sidecar::{MOST_TEMPLATES, Sidecar, SidecarError, numbered};
 use crate::index::template::{Picked, Template};
 use crate::plan::CutFile;
 
-/// Objects that are looked up by name; for more, all names are read.
-const BY_NAME: usize = 64;
+/// Objects that are looked up by name; for more, all names are read, which stand all over the file.
+fn by_name(size: u64) -> usize {
+    64.max(size >> 17) as usize
+}
 
 /// The objects of one file.
 pub(super) struct Objects<'a> {
@@ -178,7 +180,8 @@ impl<'a> Objects<'a> {
             CutoutError::Refused(format!("{}: it has no group {:?}", self.file.file_name, self.file.group))
         })?;
         // An index knows them already.
-        let many = self.sidecar.is_none() && self.file.names.is_empty() && self.file.ordinals.len() > BY_NAME;
+        let many =
+            self.sidecar.is_none() && self.file.names.is_empty() && self.file.ordinals.len() > by_name(self.file.size);
         let all = many.then(|| numbered(&reader, &group, &self.file.object)).transpose();
         let live = Arc::new(Live { all: all.map_err(self.damaged())?, reader, group });
         *kept = Some(Arc::clone(&live));

@@ -13,8 +13,11 @@ use crate::error::CutoutError;
 use crate::fetch::{Fetched, Fetcher, Unit, Work, Worker};
 use crate::index::table::{ChunkPlace, ColumnPlace, NO_CHUNK};
 
-/// Pieces of a unit at most, and bytes that they are stored in.
-const TOGETHER: (usize, u64) = (32, 1 << 20);
+/// Bytes that the pieces of a unit are stored in: few where there are few in all, so that no thread is left without a unit, but not
+/// where a request is a journey.
+const TOGETHER: (u64, u64) = (64 << 10, 1 << 20);
+/// Pieces of a unit at most.
+const PIECES: usize = 32;
 /// Bytes of rows of a column without chunks in one piece.
 const PIECE: u64 = 1 << 20;
 
@@ -111,6 +114,8 @@ impl RowPieces {
     pub(super) fn finish(mut self, fetcher: &mut Fetcher) -> Result<(), CutoutError> {
         self.pieces.sort_by_key(|piece| piece.from.stored().0);
         let shared = Arc::new(Shared { place: self.place, rows: self.rows, columns: self.columns });
+        let stored: u64 = self.pieces.iter().map(|piece| piece.from.stored().1).sum();
+        let together = if fetcher.is_far() { TOGETHER.1 } else { (stored / 8).clamp(TOGETHER.0, TOGETHER.1) };
         let (mut pieces, mut bytes) = (Vec::new(), 0);
         let mut hand_out = |pieces: &mut Vec<Piece>| match pieces.is_empty() {
             true => Ok(()),
@@ -121,7 +126,7 @@ impl RowPieces {
         };
         for piece in self.pieces {
             let size = piece.from.stored().1;
-            if pieces.len() >= TOGETHER.0 || bytes + size > TOGETHER.1 {
+            if pieces.len() >= PIECES || bytes + size > together {
                 hand_out(&mut pieces)?;
                 bytes = 0;
             }
