@@ -19,7 +19,7 @@ use crate::sink::Sink;
 /// Bytes between two ranges that are read along with them rather than asked for apart.
 const GAP: u64 = 4 << 10;
 /// The same where a request is a journey.
-const FAR_GAP: u64 = 64 << 10;
+pub(crate) const FAR_GAP: u64 = 64 << 10;
 /// Bytes of one range at most.
 const MOST: u64 = 8 << 20;
 /// Bytes below which one thread is done before others would have woken up.

@@ -5,10 +5,12 @@
 //! its columns. Every part has an Adler-32 of its own, and what is read once and kept is deflated (zlib).
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use spolia_hdf5_format::Reader;
 use spolia_hdf5_format::link::{Target, find, links};
@@ -20,12 +22,15 @@ use super::build::Builder;
 use super::table::{ChunkPlace, ColumnPlace, TableIndex};
 use super::template::Template;
 use crate::error::CutoutError;
+use crate::fetch::coalesced;
 use crate::index::Identity;
 
 const MAGIC: &[u8; 8] = b"SPOLIAIX";
 const VERSION: u32 = 3;
 /// Bytes before the head.
 const START: u64 = 24;
+/// Bytes of blocks that are read together at most.
+const TOGETHER: u64 = 1 << 20;
 /// Templates that are kept of a file.
 pub(crate) const MOST_TEMPLATES: usize = 1024;
 /// Bytes of one part at most.
@@ -304,11 +309,33 @@ impl Sidecar {
         self.head.blocks.get(place).filter(|block| block.first <= number).map(|_| place)
     }
 
-    /// A block.
-    pub(crate) fn block(&self, place: usize) -> Result<Block, SidecarError> {
-        let part = self.head.blocks.get(place).ok_or(SidecarError::Damaged)?.part;
-        let bytes = self.part(part)?;
-        let (head, mut rest) = postcard::take_from_bytes::<BlockHead>(&bytes)?;
+    /// Some blocks, by their numbers, which ascend. What lies no more than `gap` bytes apart is read together, and all at once.
+    pub(crate) fn blocks(&self, numbers: &[usize], gap: u64) -> Result<Vec<Block>, SidecarError> {
+        let part = |number: &usize| self.head.blocks.get(*number).map(|block| block.part).ok_or(SidecarError::Damaged);
+        let parts = numbers.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+        let ranges = parts.iter().map(|part| self.range(part)).collect::<Result<Vec<_>, _>>()?;
+        let together = coalesced(ranges.clone(), gap, TOGETHER);
+        let read = |range: &Range<u64>| self.source.read_at(range.start, (range.end - range.start) as usize);
+        let read: Vec<Bytes> = match &together[..] {
+            [range] => vec![read(range)?],
+            ranges => ranges.par_iter().map(read).collect::<Result<_, _>>()?,
+        };
+        let block = |(part, range): (&Part, &Range<u64>)| {
+            let place = together.partition_point(|other| other.end < range.end);
+            let (whole, bytes) = together.get(place).zip(read.get(place)).ok_or(SidecarError::Damaged)?;
+            let from = (range.start - whole.start) as usize;
+            let bytes = bytes.slice(from..from + part.length as usize);
+            if simd_adler32::adler32(&&bytes[..]) == part.sum {
+                Self::block(&bytes)
+            } else {
+                Err(SidecarError::Damaged)
+            }
+        };
+        parts.iter().zip(&ranges).map(block).collect()
+    }
+
+    fn block(bytes: &Bytes) -> Result<Block, SidecarError> {
+        let (head, mut rest) = postcard::take_from_bytes::<BlockHead>(bytes)?;
         let records = array(&mut rest, head.records, |bytes: &[u8; 24]| Record {
             number: word(bytes, 0) as i64,
             base: word(bytes, 8),
@@ -370,9 +397,14 @@ impl Sidecar {
         Ok(Some(TableIndex { skeleton: self.part(table.skeleton)?, rows: table.rows, columns }))
     }
 
+    /// Where a part is.
+    fn range(&self, part: &Part) -> Result<Range<u64>, SidecarError> {
+        let start = self.parts.checked_add(part.at).filter(|_| part.length <= MOST).ok_or(SidecarError::Damaged)?;
+        Ok(start..start.checked_add(part.length).ok_or(SidecarError::Damaged)?)
+    }
+
     fn part(&self, part: Part) -> Result<Bytes, SidecarError> {
-        let at = self.parts.checked_add(part.at).filter(|_| part.length <= MOST).ok_or(SidecarError::Damaged)?;
-        let bytes = self.source.read_at(at, part.length as usize)?;
+        let bytes = self.source.read_at(self.range(&part)?.start, part.length as usize)?;
         if simd_adler32::adler32(&&bytes[..]) != part.sum {
             return Err(SidecarError::Damaged);
         }

@@ -10,12 +10,16 @@ use spolia_hdf5_format::object_header::ObjectHeader;
 
 use super::item::Item;
 use crate::error::CutoutError;
+use crate::fetch::FAR_GAP;
 use crate::files::Files;
 use crate::index::block::{Block, NO_PLACEMENT, Record};
 use crate::index::build::{Builder, ROUND};
 use crate::index::sidecar::{MOST_TEMPLATES, Sidecar, SidecarError, numbered};
 use crate::index::template::{Picked, Template};
 use crate::plan::CutFile;
+
+/// Objects that are looked up together in a file that is far away and has no index.
+const FAR_ROUND: usize = 8;
 
 /// Objects that are looked up by name; for more, all names are read, which stand all over the file.
 fn by_name(size: u64) -> usize {
@@ -85,7 +89,9 @@ impl<'a> Objects<'a> {
     /// Parts of the wanted objects that are looked up together.
     pub(super) fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let count = self.file.ordinals.len();
-        (0..count).step_by(ROUND).map(move |start| start..(start + ROUND).min(count))
+        // Looking an object up in a file that is far away is a matter of waiting.
+        let size = if self.files.is_far() && self.sidecar.is_none() { FAR_ROUND } else { ROUND };
+        (0..count).step_by(size).map(move |start| start..(start + size).min(count))
     }
 
     /// Looks a part of the wanted objects up.
@@ -101,13 +107,15 @@ impl<'a> Objects<'a> {
             let (file, why) = (self.file.file_name.clone(), error.to_string());
             CutoutError::DamagedIndex { file, why }
         };
-        let mut known: Option<(usize, Arc<Block>)> = None;
-        let found = wanted.iter().map(|ordinal| {
-            let number = sidecar.block_of(*ordinal).ok_or_else(|| self.missing(*ordinal))?;
-            let block = match &known {
-                Some((last, block)) if *last == number => block,
-                _ => &known.insert((number, Arc::new(sidecar.block(number).map_err(unusable)?))).1,
-            };
+        let number = |ordinal: &i64| sidecar.block_of(*ordinal).ok_or_else(|| self.missing(*ordinal));
+        let of_wanted = wanted.iter().map(number).collect::<Result<Vec<_>, _>>()?;
+        let mut numbers = of_wanted.clone();
+        numbers.dedup();
+        let gap = if self.files.is_far() { FAR_GAP } else { 0 };
+        let blocks = sidecar.blocks(&numbers, gap).map_err(unusable)?;
+        let blocks: Vec<Arc<Block>> = blocks.into_iter().map(Arc::new).collect();
+        let found = wanted.iter().zip(of_wanted).map(|(ordinal, number)| {
+            let block = &blocks[numbers.partition_point(|other| *other < number)];
             let record = block.find(*ordinal).ok_or_else(|| self.missing(*ordinal))?;
             Found::new(block, record, |number| {
                 let mut known = self.picked.lock().unwrap_or_else(PoisonError::into_inner);
