@@ -4,7 +4,8 @@
 #   make test            formatting, lint, all tests                   make judges   the heavier outside judges
 #   make soak            hours of random work                          make release  optimised binaries
 #   make bench           speed, as ratios against named peers, optimised (the first build takes half an hour)
-#   make bench-cutout    Cut & Merge against h5py and the limit, local; its files take 1 GB and some minutes once
+#   make bench-cutout    Cut & Merge against h5py, hdf5-metno, hidefix, kerchunk and the limit, local and over a model of a store;
+#                        its files take 1 GB and some minutes once
 #   make fuzz            random bytes through the HDF5 reader, filters and writer, MINUTES=20 each
 #   make python          the Python clients of the tests               make clean    drop what was built
 
@@ -43,9 +44,10 @@ bench: test-packages target
 	python=$$(tests/setup/python.sh) && SPOLIA_PYTHON=$$python cargo bench --workspace --bench "*" $(LOCKED)
 
 bench-cutout: test-packages
-	python=$$(tests/setup/python.sh) && export SPOLIA_PYTHON=$$python CARGO_TARGET_DIR=$(CACHE)/target-cutout \
+	python=$$(tests/setup/python.sh venv-bench benches/cutout/requirements.txt) \
+		&& export SPOLIA_PYTHON=$$python CARGO_TARGET_DIR=$(CACHE)/target-cutout PATH=$$(dirname $$python):$$PATH \
 		&& $$python benches/cutout/make_files.py $(CACHE)/bench \
-		&& cd benches/cutout && cargo run --release $(LOCKED) -- $(CACHE)/bench
+		&& cd benches/cutout && cargo run --release $(LOCKED) -- $(CACHE)/bench $(BENCH)
 
 python: test-packages
 	@tests/setup/python.sh

@@ -1,8 +1,12 @@
-//! What cannot be beaten: reading the wanted bytes, and inflating them where they are compressed, on all threads. It is told
-//! where everything lies, and writes nothing.
+//! What cannot be beaten: reading the wanted bytes, inflating them where they are compressed, on all threads, and writing as many as
+//! a merged file has. It is told where everything lies.
 
+use std::cell::RefCell;
 use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -12,6 +16,9 @@ use spolia_cutout::{InspectOptions, Inspected, inspect};
 
 use crate::picks::{Picks, Set, fastest};
 
+/// Connections to a store.
+const CONNECTIONS: usize = 128;
+
 /// A range of a file, and the bytes it inflates to; none for what is not compressed.
 struct Wanted {
     file: usize,
@@ -20,26 +27,88 @@ struct Wanted {
     inflated: Option<usize>,
 }
 
-/// Seconds of the fastest run.
-pub fn run(set: &Set, kind: &str, picks: &Picks, runs: usize) -> Result<f64> {
-    let wanted = wanted(set, kind, picks)?;
-    let files: Vec<File> = set.files.iter().map(|file| File::open(set.folder.join(file))).collect::<Result<_, _>>()?;
-    fastest(runs, || {
-        let started = Instant::now();
-        wanted.par_iter().try_for_each_init(
-            || (Vec::new(), Vec::new(), Decompressor::new()),
-            |(stored, inflated, decompressor), wanted| {
-                stored.resize(wanted.length as usize, 0);
-                files[wanted.file].read_exact_at(stored, wanted.at)?;
-                if let Some(size) = wanted.inflated {
-                    inflated.resize(size, 0);
-                    decompressor.zlib_decompress(stored, inflated).context("a chunk")?;
-                }
-                Ok::<_, anyhow::Error>(())
-            },
-        )?;
-        Ok(started.elapsed().as_secs_f64())
-    })
+/// What is to be read for some objects.
+pub struct Limit<'a> {
+    set: &'a Set,
+    wanted: Vec<Wanted>,
+}
+
+/// What a thread keeps from range to range.
+#[derive(Default)]
+struct Room {
+    stored: Vec<u8>,
+    inflated: Vec<u8>,
+    decompressor: Option<Decompressor>,
+}
+
+impl Room {
+    fn inflate(&mut self, size: Option<usize>) -> Result<()> {
+        let Some(size) = size else { return Ok(()) };
+        self.inflated.resize(size, 0);
+        let decompressor = self.decompressor.get_or_insert_with(Decompressor::new);
+        decompressor.zlib_decompress(&self.stored, &mut self.inflated).context("a chunk")?;
+        Ok(())
+    }
+}
+
+impl<'a> Limit<'a> {
+    pub fn new(set: &'a Set, kind: &str, picks: &Picks) -> Result<Self> {
+        Ok(Self { set, wanted: wanted(set, kind, picks)? })
+    }
+
+    /// Seconds of the fastest run over local files; `write` bytes are written as well, where that is said.
+    pub fn local(&self, runs: usize, write: Option<(&Path, u64)>) -> Result<f64> {
+        let open = |file: &String| File::open(self.set.folder.join(file));
+        let files: Vec<File> = self.set.files.iter().map(open).collect::<Result<_, _>>()?;
+        let bytes = vec![1; write.map_or(0, |(_, bytes)| bytes) as usize];
+        fastest(runs, || {
+            let started = Instant::now();
+            self.wanted.par_iter().try_for_each_init(Room::default, |room, wanted| {
+                room.stored.resize(wanted.length as usize, 0);
+                files[wanted.file].read_exact_at(&mut room.stored, wanted.at)?;
+                room.inflate(wanted.inflated)
+            })?;
+            if let Some((path, _)) = write {
+                File::create(path)?.write_all(&bytes)?;
+            }
+            Ok(started.elapsed().as_secs_f64())
+        })
+    }
+
+    /// Seconds of the fastest run over a store: all ranges at once, as far as there are connections.
+    pub fn remote(&self, url: &str, runs: usize) -> Result<f64> {
+        thread_local! { static CONNECTION: RefCell<Option<BufReader<TcpStream>>> = const { RefCell::new(None) }; }
+        let host = url.trim_start_matches("http://");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(CONNECTIONS).build()?;
+        fastest(runs, || {
+            let started = Instant::now();
+            pool.install(|| {
+                self.wanted.par_iter().with_max_len(1).try_for_each_init(Room::default, |room, wanted| {
+                    CONNECTION.with_borrow_mut(|connection| {
+                        let connection = match connection {
+                            Some(connection) => connection,
+                            None => connection.insert(BufReader::new(TcpStream::connect(host)?)),
+                        };
+                        get(connection, &self.set.files[wanted.file], wanted, &mut room.stored)
+                    })?;
+                    room.inflate(wanted.inflated)
+                })
+            })?;
+            Ok(started.elapsed().as_secs_f64())
+        })
+    }
+}
+
+fn get(connection: &mut BufReader<TcpStream>, file: &str, wanted: &Wanted, stored: &mut Vec<u8>) -> Result<()> {
+    let last = wanted.at + wanted.length - 1;
+    let request = format!("GET /{file} HTTP/1.1\r\nHost: model\r\nRange: bytes={}-{last}\r\n\r\n", wanted.at);
+    connection.get_mut().write_all(request.as_bytes())?;
+    let mut line = String::new();
+    while connection.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    stored.resize(wanted.length as usize, 0);
+    Ok(connection.read_exact(stored)?)
 }
 
 fn wanted(set: &Set, kind: &str, picks: &Picks) -> Result<Vec<Wanted>> {
@@ -63,7 +132,8 @@ fn wanted(set: &Set, kind: &str, picks: &Picks) -> Result<Vec<Wanted>> {
                     }
                 }
             } else if let Some(Some(at)) = dataset.offset {
-                let number = dataset.path.trim_start_matches("/SourceImpl_").split('/').next().context("a name")?.parse()?;
+                let number =
+                    dataset.path.trim_start_matches("/SourceImpl_").split('/').next().context("a name")?.parse()?;
                 if numbers.binary_search(&number).is_ok() {
                     let extent = extents.entry(number).or_insert((at, at));
                     *extent = (extent.0.min(at), extent.1.max(at + dataset.storage_size));
