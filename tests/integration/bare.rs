@@ -161,6 +161,34 @@ fn files_of_servers_are_read_by_ranges_whatever_the_servers_spoil() {
 }
 
 #[test]
+fn a_cut_that_is_stopped_leaves_nothing_behind() {
+    let files = make_gaia(&["--layout", "object", "--sources", "400", "--transits", "0"]);
+    let paths = hdf5_files(files.path());
+    // Slow by its faults, so that there is time to stop it.
+    let Some(server) = RangeServer::start(files.path(), &["--fault-every", "2"]) else { return };
+    for _ in 0..10 {
+        let out = tempfile::tempdir().unwrap();
+        let mut command = Command::new(program("spolia"));
+        command.arg("cut").args(server.urls(&paths)).args(["--id-field", "sourceId", "--ids"]);
+        command.arg("3425114617586286848").arg("-o").arg(out.path().join("merged.h5"));
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        while std::fs::read_dir(out.path()).unwrap().count() == 0 && process.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let pid = rustix::process::Pid::from_child(&process);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        let done = process.wait_with_output().unwrap();
+        if done.status.success() {
+            continue;
+        }
+        assert!(String::from_utf8_lossy(&done.stderr).contains("stopped; nothing was written"), "{done:?}");
+        assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+        return;
+    }
+    panic!("the cut was always faster");
+}
+
+#[test]
 fn a_file_that_changes_while_it_is_read_is_named() {
     let files = make_gaia(&["--layout", "table", "--sources", "2000", "--transits", "0", "--sources-per-file", "2000"]);
     let out = tempfile::tempdir().unwrap();

@@ -238,7 +238,12 @@ impl Merging<'_> {
                 merging.origins.push(Origin::new(objects.number, Form::Packed, row, *ordinal));
                 row += 1;
             }
-            packing.add(place, objects, part, found)
+            let ends = part.end == objects.file.ordinals.len();
+            packing.add(place, objects, part, found)?;
+            if ends {
+                objects.close();
+            }
+            Ok(())
         })?;
         let packed = packing.lay_out(name, objects, &mut self.columns, &mut self.writer, &mut self.fetcher)?;
         objects.iter().for_each(Objects::close);

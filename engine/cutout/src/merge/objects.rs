@@ -35,7 +35,9 @@ pub(super) struct Objects<'a> {
     sidecar: Option<Arc<Sidecar>>,
     /// Files that are open at the same time.
     open: usize,
-    /// The file, where it has none.
+    /// The file, where it is read itself.
+    reader: Mutex<Option<Arc<Reader>>>,
+    /// What is known of it, where it has no index.
     live: Mutex<Option<Arc<Live>>>,
     /// The members and attributes that are wanted; all where nothing is said.
     fields: Option<&'a BTreeSet<String>>,
@@ -68,7 +70,17 @@ impl<'a> Objects<'a> {
         sidecar: Option<Arc<Sidecar>>,
         fields: Option<&'a BTreeSet<String>>,
     ) -> Self {
-        Self { number, file, files, sidecar, open, live: Mutex::default(), fields, picked: Mutex::default() }
+        Self {
+            number,
+            file,
+            files,
+            sidecar,
+            open,
+            reader: Mutex::default(),
+            live: Mutex::default(),
+            fields,
+            picked: Mutex::default(),
+        }
     }
 
     /// What is wanted of a template.
@@ -153,7 +165,13 @@ impl<'a> Objects<'a> {
 
     /// The file.
     pub(super) fn reader(&self) -> Result<Arc<Reader>, CutoutError> {
-        Ok(Arc::clone(&self.live()?.reader))
+        let mut kept = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = &*kept {
+            return Ok(Arc::clone(reader));
+        }
+        let reader = Arc::new(self.files.reader(self.file, self.open)?);
+        *kept = Some(Arc::clone(&reader));
+        Ok(reader)
     }
 
     /// The members and attributes that are wanted; all where nothing is said.
@@ -171,8 +189,9 @@ impl<'a> Objects<'a> {
         self.files.install(run)
     }
 
-    /// Lets go of the file, whose objects all have a place.
+    /// Lets go of the file, whose objects have all been looked up.
     pub(super) fn close(&self) {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
@@ -182,14 +201,12 @@ impl<'a> Objects<'a> {
         if let Some(live) = &*kept {
             return Ok(Arc::clone(live));
         }
-        let reader = Arc::new(self.files.reader(self.file, self.open)?);
+        let reader = self.reader()?;
         let group = group_at(&reader, &self.file.group).map_err(self.damaged())?;
         let group = group.ok_or_else(|| {
             CutoutError::Refused(format!("{}: it has no group {:?}", self.file.file_name, self.file.group))
         })?;
-        // An index knows them already.
-        let many =
-            self.sidecar.is_none() && self.file.names.is_empty() && self.file.ordinals.len() > by_name(self.file.size);
+        let many = self.file.names.is_empty() && self.file.ordinals.len() > by_name(self.file.size);
         let all = many.then(|| numbered(&reader, &group, &self.file.object)).transpose();
         let live = Arc::new(Live { all: all.map_err(self.damaged())?, reader, group });
         *kept = Some(Arc::clone(&live));

@@ -11,6 +11,7 @@ use spolia_exec::{CutProgress, CutRequest, CutSettings, Principal, Selection};
 
 use crate::arguments::Cut;
 use crate::command::report;
+use crate::command::serve::stop_signal;
 use crate::error::CommandError;
 use crate::site::Site;
 
@@ -42,18 +43,21 @@ fn anywhere(locations: &[String], cut: &Cut) -> Result<Arc<Files>, CommandError>
     Ok(Arc::new(Files::anywhere(locations)?.within_memory(memory)?))
 }
 
-/// Runs a cut with a progress bar on standard error, where that is a terminal.
-async fn watched<T>(cut: impl AsyncFnOnce(&Arc<CutProgress>) -> T) -> T {
+/// Runs a cut with a progress bar on standard error, where that is a terminal. Ctrl-C ends it, and it leaves nothing behind then.
+async fn watched<T, E: Into<CommandError>>(
+    cut: impl AsyncFnOnce(&Arc<CutProgress>) -> Result<T, E>,
+) -> Result<T, CommandError> {
     let progress = Arc::new(CutProgress::default());
     let bar = ProgressBar::new(STEPS);
     if let Ok(style) = ProgressStyle::with_template("   cutting [{bar:40}] {msg} {percent}%, {elapsed}, {eta} left") {
         bar.set_style(style.progress_chars("=> "));
     }
     let mut ticks = tokio::time::interval(TICK);
-    let mut made = std::pin::pin!(cut(&progress));
+    let (mut made, mut stopped) = (std::pin::pin!(cut(&progress)), std::pin::pin!(stop_signal()));
     let made = loop {
         tokio::select! {
-            made = &mut made => break made,
+            made = &mut made => break made.map_err(Into::into),
+            () = &mut stopped => break Err(CommandError::Said("stopped; nothing was written".to_owned())),
             _ = ticks.tick() => {
                 bar.set_message(format!("{} objects", progress.objects()));
                 bar.set_position((progress.part() * STEPS as f64) as u64);
@@ -121,7 +125,7 @@ async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
         }
         Err(error) => {
             operation.fail(&error.message());
-            Err(error.into())
+            Err(error)
         }
     }
 }
