@@ -16,10 +16,11 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use bytes::Bytes;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use spolia_hdf5_format::write::{Writer, Written};
 
@@ -90,6 +91,7 @@ pub(crate) fn merge(
         columns,
         groups: Vec::new(),
         members: Vec::new(),
+        skeletons: Mutex::default(),
         open: plan.files.len().min(OPENED),
         progress,
         origins: Vec::new(),
@@ -157,6 +159,8 @@ struct Merging<'a> {
     /// Groups of columns, whose headers are written when they are full.
     groups: Vec<ColumnGroup>,
     members: Vec<Member>,
+    /// Tables without rows, each once.
+    skeletons: Mutex<Vec<Bytes>>,
     /// Files that are open at the same time.
     open: usize,
     progress: &'a CutProgress,
@@ -311,7 +315,7 @@ impl Merging<'_> {
         if let Some(sidecar) = self.files.sidecar(file) {
             match sidecar.table() {
                 Ok(None) => return Ok(Content::Objects(Some(sidecar))),
-                Ok(Some(table)) => return Ok(Content::Table(table)),
+                Ok(Some(table)) => return Ok(Content::Table(self.kept(table, file))),
                 Err(error) => unusable(file, &error),
             }
         }
@@ -323,8 +327,19 @@ impl Merging<'_> {
         let place = format!("{}/{}", file.file_name, file.class);
         match group_at(&reader, &file.class).map_err(damaged)? {
             None => Ok(Content::Objects(None)),
-            Some(group) => Ok(Content::Table(TableIndex::build(&reader, &group, &place)?)),
+            Some(group) => Ok(Content::Table(self.kept(TableIndex::build(&reader, &group, &place)?, file))),
         }
+    }
+
+    /// What is kept of a table's index until the table is full: the places of what is wanted, and one copy of equal skeletons.
+    fn kept(&self, mut table: TableIndex, file: &CutFile) -> TableIndex {
+        table.retain(&file.ordinals);
+        let mut skeletons = self.skeletons.lock().unwrap_or_else(PoisonError::into_inner);
+        match skeletons.iter().find(|known| **known == table.skeleton) {
+            Some(known) => table.skeleton = known.clone(),
+            None => skeletons.push(table.skeleton.clone()),
+        }
+        table
     }
 
     /// Does something with all items, on the threads that reading the files wants, or on this one where it is little.

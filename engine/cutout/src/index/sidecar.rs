@@ -19,14 +19,14 @@ use spolia_hdf5_format::source::ReadAt;
 
 use super::block::{BLOCK_OBJECTS, Block, PointerPlace, Record};
 use super::build::Builder;
-use super::table::{ChunkPlace, ColumnPlace, TableIndex};
+use super::table::{ChunkPlace, Chunks, ColumnPlace, TableIndex};
 use super::template::Template;
 use crate::error::CutoutError;
 use crate::fetch::coalesced;
 use crate::index::Identity;
 
 const MAGIC: &[u8; 8] = b"SPOLIAIX";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Bytes before the head.
 const START: u64 = 24;
 /// Bytes of blocks that are read together at most.
@@ -79,8 +79,8 @@ struct TablePart {
 #[derive(Debug, Serialize, Deserialize)]
 enum ColumnPart {
     Rows(u64),
-    /// So many of the chunks.
-    Chunks(u64),
+    /// So many of the chunks, of so many rows.
+    Chunks(u64, u64),
     Nowhere,
     Elsewhere,
 }
@@ -231,12 +231,12 @@ impl Parts {
                 ColumnPlace::Nowhere => ColumnPart::Nowhere,
                 ColumnPlace::Elsewhere => ColumnPart::Elsewhere,
                 ColumnPlace::Chunks(chunks) => {
-                    for chunk in chunks {
+                    for chunk in &chunks.places {
                         bytes.extend_from_slice(&chunk.at.to_le_bytes());
                         bytes.extend_from_slice(&chunk.size.to_le_bytes());
                         bytes.extend_from_slice(&chunk.mask.to_le_bytes());
                     }
-                    ColumnPart::Chunks(chunks.len() as u64)
+                    ColumnPart::Chunks(chunks.places.len() as u64, chunks.height)
                 }
             });
         }
@@ -383,14 +383,14 @@ impl Sidecar {
                 ColumnPart::Rows(at) => ColumnPlace::Rows(*at),
                 ColumnPart::Nowhere => ColumnPlace::Nowhere,
                 ColumnPart::Elsewhere => ColumnPlace::Elsewhere,
-                ColumnPart::Chunks(count) => {
+                ColumnPart::Chunks(count, height) => {
                     let count = u32::try_from(*count).map_err(|_| SidecarError::Damaged)?;
                     let chunks = array(&mut rest, count, |bytes: &[u8; 16]| ChunkPlace {
                         at: word(bytes, 0),
                         size: half(bytes, 8),
                         mask: half(bytes, 12),
                     });
-                    ColumnPlace::Chunks(chunks.ok_or(SidecarError::Damaged)?)
+                    ColumnPlace::Chunks(Chunks::all(*height, chunks.ok_or(SidecarError::Damaged)?))
                 }
             });
         }

@@ -35,11 +35,48 @@ pub(crate) enum ColumnPlace {
     /// Row after row from an offset on.
     Rows(u64),
     /// In chunks as wide as a row.
-    Chunks(Vec<ChunkPlace>),
+    Chunks(Chunks),
     /// Nowhere: nothing was ever written.
     Nowhere,
     /// Somewhere that only the file itself tells.
     Elsewhere,
+}
+
+/// Chunks of a column: all of them, or those that are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chunks {
+    /// Rows of each.
+    pub(crate) height: u64,
+    /// Their numbers, where these are not all numbers from 0 on, in their order.
+    numbers: Option<Vec<u64>>,
+    pub(crate) places: Vec<ChunkPlace>,
+}
+
+impl Chunks {
+    /// All chunks, of so many rows each.
+    pub(crate) fn all(height: u64, places: Vec<ChunkPlace>) -> Self {
+        Self { height: height.max(1), numbers: None, places }
+    }
+
+    /// The chunk of that number, if it is there and wanted.
+    pub(crate) fn get(&self, number: u64) -> Option<ChunkPlace> {
+        let place = match &self.numbers {
+            None => usize::try_from(number).ok()?,
+            Some(numbers) => numbers.binary_search(&number).ok()?,
+        };
+        self.places.get(place).copied()
+    }
+
+    /// Forgets all chunks but those of some rows, which ascend.
+    fn retain(&mut self, rows: &[i64]) {
+        let mut numbers: Vec<u64> = rows.iter().map(|row| *row as u64 / self.height).collect();
+        numbers.dedup();
+        numbers.retain(|number| self.get(*number).is_some());
+        if numbers.len() < self.places.len() {
+            self.places = numbers.iter().filter_map(|number| self.get(*number)).collect();
+            self.numbers = Some(numbers);
+        }
+    }
 }
 
 /// A chunk in the file.
@@ -55,6 +92,15 @@ pub(crate) struct ChunkPlace {
 pub(crate) const NO_CHUNK: ChunkPlace = ChunkPlace { at: 0, size: 0, mask: 0 };
 
 impl TableIndex {
+    /// Keeps of its chunks only those of some rows, which ascend.
+    pub(crate) fn retain(&mut self, rows: &[i64]) {
+        for column in &mut self.columns {
+            if let ColumnPlace::Chunks(chunks) = column {
+                chunks.retain(rows);
+            }
+        }
+    }
+
     /// Of the table that is a group, which errors call `path`.
     ///
     /// # Errors
@@ -150,7 +196,7 @@ impl ColumnPlace {
                 *place = ChunkPlace { at: reader.offset(chunk.address)?, size: chunk.size as u32, mask };
             }
         }
-        Ok(Self::Chunks(places))
+        Ok(Self::Chunks(Chunks::all(height, places)))
     }
 }
 

@@ -83,11 +83,11 @@ impl RowPieces {
     pub(super) fn add(&mut self, out: ColumnOut, place: &ColumnPlace) -> Result<(), CutoutError> {
         let column = self.columns.len();
         match (place, &out.dataset.layout) {
-            (ColumnPlace::Chunks(chunks), Layout::Chunked(layout)) => {
-                let (height, mut first) = (layout.shape[0].max(1), 0);
+            (ColumnPlace::Chunks(chunks), Layout::Chunked(layout)) if chunks.height == layout.shape[0] => {
+                let (height, mut first) = (chunks.height, 0);
                 for together in self.rows.chunk_by(|a, b| a / height == b / height) {
                     let number = together[0] / height;
-                    let chunk = *chunks.get(number as usize).ok_or(CutoutError::Index)?;
+                    let chunk = chunks.get(number).ok_or(CutoutError::Index)?;
                     let wanted = first..first + together.len();
                     first = wanted.end;
                     self.pieces.push(Piece { column, from: From::Chunk(chunk, number * height), wanted });
