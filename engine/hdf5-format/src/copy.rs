@@ -78,6 +78,8 @@ pub struct CopyReport {
 
 /// Bytes of a dataset that is left blank, at most.
 const MOST_BLANK: u64 = 16 << 20;
+/// How many times the bytes of its file the elements of one object may take: data may have several names.
+const MOST_OVER: u64 = 16;
 /// Objects inside of one that is copied, at most: names of one object may be many, and each becomes a copy of it.
 const MOST_OBJECTS: u64 = 1 << 20;
 
@@ -97,6 +99,8 @@ pub struct Copier<'a> {
     inside: Vec<u64>,
     /// Objects inside of the one that is being copied, so far.
     objects: u64,
+    /// Bytes of elements carried over of it, so far.
+    carried: u64,
     /// What has been done so far.
     pub report: CopyReport,
 }
@@ -130,6 +134,7 @@ impl<'a> Copier<'a> {
             fields: None,
             inside: Vec::new(),
             objects: 0,
+            carried: 0,
             report,
         }
     }
@@ -171,7 +176,7 @@ impl<'a> Copier<'a> {
     /// [`CopyError`], which names the part that could not be copied.
     pub fn copy<W: Write>(&mut self, address: u64, path: &str, writer: &mut Writer<W>) -> Result<Written, CopyError> {
         self.inside.clear();
-        self.objects = 0;
+        (self.objects, self.carried) = (0, 0);
         self.object(address, path, writer)
     }
 
@@ -368,21 +373,26 @@ impl<'a> Copier<'a> {
             return writer.put(&placed).map_err(written(path));
         }
         check(&dataset.datatype, path)?;
+        self.reader.has(address, size).map_err(read(path))?;
+        self.carried = self.carried.saturating_add(size);
+        if self.carried > MOST_OVER.saturating_mul(self.reader.size()) {
+            let what =
+                "copies of it take many times the bytes of the file: the same elements are in it again and again";
+            return Err(CopyError::Refused { path: path.to_owned(), what });
+        }
+        self.report.bytes += size;
         let start = writer.put(&[]).map_err(written(path))?;
+        if self.measuring {
+            writer.pass_over(size);
+            return Ok(start);
+        }
         let mut carried = 0;
         while carried < size {
             let length = PIECE.min(size - carried);
-            match self.measuring {
-                true => writer.append(&vec![0; length as usize]),
-                false => {
-                    let bytes = self.reader.bytes(address.saturating_add(carried), length).map_err(read(path))?;
-                    writer.append(&bytes)
-                }
-            }
-            .map_err(written(path))?;
+            let bytes = self.reader.bytes(address.saturating_add(carried), length).map_err(read(path))?;
+            writer.append(&bytes).map_err(written(path))?;
             carried += length;
         }
-        self.report.bytes += size;
         Ok(start)
     }
 

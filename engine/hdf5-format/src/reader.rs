@@ -92,6 +92,18 @@ impl Reader {
         })
     }
 
+    /// Whether a part of the file is all there, without reading it.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn has(&self, address: u64, length: u64) -> Result<()> {
+        let offset = self.offset(address)?;
+        if length <= self.size() - offset {
+            return Ok(());
+        }
+        Err(Hdf5Error::Read { offset, length, source: std::io::ErrorKind::UnexpectedEof.into() })
+    }
+
     /// Reads a part of the file that is data, not metadata.
     ///
     /// # Errors

@@ -113,6 +113,11 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Counts bytes that are not written, where it is only measured what would be.
+    pub fn pass_over(&mut self, bytes: u64) {
+        self.at = self.at.saturating_add(bytes);
+    }
+
     /// The output, with all that was written.
     ///
     /// # Errors

@@ -251,3 +251,57 @@ fn damaged_files_end_in_errors() {
         let _ = root.and_then(|root| read_all(&reader, &root, 5));
     }
 }
+
+/// Why the root cannot be copied, and why it cannot be measured.
+fn refusals(bytes: Vec<u8>) -> (String, String) {
+    let reader = open(bytes);
+    let root = reader.superblock().root;
+    let copied = Copier::new(&reader).copy(root, "x", &mut Writer::at(std::io::sink(), 0)).unwrap_err();
+    let measured = Copier::measuring(&reader).copy(root, "x", &mut Writer::at(std::io::sink(), 0)).unwrap_err();
+    (copied.to_string(), measured.to_string())
+}
+
+/// Found by fuzzing: a terabyte was counted piece by piece.
+#[test]
+fn more_than_the_file_holds_is_refused_before_anything_is_counted() {
+    let bytes = file(|writer| {
+        let at = writer.put(&numbers(10)).unwrap();
+        let huge = dataset(INT32, simple(&[1 << 38]), StorageOut::Contiguous(Some(at), 1 << 40));
+        vec![(b"huge".to_vec(), writer.dataset(&huge).unwrap())]
+    });
+    let (copied, measured) = refusals(bytes);
+    assert_eq!(copied, measured);
+    assert!(copied.contains("x/huge"), "{copied}");
+}
+
+#[test]
+fn elements_that_are_in_a_file_again_and_again_are_refused() {
+    let bytes = file(|writer| {
+        let at = writer.put(&numbers(10_000)).unwrap();
+        let same = dataset(INT32, simple(&[10_000]), StorageOut::Contiguous(Some(at), 40_000));
+        (0..200).map(|number| (format!("d{number:03}").into_bytes(), writer.dataset(&same).unwrap())).collect()
+    });
+    let (copied, measured) = refusals(bytes);
+    assert_eq!(copied, measured);
+    assert!(copied.contains("many times the bytes of the file"), "{copied}");
+}
+
+#[test]
+fn a_copy_is_as_long_as_it_is_measured() {
+    let bytes = file(|writer| {
+        let at = writer.put(&numbers(1000)).unwrap();
+        let plain = dataset(INT32, simple(&[1000]), StorageOut::Contiguous(Some(at), 4000));
+        let mut heap = HeapBuilder::default();
+        let places: Vec<_> =
+            ["a", "some text", ""].iter().map(|text| (text.len(), heap.add(text.as_bytes()))).collect();
+        let heap = heap.write(writer).unwrap();
+        let ids: Vec<u8> = places.into_iter().flat_map(|(length, place)| place.id(length as u32, heap)).collect();
+        let texts = dataset(VARIABLE_STRING, simple(&[3]), StorageOut::Compact(Bytes::from(ids)));
+        vec![(b"plain".to_vec(), writer.dataset(&plain).unwrap()), (b"texts".to_vec(), writer.dataset(&texts).unwrap())]
+    });
+    let reader = open(bytes);
+    let (mut measuring, mut copying) = (Writer::at(std::io::sink(), 800), Writer::at(Vec::new(), 800));
+    let measured = Copier::measuring(&reader).copy(reader.superblock().root, "", &mut measuring).unwrap();
+    let copied = Copier::new(&reader).copy(reader.superblock().root, "", &mut copying).unwrap();
+    assert_eq!((measured, measuring.position()), (copied, copying.position()));
+}
