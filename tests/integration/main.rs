@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may panic, and a skipped test says so")]
 
 mod bare;
+mod copies;
 mod cut;
 mod docs;
 mod doors;
@@ -16,6 +17,8 @@ mod ingest;
 mod inspect;
 mod judges_tier;
 mod licences;
+mod measured;
+mod merged;
 mod oracle;
 mod query;
 mod served;

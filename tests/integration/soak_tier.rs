@@ -1,6 +1,7 @@
 //! Hours of random work, run by `make soak`: each test goes on for SPOLIA_SOAK_MINUTES (40 where it is not set) and prints the
 //! seed that makes its work again (SPOLIA_SOAK_SEED).
 
+mod million;
 mod queries;
 
 use std::process::{Child, Stdio};

@@ -11,6 +11,9 @@ pub(super) fn version_1(asked: &Asked, add: &mut Add) -> Result<()> {
     visit(asked.reader, asked.address, Kind::Chunks(rank), &mut |mut key, address| {
         let (size, mask) = (key.u32()?, key.u32()?);
         let offset = (0..rank).map(|_| key.u64()).collect::<Result<Vec<_>>>()?;
+        if offset.iter().zip(&asked.layout.shape).any(|(offset, size)| offset % size != 0) {
+            return Err(key.damaged(format!("a chunk of {:?} elements begins at {offset:?}", asked.layout.shape)));
+        }
         add(offset, (address, size.into(), mask))
     })
 }
