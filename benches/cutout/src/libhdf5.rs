@@ -17,7 +17,7 @@ type Text = FixedAscii<16>;
 /// Seconds of the fastest run of hdf5-metno: columns in parallel, the rows of a column with one selection of points; merged and
 /// written.
 pub fn metno(set: &Set, picks: &Picks, output: &Path, runs: usize) -> Result<f64> {
-    fastest(runs, || {
+    fastest(runs, Some(output), || {
         let started = Instant::now();
         let files = chosen(set, picks).map(|(file, rows)| Ok((File::open(file)?, rows))).collect::<Result<Vec<_>>>()?;
         let names = files.first().context("a file")?.0.group("Source")?.member_names()?;
@@ -52,7 +52,7 @@ pub fn hidefix(set: &Set, picks: &Picks, runs: usize) -> Result<Hidefix> {
     let index_seconds = started.elapsed().as_secs_f64();
     let columns: Vec<_> =
         indexed.iter().flat_map(|(index, names, rows)| names.iter().map(move |name| (index, name, rows))).collect();
-    let seconds = fastest(runs, || {
+    let seconds = fastest(runs, None, || {
         let started = Instant::now();
         columns.par_iter().try_for_each(|(index, name, rows)| {
             let group = index.group("Source").context("a group")?;

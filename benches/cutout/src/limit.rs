@@ -61,7 +61,7 @@ impl<'a> Limit<'a> {
         let open = |file: &String| File::open(self.set.folder.join(file));
         let files: Vec<File> = self.set.files.iter().map(open).collect::<Result<_, _>>()?;
         let bytes = vec![1; write.map_or(0, |(_, bytes)| bytes) as usize];
-        fastest(runs, || {
+        fastest(runs, write.map(|(path, _)| path), || {
             let started = Instant::now();
             self.wanted.par_iter().try_for_each_init(Room::default, |room, wanted| {
                 room.stored.resize(wanted.length as usize, 0);
@@ -80,7 +80,7 @@ impl<'a> Limit<'a> {
         thread_local! { static CONNECTION: RefCell<Option<BufReader<TcpStream>>> = const { RefCell::new(None) }; }
         let host = url.trim_start_matches("http://");
         let pool = rayon::ThreadPoolBuilder::new().num_threads(CONNECTIONS).build()?;
-        fastest(runs, || {
+        fastest(runs, None, || {
             let started = Instant::now();
             pool.install(|| {
                 self.wanted.par_iter().with_max_len(1).try_for_each_init(Room::default, |room, wanted| {

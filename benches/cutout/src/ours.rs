@@ -71,7 +71,7 @@ pub fn cut(set: &Set, picks: &Picks, output: &Path, runs: usize, place: Place) -
         warm(&files)?;
     }
     let mut report = CutReport::default();
-    let seconds = fastest(runs, || {
+    let seconds = fastest(runs, Some(output), || {
         if matches!(place, Place::Store { cold: true, .. }) {
             files = open(set, place, &runtime)?;
         }

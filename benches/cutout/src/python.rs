@@ -63,7 +63,7 @@ impl Peers {
         let picks: Vec<_> = chosen.map(|(file, numbers)| (format!("{base}/{file}"), numbers)).collect();
         let request = serde_json::json!({ "peer": peer, "kind": kind, "picks": picks, "output": output }).to_string();
         let mut first = None;
-        let seconds = fastest(runs, || {
+        let seconds = fastest(runs, Some(output), || {
             let answer = self.ask(&request).with_context(|| format!("{peer} failed"))?;
             let seconds = answer.seconds;
             // An index is made once.

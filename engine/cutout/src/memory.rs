@@ -26,9 +26,10 @@ impl Memory {
         (bytes >= Self::LEAST).then_some(Self(bytes))
     }
 
-    /// Bytes of a merged file that is put together in memory and written at once.
+    /// Bytes of a merged file that is put together in memory and written at once. A larger one is written piece by piece: to hold it
+    /// as well takes longer than the system calls that this saves.
     pub(crate) fn output(self) -> usize {
-        (self.0 / 16).min(64 << 20) as usize
+        (self.0 / 16).min(1 << 20) as usize
     }
 
     /// Bytes of what is fetched and made at the same time.
