@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
+use datafusion::arrow::array::builder::NullBufferBuilder;
 use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeListBuilder, Float32Builder, Float64Builder, Int16Builder,
-    Int32Builder, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, FixedSizeBinaryBuilder,
+    FixedSizeListArray, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListArray,
+    RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
 };
-use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use datafusion::arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef, TimeUnit};
+use datafusion::arrow::error::ArrowError;
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Microseconds from 1970-01-01 to PostgreSQL's epoch, 2000-01-01.
 const PG_EPOCH_US: i64 = 946_684_800_000_000;
+/// The same in days.
+const PG_EPOCH_DAYS: i32 = 10_957;
 /// A field longer than this is refused: no metadata value comes near it.
 const MAX_FIELD: usize = 64 << 20;
 
@@ -132,7 +138,7 @@ impl CopyDecoder {
     }
 
     fn take_batch(&mut self) -> Result<RecordBatch, Fault> {
-        let arrays = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let arrays = self.columns.iter_mut().map(ColumnBuilder::finish).collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.rows = 0;
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(|error| error.to_string())
@@ -168,13 +174,25 @@ enum ColumnBuilder {
     Int64(Int64Builder),
     Float32(Float32Builder),
     Float64(Float64Builder),
+    Decimal(Decimal128Builder, u32),
     Utf8(StringBuilder),
+    Binary(BinaryBuilder),
+    Uuid(FixedSizeBinaryBuilder),
+    Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
-    List(FixedSizeListBuilder<Box<ElementBuilder>>),
+    Array(Box<ArrayBuilder>),
 }
 
-/// Elements of an array column.
-type ElementBuilder = dyn ArrayBuilder;
+/// A column of arrays of one dimension.
+struct ArrayBuilder {
+    item: FieldRef,
+    items: ColumnBuilder,
+    /// How many elements each has; any number where nothing is said.
+    length: Option<usize>,
+    /// Where each array ends among all elements.
+    ends: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
 
 impl ColumnBuilder {
     fn new(data_type: &DataType, rows: usize) -> Result<Self, Fault> {
@@ -185,14 +203,21 @@ impl ColumnBuilder {
             DataType::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
             DataType::Float32 => Self::Float32(Float32Builder::with_capacity(rows)),
             DataType::Float64 => Self::Float64(Float64Builder::with_capacity(rows)),
+            DataType::Decimal128(_, scale) if *scale >= 0 => {
+                let builder = Decimal128Builder::with_capacity(rows).with_data_type(data_type.clone());
+                Self::Decimal(builder, scale.unsigned_abs().into())
+            }
             DataType::Utf8 => Self::Utf8(StringBuilder::with_capacity(rows, rows * 16)),
+            DataType::Binary => Self::Binary(BinaryBuilder::with_capacity(rows, rows * 16)),
+            DataType::FixedSizeBinary(16) => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
+            DataType::Date32 => Self::Date(Date32Builder::with_capacity(rows)),
             DataType::Timestamp(TimeUnit::Microsecond, None) => {
                 Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows))
             }
-            DataType::FixedSizeList(element, length) => {
-                let builder = datafusion::arrow::array::make_builder(element.data_type(), rows * *length as usize);
-                Self::List(FixedSizeListBuilder::new(builder, *length).with_field(Arc::clone(element)))
+            DataType::FixedSizeList(item, length) => {
+                Self::Array(Box::new(ArrayBuilder::new(item, usize::try_from(*length).ok(), rows)?))
             }
+            DataType::List(item) => Self::Array(Box::new(ArrayBuilder::new(item, None, rows)?)),
             other => return Err(format!("columns of type {other} cannot be read from a node")),
         })
     }
@@ -209,25 +234,115 @@ impl ColumnBuilder {
             Self::Float64(builder) => {
                 builder.append_option(value.map(|v| fixed(v).map(f64::from_be_bytes)).transpose()?)
             }
+            Self::Decimal(builder, scale) => builder.append_option(value.map(|v| decimal(v, *scale)).transpose()?),
             Self::Utf8(builder) => builder.append_option(value.map(text).transpose()?),
+            Self::Binary(builder) => builder.append_option(value),
+            Self::Uuid(builder) => match value {
+                Some(value) => builder.append_value(fixed::<16>(value)?).map_err(|error| error.to_string())?,
+                None => builder.append_null(),
+            },
+            Self::Date(builder) => builder.append_option(value.map(date).transpose()?),
             Self::Timestamp(builder) => builder.append_option(value.map(timestamp).transpose()?),
-            Self::List(builder) => append_list(builder, value)?,
+            Self::Array(builder) => builder.append(value)?,
         }
         Ok(())
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        match self {
+    fn finish(&mut self) -> Result<ArrayRef, Fault> {
+        Ok(match self {
             Self::Bool(builder) => Arc::new(builder.finish()),
             Self::Int16(builder) => Arc::new(builder.finish()),
             Self::Int32(builder) => Arc::new(builder.finish()),
             Self::Int64(builder) => Arc::new(builder.finish()),
             Self::Float32(builder) => Arc::new(builder.finish()),
             Self::Float64(builder) => Arc::new(builder.finish()),
+            Self::Decimal(builder, _) => Arc::new(builder.finish()),
             Self::Utf8(builder) => Arc::new(builder.finish()),
+            Self::Binary(builder) => Arc::new(builder.finish()),
+            Self::Uuid(builder) => Arc::new(builder.finish()),
+            Self::Date(builder) => Arc::new(builder.finish()),
             Self::Timestamp(builder) => Arc::new(builder.finish()),
-            Self::List(builder) => Arc::new(builder.finish()),
+            Self::Array(builder) => return builder.finish(),
+        })
+    }
+}
+
+impl ArrayBuilder {
+    fn new(item: &FieldRef, length: Option<usize>, rows: usize) -> Result<Self, Fault> {
+        Ok(Self {
+            item: Arc::clone(item),
+            items: ColumnBuilder::new(item.data_type(), rows * length.unwrap_or(4))?,
+            length,
+            ends: vec![0],
+            nulls: NullBufferBuilder::new(rows),
+        })
+    }
+
+    /// Appends one PostgreSQL array: dimensions, a null flag, the element type, then length and bytes of each element.
+    fn append(&mut self, value: Option<&[u8]>) -> Result<(), Fault> {
+        let mut count = self.length.unwrap_or(0);
+        match value {
+            None => (0..count).try_for_each(|_| self.items.append(None))?,
+            Some(value) => count = self.append_elements(value)?,
         }
+        self.nulls.append(value.is_some());
+        let end = self.ends.last().copied().unwrap_or(0).checked_add(count as i32);
+        self.ends.push(end.ok_or("the arrays of a batch are too long")?);
+        Ok(())
+    }
+
+    fn append_elements(&mut self, mut value: &[u8]) -> Result<usize, Fault> {
+        if value.len() < 12 {
+            return Err("an array ends early".to_owned());
+        }
+        let dimensions = value.get_i32();
+        value.advance(8);
+        let count = match dimensions {
+            0 => 0,
+            1 if value.len() >= 8 => {
+                let count = value.get_i32();
+                value.advance(4);
+                usize::try_from(count).map_err(|_| format!("an array has {count} elements"))?
+            }
+            _ => return Err("an array has not one dimension".to_owned()),
+        };
+        if self.length.is_some_and(|length| length != count) {
+            return Err(format!("an array has {count} elements, not {}", self.length.unwrap_or(0)));
+        }
+        for _ in 0..count {
+            if value.len() < 4 {
+                return Err("an array ends early".to_owned());
+            }
+            let element = match field_length(value.get_i32())? {
+                None => None,
+                Some(length) if length <= value.len() => {
+                    let (element, rest) = value.split_at(length);
+                    value = rest;
+                    Some(element)
+                }
+                Some(_) => return Err("an array ends early".to_owned()),
+            };
+            self.items.append(element)?;
+        }
+        Ok(count)
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, Fault> {
+        let (items, nulls) = (self.items.finish()?, self.nulls.finish());
+        let ends = std::mem::replace(&mut self.ends, vec![0]);
+        let rows = ends.len() - 1;
+        let item = Arc::clone(&self.item);
+        let fault = |error: ArrowError| error.to_string();
+        Ok(match self.length {
+            Some(length) => {
+                let array = FixedSizeListArray::try_new_with_length(item, length as i32, items, nulls, rows);
+                Arc::new(array.map_err(fault)?)
+            }
+            None => {
+                let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
+                Arc::new(ListArray::try_new(item, ends, items, nulls).map_err(fault)?)
+            }
+        })
     }
 }
 
@@ -239,65 +354,45 @@ fn text(value: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(value).map_err(|_| "a text field is not UTF-8".to_owned())
 }
 
+fn date(value: &[u8]) -> Result<i32, Fault> {
+    i32::from_be_bytes(fixed(value)?).checked_add(PG_EPOCH_DAYS).ok_or_else(|| "a date is infinite".to_owned())
+}
+
 fn timestamp(value: &[u8]) -> Result<i64, Fault> {
     let us = i64::from_be_bytes(fixed(value)?);
     us.checked_add(PG_EPOCH_US).ok_or_else(|| "a timestamp is infinite".to_owned())
 }
 
-/// Appends one PostgreSQL array: dimensions, a null flag, the element type, then length and bytes of each element.
-fn append_list(builder: &mut FixedSizeListBuilder<Box<ElementBuilder>>, value: Option<&[u8]>) -> Result<(), Fault> {
-    let length = builder.value_length() as usize;
-    let Some(mut value) = value else {
-        for _ in 0..length {
-            append_element(builder.values(), None)?;
-        }
-        builder.append(false);
-        return Ok(());
-    };
-    if value.len() < 20 || value.get_i32() != 1 {
-        return Err("an array has not one dimension".to_owned());
+/// A numeric: how many digits to the base of 10,000, the power of the first, the sign, how many decimals are shown, the digits.
+fn decimal(mut value: &[u8], scale: u32) -> Result<i128, Fault> {
+    let damaged = || "a numeric is damaged".to_owned();
+    if value.len() < 8 {
+        return Err(damaged());
     }
-    value.advance(8);
-    let found = value.get_i32();
-    value.advance(4);
-    if usize::try_from(found) != Ok(length) {
-        return Err(format!("an array has {found} elements, not {length}"));
+    let (count, weight, sign) = (value.get_u16(), i32::from(value.get_i16()), value.get_u16());
+    value.advance(2);
+    if value.len() != 2 * usize::from(count) {
+        return Err(damaged());
     }
-    for _ in 0..length {
-        if value.len() < 4 {
-            return Err("an array ends early".to_owned());
-        }
-        let element = match field_length(value.get_i32())? {
-            None => None,
-            Some(length) if length <= value.len() => {
-                let (element, rest) = value.split_at(length);
-                value = rest;
-                Some(element)
+    if !matches!(sign, 0 | 0x4000) {
+        return Err("a numeric is not a finite number".to_owned());
+    }
+    let too_long = || "a numeric has more digits than its column".to_owned();
+    let mut sum = 0i128;
+    for place in 0..i32::from(count) {
+        let digit = i128::from(value.get_u16());
+        // The power of ten of the digit's last decimal, counted from the column's last.
+        let power = 4 * (weight - place) + scale as i32;
+        let part = match u32::try_from(power) {
+            Ok(power) => 10i128.checked_pow(power).and_then(|unit| unit.checked_mul(digit)),
+            Err(_) => {
+                let unit = 10i128.checked_pow(power.unsigned_abs()).unwrap_or(i128::MAX);
+                (digit % unit == 0).then_some(digit / unit)
             }
-            Some(_) => return Err("an array ends early".to_owned()),
         };
-        append_element(builder.values(), element)?;
+        sum = part.and_then(|part| sum.checked_add(part)).ok_or_else(too_long)?;
     }
-    builder.append(true);
-    Ok(())
-}
-
-fn append_element(builder: &mut Box<ElementBuilder>, value: Option<&[u8]>) -> Result<(), Fault> {
-    let any = builder.as_any_mut();
-    if let Some(builder) = any.downcast_mut::<Int16Builder>() {
-        builder.append_option(value.map(|v| fixed(v).map(i16::from_be_bytes)).transpose()?);
-    } else if let Some(builder) = any.downcast_mut::<Int32Builder>() {
-        builder.append_option(value.map(|v| fixed(v).map(i32::from_be_bytes)).transpose()?);
-    } else if let Some(builder) = any.downcast_mut::<Int64Builder>() {
-        builder.append_option(value.map(|v| fixed(v).map(i64::from_be_bytes)).transpose()?);
-    } else if let Some(builder) = any.downcast_mut::<Float32Builder>() {
-        builder.append_option(value.map(|v| fixed(v).map(f32::from_be_bytes)).transpose()?);
-    } else if let Some(builder) = any.downcast_mut::<Float64Builder>() {
-        builder.append_option(value.map(|v| fixed(v).map(f64::from_be_bytes)).transpose()?);
-    } else {
-        return Err("arrays of this type cannot be read from a node".to_owned());
-    }
-    Ok(())
+    Ok(if sign == 0 { sum } else { -sum })
 }
 
 #[cfg(test)]
@@ -367,6 +462,23 @@ mod tests {
         for piece in [1, 2, 7, 19, 20, 33] {
             assert_eq!(decode(&bytes, piece).unwrap(), whole, "cut every {piece} bytes");
         }
+    }
+
+    #[test]
+    fn numerics_are_exact() {
+        // As PostgreSQL sends them: digits, weight, sign, scale, then the digits to the base of 10,000.
+        let numeric = |head: [u16; 4], digits: &[u16]| {
+            head.iter().chain(digits).flat_map(|part| part.to_be_bytes()).collect::<Vec<u8>>()
+        };
+        assert_eq!(decimal(&numeric([2, 1, 0, 0], &[1234, 5678]), 0), Ok(12_345_678));
+        assert_eq!(decimal(&numeric([2, 0, 0x4000, 2], &[12, 3400]), 2), Ok(-1234));
+        assert_eq!(decimal(&numeric([2, 0, 0, 2], &[12, 3400]), 4), Ok(123_400));
+        assert_eq!(decimal(&numeric([1, 4, 0, 0], &[9]), 0), Ok(90_000_000_000_000_000));
+        assert_eq!(decimal(&numeric([0, 0, 0, 0], &[]), 3), Ok(0));
+        assert!(decimal(&numeric([1, 0xffff, 0, 4], &[1]), 2).is_err(), "digits would be lost");
+        assert!(decimal(&numeric([0, 0, 0xc000, 0], &[]), 0).is_err(), "NaN");
+        assert!(decimal(&numeric([1, 20, 0, 0], &[1]), 0).is_err(), "too large");
+        assert!(decimal(&[0, 1], 0).is_err());
     }
 
     #[test]

@@ -34,6 +34,17 @@ pub enum RouterError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// A query computes a number that its type cannot hold.
+    #[error("a computed number is out of the range of {0}")]
+    OutOfRange(&'static str),
+    /// A statement took longer than a node allows.
+    #[error("node {node} gave up after {seconds} s; ask for less, or raise statement_timeout_s in [router]")]
+    Timeout {
+        /// The node's name.
+        node: String,
+        /// What it allows.
+        seconds: u64,
+    },
     /// A node has stopped answering in the middle of something.
     #[error("node {node} has been silent for {seconds} s in the middle of an answer (see `spolia status`)")]
     Silent {

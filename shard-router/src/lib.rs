@@ -6,11 +6,11 @@
 
 mod copy_out;
 mod error;
+mod federation;
 mod load;
 mod node;
 mod node_schema;
 mod placement;
-mod predicate;
 mod prune;
 mod router;
 mod scan;
@@ -18,6 +18,7 @@ mod sharded_table;
 mod stats;
 
 pub use error::RouterError;
+pub use federation::FederatedPlanner;
 pub use node::{Node, NodeAddress, RouterSettings};
 pub use placement::{CHUNKS_PER_GROUP, lay_out_chunks};
 pub use prune::SkipReason;

@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, RecordBatch, UInt32Array,
+};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
 use futures::SinkExt;
@@ -179,7 +181,7 @@ impl Placed<'_> {
         (0..self.rows.num_rows()).map(chunk).collect()
     }
 
-    /// The rows with the columns that only the archive knows: id, chunk, batch and pixel.
+    /// The rows with the columns that only the archive knows: id, chunk, batch, pixel and unit vector.
     fn complete(&self, chunks: &[i32]) -> Result<RecordBatch, RouterError> {
         let count = self.rows.num_rows();
         let (first, end) = id_range(self.file.file_id);
@@ -197,9 +199,17 @@ impl Placed<'_> {
             Arc::new(Int32Array::from(chunks.to_vec())),
             Arc::new(Int32Array::from(vec![self.file.batch; count])),
         ];
-        if let Some(pixels) = self.pixels()? {
+        if let Some(positions) = self.positions()? {
+            let pixels = positions.iter().map(|position| healpix_index(HPX29_ORDER, position) as i64);
             fields.push(Field::new("hpx29", DataType::Int64, false));
-            columns.push(Arc::new(pixels));
+            columns.push(Arc::new(Int64Array::from_iter_values(pixels)));
+            // As queries see the position, who give it in degrees.
+            let seen = |p: &Position| Position::from_degrees(p.lon_rad().to_degrees(), p.lat_rad().to_degrees());
+            let seen = positions.iter().map(|p| seen(p).unwrap_or(*p).unit_vector()).collect::<Vec<_>>();
+            for (axis, name) in ["ux", "uy", "uz"].into_iter().enumerate() {
+                fields.push(Field::new(name, DataType::Float64, false));
+                columns.push(Arc::new(Float64Array::from_iter_values(seen.iter().map(|vector| vector[axis]))));
+            }
         }
         for column in &self.table.columns {
             let array = self.column(&column.name)?;
@@ -209,13 +219,13 @@ impl Placed<'_> {
         Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
     }
 
-    /// The pixel of each row's actual position; nothing for a table without positions.
-    fn pixels(&self) -> Result<Option<Int64Array>, RouterError> {
+    /// Each row's actual position; nothing for a table without positions.
+    fn positions(&self) -> Result<Option<Vec<Position>>, RouterError> {
         let Some(position) = &self.table.position else { return Ok(None) };
         let lon = self.column(&position.lon)?.as_primitive::<Float64Type>();
         let lat = self.column(&position.lat)?.as_primitive::<Float64Type>();
         let ordinals = self.ordinals()?;
-        let pixel = |row: usize| {
+        let position = |row: usize| {
             let at = |source| RouterError::Position {
                 file: self.file.file.file_name.clone(),
                 ordinal: ordinals.value(row),
@@ -224,9 +234,8 @@ impl Placed<'_> {
             if !(0.0..std::f64::consts::TAU).contains(&lon.value(row)) {
                 return Err(at(SkyError::Longitude(lon.value(row))));
             }
-            let position = Position::from_radians(lon.value(row), lat.value(row)).map_err(at)?;
-            Ok(healpix_index(HPX29_ORDER, &position) as i64)
+            Position::from_radians(lon.value(row), lat.value(row)).map_err(at)
         };
-        (0..self.rows.num_rows()).map(pixel).collect::<Result<Vec<_>, _>>().map(|pixels| Some(Int64Array::from(pixels)))
+        (0..self.rows.num_rows()).map(position).collect::<Result<Vec<_>, _>>().map(Some)
     }
 }

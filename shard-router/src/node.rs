@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
 use crate::error::RouterError;
@@ -108,10 +109,18 @@ impl Node {
         self.writer.get().await.map_err(|source| RouterError::Connect { node: self.name.clone(), source })
     }
 
-    /// Names the node and the act beside PostgreSQL's own answer.
+    /// Names the node and the act beside PostgreSQL's own answer; what a query itself is at fault for is told in its own words.
     pub(crate) fn failed(&self, act: &'static str) -> impl FnOnce(tokio_postgres::Error) -> RouterError {
-        let node = self.name.clone();
-        move |source| RouterError::Statement { node, act, source }
+        let (node, seconds) = (self.name.clone(), self.settings.statement_timeout_s);
+        move |source| match source.as_db_error() {
+            Some(error) if *error.code() == SqlState::NUMERIC_VALUE_OUT_OF_RANGE => {
+                RouterError::OutOfRange(type_out_of_range(error.message()))
+            }
+            Some(error) if *error.code() == SqlState::QUERY_CANCELED && error.message().contains("timeout") => {
+                RouterError::Timeout { node, seconds }
+            }
+            _ => RouterError::Statement { node, act, source },
+        }
     }
 
     /// Waits for a part of an answer. A node that stays silent must show a sign of life on a connection of its own now and
@@ -151,6 +160,16 @@ impl Node {
     pub async fn ping(&self) -> Result<String, RouterError> {
         let row = self.reader().await?.query_one("SHOW server_version", &[]).await.map_err(self.failed("answer"))?;
         Ok(row.get(0))
+    }
+}
+
+/// The type that PostgreSQL names as it says that a number is out of its range.
+fn type_out_of_range(message: &str) -> &'static str {
+    match message.split_whitespace().next() {
+        Some("bigint") => "BIGINT",
+        Some("integer") => "INTEGER",
+        Some("smallint") => "SMALLINT",
+        _ => "DOUBLE PRECISION",
     }
 }
 

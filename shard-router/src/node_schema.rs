@@ -6,6 +6,10 @@ use spolia_catalogue::{Collection, ColumnDef, TableDef};
 
 use crate::node::READER;
 
+/// What a node keeps of a row's position: its pixel, and the unit vector that points there.
+const POSITION_COLUMNS: &str = ", hpx29 bigint NOT NULL, ux double precision NOT NULL, uy double precision NOT NULL, \
+                                uz double precision NOT NULL";
+
 /// Creates what every node has: the reading role and the replicated file table.
 pub(crate) fn base_sql() -> String {
     format!(
@@ -55,7 +59,7 @@ fn table_sql(schema: &str, table: &TableDef) -> String {
          GRANT SELECT ON {schema}.{name} TO {READER};
          CREATE INDEX IF NOT EXISTS {name}_id ON {schema}.{name} (id);
          CREATE INDEX IF NOT EXISTS {name}_batch ON {schema}.{name} USING brin (batch);\n",
-        if table.position.is_some() { ", hpx29 bigint NOT NULL" } else { "" },
+        if table.position.is_some() { POSITION_COLUMNS } else { "" },
         table.columns.iter().map(column_sql).collect::<String>(),
     );
     let spatial = table.position.iter().map(|_| "hpx29");

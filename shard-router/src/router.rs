@@ -8,7 +8,7 @@ use spolia_catalogue::{Collection, Control, Manifest};
 use crate::error::RouterError;
 use crate::node::{Node, NodeAddress, RouterSettings};
 use crate::node_schema::{base_sql, collection_sql};
-use crate::sharded_table::ShardedTable;
+use crate::sharded_table::{Epoch, ShardedTable};
 
 /// All nodes of a site and its control database.
 #[derive(Clone)]
@@ -88,7 +88,7 @@ impl Router {
 
     async fn snapshot_of(&self, manifest: Manifest) -> Result<Snapshot, RouterError> {
         let collections = self.control.collections().await?;
-        Ok(Snapshot { manifest: Arc::new(manifest), collections, nodes: self.nodes.clone() })
+        Ok(Snapshot { epoch: Arc::new(Epoch { manifest, nodes: self.nodes.clone() }), collections })
     }
 
     /// The node that serves a shard group.
@@ -104,15 +104,14 @@ async fn run(node: &Node, sql: &str, act: &'static str) -> Result<(), RouterErro
 /// One epoch of the archive.
 #[derive(Clone)]
 pub struct Snapshot {
-    manifest: Arc<Manifest>,
+    epoch: Arc<Epoch>,
     collections: Vec<Collection>,
-    nodes: Vec<Arc<Node>>,
 }
 
 impl Snapshot {
     /// The epoch's manifest.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.epoch.manifest
     }
 
     /// The collections it has.
@@ -123,9 +122,7 @@ impl Snapshot {
     /// Its tables.
     pub fn tables(&self) -> Vec<Arc<ShardedTable>> {
         let of = |collection: &Collection| {
-            let table = |table| {
-                Arc::new(ShardedTable::new(&collection.name, table, Arc::clone(&self.manifest), self.nodes.clone()))
-            };
+            let table = |table| Arc::new(ShardedTable::new(&collection.name, table, Arc::clone(&self.epoch)));
             collection.tables.iter().map(table).collect::<Vec<_>>()
         };
         self.collections.iter().flat_map(of).collect()

@@ -9,7 +9,7 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
@@ -62,10 +62,10 @@ pub struct ShardScanExec {
 }
 
 impl ShardScanExec {
-    pub(crate) fn new(table: String, schema: SchemaRef, scans: Vec<NodeScan>) -> Self {
+    pub(crate) fn new(table: String, schema: SchemaRef, scans: Vec<NodeScan>, order: Option<LexOrdering>) -> Self {
         let partitions = scans.iter().filter(|scan| scan.sql.is_some()).count();
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
+            EquivalenceProperties::new_with_orderings(schema, order),
             Partitioning::UnknownPartitioning(partitions.max(1)),
             EmissionType::Incremental,
             Boundedness::Bounded,

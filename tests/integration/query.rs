@@ -50,7 +50,10 @@ fn faults_in_a_query_are_named_with_their_place() {
         }
     }
     let sum = site.spolia(&["query", "SELECT SUM(source_id) AS s FROM gaia.completesource"]).refused();
-    assert!(sum.contains("Int64") && sum.lines().count() == 1, "a sum that overflows is an error: {sum}");
+    assert!(
+        sum.contains("out of the range of BIGINT") && sum.lines().count() == 1,
+        "a sum that overflows is an error: {sum}"
+    );
     assert_eq!(site.spolia(&["query"]).code, Some(2), "wrong usage");
     assert_eq!(site.rows("SELECT COUNT(*) AS n FROM gaia.completesource"), [["400"]]);
 }

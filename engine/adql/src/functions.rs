@@ -4,8 +4,34 @@
 
 /// Functions that DataFusion has not, or has with another meaning: the planner registers them under these names.
 pub mod names {
-    /// `adql_mod(x, y)`: the remainder of x / y, with the sign of x.
+    /// `adql_add(x, y)`: x + y. Like all arithmetic here: an error where the result is out of the type's range.
+    pub const ADD: &str = "adql_add";
+    /// `adql_subtract(x, y)`: x - y.
+    pub const SUBTRACT: &str = "adql_subtract";
+    /// `adql_multiply(x, y)`: x * y.
+    pub const MULTIPLY: &str = "adql_multiply";
+    /// `adql_divide(x, y)`: x / y, cut towards zero for integers; NULL where y is 0.
+    pub const DIVIDE: &str = "adql_divide";
+    /// `adql_mod(x, y)`: the remainder of x / y, with the sign of x; NULL where y is 0.
     pub const MOD: &str = "adql_mod";
+    /// `adql_negate(x)`: -x.
+    pub const NEGATE: &str = "adql_negate";
+    /// `adql_bigint(x)`: a decimal without decimals as a 64-bit integer; an error where it is none.
+    pub const BIGINT: &str = "adql_bigint";
+    /// `adql_sqrt(x)`: the square root; NULL for a negative number.
+    pub const SQRT: &str = "adql_sqrt";
+    /// `adql_log(x)`: the natural logarithm; NULL unless x is positive.
+    pub const LOG: &str = "adql_log";
+    /// `adql_log10(x)`: the decimal logarithm; NULL unless x is positive.
+    pub const LOG10: &str = "adql_log10";
+    /// `adql_exp(x)`: e to the power of x, 0 where that is too small for a double.
+    pub const EXP: &str = "adql_exp";
+    /// `adql_power(x, y)`: x to the power of y; NULL where that is no real number.
+    pub const POWER: &str = "adql_power";
+    /// `adql_asin(x)`: the arc sine in radians; NULL outside of [-1, 1].
+    pub const ASIN: &str = "adql_asin";
+    /// `adql_acos(x)`: the arc cosine in radians; NULL outside of [-1, 1].
+    pub const ACOS: &str = "adql_acos";
     /// `adql_point(lon, lat)`: a position as an array of two doubles. Degrees.
     pub const POINT: &str = "adql_point";
     /// `adql_in_circle(lon, lat, centre_lon, centre_lat, radius)`: 1 if the position lies in the circle or on its
@@ -127,25 +153,25 @@ const fn geometry(name: &'static str, gives: Gives, geometry: Geometry) -> Funct
 /// Every function that this service knows.
 const FUNCTIONS: &[Function] = &[
     number("ABS", 1, "abs"),
-    number("ACOS", 1, "acos"),
-    number("ASIN", 1, "asin"),
+    number("ACOS", 1, names::ACOS),
+    number("ASIN", 1, names::ASIN),
     number("ATAN", 1, "atan"),
     number("ATAN2", 2, "atan2"),
     number("CEILING", 1, "ceil"),
     number("COS", 1, "cos"),
     number("COT", 1, "cot"),
     number("DEGREES", 1, "degrees"),
-    number("EXP", 1, "exp"),
+    number("EXP", 1, names::EXP),
     number("FLOOR", 1, "floor"),
     // ADQL's LOG is the natural logarithm, DataFusion's `log` the decimal one.
-    number("LOG", 1, "ln"),
-    number("LOG10", 1, "log10"),
+    number("LOG", 1, names::LOG),
+    number("LOG10", 1, names::LOG10),
     number("MOD", 2, names::MOD),
     number("PI", 0, "pi"),
-    number("POWER", 2, "power"),
+    number("POWER", 2, names::POWER),
     number("RADIANS", 1, "radians"),
     number("SIN", 1, "sin"),
-    number("SQRT", 1, "sqrt"),
+    number("SQRT", 1, names::SQRT),
     number("TAN", 1, "tan"),
     places("ROUND", "round"),
     places("TRUNCATE", "trunc"),
@@ -191,6 +217,6 @@ mod tests {
 
     #[test]
     fn the_logarithm_is_natural() {
-        assert_eq!(function("log").map(|log| log.becomes), Some(Becomes::Call("ln")));
+        assert_eq!(function("log").map(|log| log.becomes), Some(Becomes::Call(names::LOG)));
     }
 }

@@ -73,6 +73,11 @@ pub(crate) fn call_of(name: &str, span: Span, args: impl IntoIterator<Item = Exp
     Expr::Function(call(quoted(name, span), arguments(args)))
 }
 
+/// An expression out of a tree whose place is going to be filled by another.
+pub(crate) fn taken(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, number("0".to_owned(), Span::empty()))
+}
+
 /// A query of one body, without clauses.
 pub(crate) fn query(body: SetExpr) -> Query {
     Query {

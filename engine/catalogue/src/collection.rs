@@ -194,7 +194,7 @@ impl Collection {
 }
 
 /// Names that the nodes' own columns and computed columns take.
-const RESERVED_COLUMNS: &[&str] = &["chunk", "batch", "superseded", "hpx29", "ordinal", "access_url"];
+const RESERVED_COLUMNS: &[&str] = &["chunk", "batch", "superseded", "hpx29", "ux", "uy", "uz", "ordinal", "access_url"];
 
 impl TableDef {
     fn check_references(&self, place: &str) -> Result<(), ValidationError> {

@@ -3,34 +3,39 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int32Array, Int64Array, ListBuilder,
-};
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
-use datafusion::common::{Result, exec_err};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int32Array, ListBuilder};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
+use datafusion::common::Result;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use spolia_adql::names;
 use spolia_sky::{Cone, Position, SkyError};
+
+use crate::arithmetic::{self, in_range, out_of_range};
 
 /// All of them, ready to register.
 pub(crate) fn all() -> Vec<ScalarUDF> {
     let doubles = |n| Signature::exact(vec![DataType::Float64; n], Volatility::Immutable);
+    let number = |name, eval| AdqlFunction { name, signature: doubles(1), returns: DataType::Float64, eval };
     let point = DataType::List(Arc::new(Field::new("item", DataType::Float64, true)));
-    let modulo = Signature::one_of(
-        vec![TypeSignature::Exact(vec![DataType::Int64; 2]), TypeSignature::Exact(vec![DataType::Float64; 2])],
-        Volatility::Immutable,
-    );
-    [
-        AdqlFunction { name: names::IN_CIRCLE, signature: doubles(5), returns: Some(DataType::Int32), eval: in_circle },
-        AdqlFunction { name: names::DISTANCE, signature: doubles(4), returns: Some(DataType::Float64), eval: distance },
-        AdqlFunction { name: names::POINT, signature: doubles(2), returns: Some(point), eval: point_of },
-        AdqlFunction { name: names::MOD, signature: modulo, returns: None, eval: modulo_of },
-    ]
-    .map(ScalarUDF::new_from_impl)
-    .to_vec()
+    let functions = [
+        AdqlFunction { name: names::IN_CIRCLE, signature: doubles(5), returns: DataType::Int32, eval: in_circle },
+        AdqlFunction { name: names::DISTANCE, signature: doubles(4), returns: DataType::Float64, eval: distance },
+        AdqlFunction { name: names::POINT, signature: doubles(2), returns: point, eval: point_of },
+        number(names::SQRT, |arrays| each(arrays, |[x]| Ok((x >= 0.0).then(|| x.sqrt())))),
+        number(names::LOG, |arrays| each(arrays, |[x]| Ok((x > 0.0).then(|| x.ln())))),
+        number(names::LOG10, |arrays| each(arrays, |[x]| Ok((x > 0.0).then(|| x.log10())))),
+        number(names::ASIN, |arrays| each(arrays, |[x]| Ok((x.abs() <= 1.0).then(|| x.asin())))),
+        number(names::ACOS, |arrays| each(arrays, |[x]| Ok((x.abs() <= 1.0).then(|| x.acos())))),
+        number(names::EXP, |arrays| each(arrays, |[x]| exponential(x).map(Some))),
+        AdqlFunction {
+            name: names::POWER,
+            signature: doubles(2),
+            returns: DataType::Float64,
+            eval: |arrays| each(arrays, |[x, y]| power(x, y)),
+        },
+    ];
+    functions.into_iter().map(ScalarUDF::new_from_impl).chain(arithmetic::all()).collect()
 }
 
 /// One function: arrays of equal length in, one array out. Its name tells it from the others.
@@ -38,8 +43,7 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
 struct AdqlFunction {
     name: &'static str,
     signature: Signature,
-    /// What it returns; none for the type of its first argument.
-    returns: Option<DataType>,
+    returns: DataType,
     eval: fn(&[ArrayRef]) -> Result<ArrayRef>,
 }
 
@@ -66,22 +70,51 @@ impl ScalarUDFImpl for AdqlFunction {
         &self.signature
     }
 
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        match (&self.returns, arg_types.first()) {
-            (Some(data_type), _) | (None, Some(data_type)) => Ok(data_type.clone()),
-            (None, None) => exec_err!("{} needs arguments", self.name),
-        }
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let arrays = args.args.into_iter().map(|arg| arg.into_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
-        let result = (self.eval)(&arrays)?;
-        if scalar && !result.is_empty() {
-            return Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&result, 0)?));
-        }
-        Ok(ColumnarValue::Array(result))
+        evaluated(args, self.eval)
     }
+}
+
+/// What a function of arrays makes of its arguments; a scalar where all of them are.
+pub(crate) fn evaluated(
+    args: ScalarFunctionArgs,
+    eval: impl Fn(&[ArrayRef]) -> Result<ArrayRef>,
+) -> Result<ColumnarValue> {
+    let scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+    let arrays = args.args.into_iter().map(|arg| arg.into_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+    let result = eval(&arrays)?;
+    if scalar && !result.is_empty() {
+        return Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&result, 0)?));
+    }
+    Ok(ColumnarValue::Array(result))
+}
+
+/// A function of doubles, row by row; NULL for NULL.
+fn each<const N: usize>(arrays: &[ArrayRef], eval: impl Fn([f64; N]) -> Result<Option<f64>>) -> Result<ArrayRef> {
+    let rows = arrays.first().map_or(0, Array::len);
+    let one = |i| row::<N>(arrays, i).map_or(Ok(None), &eval);
+    Ok(Arc::new((0..rows).map(one).collect::<Result<Float64Array>>()?))
+}
+
+/// EXP(x): 0 where the result is too small for a double.
+fn exponential(x: f64) -> Result<f64> {
+    if x < -745.0 {
+        return Ok(0.0);
+    }
+    in_range(x.exp(), &[x]).map_or_else(|| out_of_range(&DataType::Float64), Ok)
+}
+
+/// POWER(x, y): nothing where it is no real number.
+fn power(x: f64, y: f64) -> Result<Option<f64>> {
+    if (x < 0.0 && y != y.trunc()) || (x == 0.0 && y < 0.0) {
+        return Ok(None);
+    }
+    let result = in_range(x.powf(y), &[x, y]).filter(|result| *result != 0.0 || x == 0.0 || y.is_infinite());
+    result.map_or_else(|| out_of_range(&DataType::Float64), |result| Ok(Some(result)))
 }
 
 /// The values of all arguments in one row; nothing when one of them is null.
@@ -132,20 +165,4 @@ fn point_of(arrays: &[ArrayRef]) -> Result<ArrayRef> {
         }
     }
     Ok(Arc::new(points.finish()))
-}
-
-/// MOD(x, y): the remainder with the sign of x, for integers and for doubles.
-fn modulo_of(arrays: &[ArrayRef]) -> Result<ArrayRef> {
-    let [x, y] = arrays else { return exec_err!("MOD needs two arguments") };
-    if x.data_type() == &DataType::Float64 {
-        let pairs = x.as_primitive::<Float64Type>().iter().zip(y.as_primitive::<Float64Type>());
-        return Ok(Arc::new(pairs.map(|(x, y)| Some(x? % y?)).collect::<Float64Array>()));
-    }
-    let remainder = |(x, y): (Option<i64>, Option<i64>)| match (x, y) {
-        (Some(_), Some(0)) => exec_err!("MOD by zero"),
-        (Some(x), Some(y)) => Ok(Some(x.wrapping_rem(y))),
-        _ => Ok(None),
-    };
-    let pairs = x.as_primitive::<Int64Type>().iter().zip(y.as_primitive::<Int64Type>());
-    Ok(Arc::new(pairs.map(remainder).collect::<Result<Int64Array>>()?))
 }

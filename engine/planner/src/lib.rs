@@ -3,10 +3,13 @@
 //! A [`Session`] knows the tables of one epoch, ADQL's own functions, and TAP_SCHEMA; it has bounded memory and no way to
 //! files or the network. What a table is made of is not its business: it takes any `TableProvider`.
 
+mod arithmetic;
 mod functions;
 mod integer_sum;
 mod session;
 mod tap_schema;
+mod tie_break;
 
 pub use session::{PlanError, QuerySettings, Session, plain};
 pub use tap_schema::{tap_schema_declaration, tap_schema_tables};
+pub use tie_break::DERIVED_FROM;

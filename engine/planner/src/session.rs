@@ -7,6 +7,7 @@ use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use datafusion::error::DataFusionError;
+use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -20,6 +21,7 @@ use spolia_adql::{AdqlError, TapSchema};
 use crate::functions;
 use crate::integer_sum::CheckedIntegerSum;
 use crate::tap_schema::tap_schema_tables;
+use crate::tie_break::TieBreak;
 
 /// The catalog that all tables are in; ADQL names stop at the schema.
 const CATALOG: &str = "archive";
@@ -74,7 +76,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session over `tables` (schema, name, provider) that `schema` describes, with `functions` beside ADQL's own.
+    /// A session over `tables` (schema, name, provider) that `schema` describes, with `functions` beside ADQL's own; `planner`
+    /// turns optimised plans into ones that run.
     ///
     /// # Errors
     /// When DataFusion refuses a table.
@@ -82,14 +85,16 @@ impl Session {
         schema: TapSchema,
         tables: Vec<(String, String, Arc<dyn TableProvider>)>,
         functions: Vec<ScalarUDF>,
+        planner: Arc<dyn QueryPlanner + Send + Sync>,
         pool: Arc<dyn MemoryPool>,
         settings: &QuerySettings,
     ) -> Result<Self, DataFusionError> {
-        let context = SessionContext::new_with_state(state(pool, settings)?);
+        let context = SessionContext::new_with_state(state(planner, pool, settings)?);
         for function in functions::all().into_iter().chain(functions) {
             context.register_udf(function);
         }
-        context.add_analyzer_rule(Arc::new(CheckedIntegerSum));
+        context.add_analyzer_rule(Arc::new(CheckedIntegerSum::new()));
+        context.add_analyzer_rule(Arc::new(TieBreak));
         let own = tap_schema_tables(&schema)?.into_iter().map(|(name, table)| ("tap_schema".to_owned(), name, table));
         let catalog = MemoryCatalogProvider::new();
         let mut schemas: HashMap<String, Arc<MemorySchemaProvider>> = HashMap::new();
@@ -146,7 +151,11 @@ impl Session {
     }
 }
 
-fn state(pool: Arc<dyn MemoryPool>, settings: &QuerySettings) -> Result<SessionState, DataFusionError> {
+fn state(
+    planner: Arc<dyn QueryPlanner + Send + Sync>,
+    pool: Arc<dyn MemoryPool>,
+    settings: &QuerySettings,
+) -> Result<SessionState, DataFusionError> {
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, "gaia")
@@ -156,5 +165,6 @@ fn state(pool: Arc<dyn MemoryPool>, settings: &QuerySettings) -> Result<SessionS
     config.options_mut().sql_parser.enable_ident_normalization = false;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
-    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build())
+    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    Ok(builder.with_query_planner(planner).build())
 }

@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use crate::healpix::{HPX29_ORDER, PixelRanges};
+use crate::position::squared_distance;
 use crate::{Position, SkyError};
 
 /// Rounding slack added to a radius when it is turned into pixels, in radians (about 0.2 micro-arcsecond).
@@ -13,6 +14,37 @@ const COVER_SLACK_RAD: f64 = 1e-12;
 pub struct Cone {
     centre: Position,
     radius_rad: f64,
+    axis: [f64; 3],
+    reach: Reach,
+}
+
+/// How far a cone reaches, as a test of unit vectors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reach {
+    /// To vectors whose squared distance from the axis is no more than this.
+    Near(f64),
+    /// To vectors whose squared distance from the opposite of the axis is no less than this.
+    Far(f64),
+    /// To all.
+    All,
+}
+
+impl Reach {
+    /// The reach of a radius in degrees, in [0, 180].
+    ///
+    /// # Errors
+    /// [`SkyError::Radius`] outside that range.
+    pub fn of(radius_deg: f64) -> Result<Self, SkyError> {
+        if !(0.0..=180.0).contains(&radius_deg) {
+            return Err(SkyError::Radius(radius_deg));
+        }
+        let half = radius_deg.to_radians() / 2.0;
+        Ok(match radius_deg {
+            180.0 => Self::All,
+            ..=90.0 => Self::Near(4.0 * half.sin() * half.sin()),
+            _ => Self::Far(4.0 * half.cos() * half.cos()),
+        })
+    }
 }
 
 impl Cone {
@@ -21,10 +53,8 @@ impl Cone {
     /// # Errors
     /// [`SkyError::Radius`] outside that range.
     pub fn new(centre: Position, radius_deg: f64) -> Result<Self, SkyError> {
-        if !(0.0..=180.0).contains(&radius_deg) {
-            return Err(SkyError::Radius(radius_deg));
-        }
-        Ok(Self { centre, radius_rad: radius_deg.to_radians() })
+        let reach = Reach::of(radius_deg)?;
+        Ok(Self { centre, radius_rad: radius_deg.to_radians(), axis: centre.unit_vector(), reach })
     }
 
     /// The centre.
@@ -39,7 +69,12 @@ impl Cone {
 
     /// True when the position lies within the radius, boundary included.
     pub fn contains(&self, position: &Position) -> bool {
-        self.centre.distance_rad(position) <= self.radius_rad
+        let vector = position.unit_vector();
+        match self.reach {
+            Reach::Near(most) => squared_distance(vector, self.axis) <= most,
+            Reach::Far(least) => squared_distance(vector, self.axis.map(|axis| -axis)) >= least,
+            Reach::All => true,
+        }
     }
 
     /// HEALPix ranges at `order` that cover the whole cone: never too few pixels, some too many.
@@ -114,6 +149,16 @@ mod tests {
             let cone = cone(92.7, 23.0, radius);
             assert!(cone.pixel_ranges(cone.cover_order()).as_slice().len() < 150, "{radius}");
         }
+    }
+
+    #[test]
+    fn half_the_sky_and_more_is_told_from_the_other_side() {
+        let at = |lat| Position::from_degrees(0.0, lat).unwrap();
+        let from_north = |radius| cone(0.0, 90.0, radius);
+        assert!(from_north(90.0).contains(&at(1e-9)) && !from_north(90.0).contains(&at(-1e-9)));
+        assert!(from_north(179.999).contains(&at(-89.998)) && !from_north(179.999).contains(&at(-89.9999)));
+        assert!(from_north(180.0).contains(&at(-90.0)));
+        assert!(from_north(0.0).contains(&at(90.0)) && !from_north(0.0).contains(&at(89.999_999_999)));
     }
 
     #[test]

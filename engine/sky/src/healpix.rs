@@ -53,6 +53,12 @@ impl PixelRanges {
         self.ranges.is_empty()
     }
 
+    /// The part of the sky that the pixels take, 0 to 1.
+    pub fn sky_fraction(&self) -> f64 {
+        let pixels: u64 = self.ranges.iter().map(|range| range.end - range.start).sum();
+        pixels as f64 / (12u64 << (2 * u32::from(self.order))) as f64
+    }
+
     /// The smallest set at `order` that covers this one: exact for a deeper order, rounded outward for a coarser one.
     pub fn covering(&self, order: u8) -> Self {
         let order = order.min(HPX29_ORDER);
@@ -97,6 +103,7 @@ mod tests {
         assert_eq!(set.as_slice(), &[0..5, 8..10]);
         assert_eq!(set.covering(11).as_slice(), &[0..3]);
         assert_eq!(set.covering(13).as_slice(), &[0..20, 32..40]);
+        assert_eq!(PixelRanges::new(1, vec![0..12]).sky_fraction(), 0.25);
         assert!(set.overlaps(&PixelRanges::new(13, vec![39..40])));
         assert!(!set.overlaps(&PixelRanges::new(13, vec![20..32])));
     }

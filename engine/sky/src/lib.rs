@@ -6,7 +6,7 @@ mod healpix;
 mod position;
 mod zone;
 
-pub use cone::Cone;
+pub use cone::{Cone, Reach};
 pub use gaia_ids::{FieldOfView, SourceId, TransitId};
 pub use healpix::{HPX29_ORDER, PIXEL_ORDER, PIXELS, PixelRanges, healpix_index};
 pub use position::{Position, SkyError};

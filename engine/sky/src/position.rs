@@ -58,18 +58,38 @@ impl Position {
         self.lat_rad
     }
 
-    /// The angle to another position, in radians, by the haversine formula: exact to rounding for small angles.
+    /// The unit vector that points there: x to (0, 0), y to (90 deg, 0), z to the north pole.
+    ///
+    /// Nodes keep it beside each row: what is tested with it takes nothing but products and sums, which every machine computes alike.
+    pub fn unit_vector(&self) -> [f64; 3] {
+        let (sin_lon, cos_lon) = self.lon_rad.sin_cos();
+        let (sin_lat, cos_lat) = self.lat_rad.sin_cos();
+        // Squares of differences of these must not be too small for a double.
+        [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat].map(|axis| if axis.abs() < 1e-30 { 0.0 } else { axis })
+    }
+
+    /// The angle to another position, in radians; exact to rounding for all angles.
     pub fn distance_rad(&self, other: &Position) -> f64 {
-        let half_lat = ((other.lat_rad - self.lat_rad) / 2.0).sin();
-        let half_lon = ((other.lon_rad - self.lon_rad) / 2.0).sin();
-        let square = half_lat * half_lat + self.lat_rad.cos() * other.lat_rad.cos() * half_lon * half_lon;
-        2.0 * square.clamp(0.0, 1.0).sqrt().asin()
+        angle_rad(self.unit_vector(), other.unit_vector())
     }
 
     /// The angle to another position, in degrees. ADQL 2.1 section 4.2.16, DISTANCE.
     pub fn distance_deg(&self, other: &Position) -> f64 {
         self.distance_rad(other).to_degrees()
     }
+}
+
+/// The square of the distance of two points.
+pub(crate) fn squared_distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+    let [x, y, z] = [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+    x * x + y * y + z * z
+}
+
+/// The angle between two unit vectors, in radians: twice that whose tangent is half their difference over half their sum.
+fn angle_rad(a: [f64; 3], b: [f64; 3]) -> f64 {
+    let apart = squared_distance(a, b).sqrt();
+    let together = squared_distance(a, b.map(|axis| -axis)).sqrt();
+    2.0 * apart.atan2(together)
 }
 
 #[cfg(test)]
@@ -92,5 +112,18 @@ mod tests {
         let north = Position::from_degrees(0.0, 89.0).unwrap();
         let over = Position::from_degrees(180.0, 89.0).unwrap();
         assert!((north.distance_deg(&over) - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn small_and_large_distances_are_exact() {
+        let milliarcsecond = 1e-3 / 3600.0;
+        for lat in [-60.0, 0.0, 30.0] {
+            let a = Position::from_degrees(10.0, lat).unwrap();
+            let near = Position::from_degrees(10.0, lat + milliarcsecond).unwrap();
+            assert!((a.distance_deg(&near) / milliarcsecond - 1.0).abs() < 1e-6);
+            let far = Position::from_degrees(190.0, -lat - milliarcsecond).unwrap();
+            assert!(((180.0 - a.distance_deg(&far)) / milliarcsecond - 1.0).abs() < 1e-6);
+            assert_eq!(a.distance_deg(&a), 0.0);
+        }
     }
 }

@@ -12,8 +12,8 @@ use object_store::ObjectStore;
 use spolia_adql::TapSchema;
 use spolia_catalogue::{Control, SigningKey};
 use spolia_cutout::Files;
-use spolia_planner::{QuerySettings, Session};
-use spolia_shard_router::{NodeAddress, Router, RouterSettings, ShardedTable, Snapshot};
+use spolia_planner::{DERIVED_FROM, QuerySettings, Session};
+use spolia_shard_router::{FederatedPlanner, NodeAddress, Router, RouterSettings, ShardedTable, Snapshot};
 
 use crate::cut::CutSettings;
 use crate::error::ExecError;
@@ -131,7 +131,8 @@ impl Archive {
         let link = access_url(links.clone(), snapshot.manifest().epoch, key);
         let tables = snapshot.tables().into_iter().map(|table| linked(table, &link)).collect::<Result<_, _>>()?;
         let schema = tap_schema(snapshot.collections());
-        Ok(Session::new(schema, tables, vec![link], Arc::clone(&self.memory), &self.query)?)
+        let planner = Arc::new(FederatedPlanner);
+        Ok(Session::new(schema, tables, vec![link], planner, Arc::clone(&self.memory), &self.query)?)
     }
 }
 
@@ -142,7 +143,7 @@ fn linked(
 ) -> Result<(String, String, Arc<dyn TableProvider>), DataFusionError> {
     let (schema, name) = (table.name().0.to_owned(), table.name().1.to_owned());
     let mut columns: Vec<_> = table.schema().fields().iter().map(|field| ident(field.name())).collect();
-    let metadata = [("ucd", ACCESS_URL_UCD), ("description", ACCESS_URL_DESCRIPTION)];
+    let metadata = [("ucd", ACCESS_URL_UCD), ("description", ACCESS_URL_DESCRIPTION), (DERIVED_FROM, "id")];
     let metadata: std::collections::BTreeMap<_, _> = metadata.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     columns.push(link.call(vec![col("id")]).alias_with_metadata(ACCESS_URL_COLUMN, Some(metadata.into())));
     let source = Arc::new(DefaultTableSource::new(table));

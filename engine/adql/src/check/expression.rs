@@ -1,12 +1,16 @@
 //! Expressions: columns are resolved, functions get the names of their targets, sub-queries are checked.
 
-use sqlparser::ast::{DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query};
+use sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
+    UnaryOperator,
+};
 use sqlparser::tokenizer::{Location, Span};
 
 use super::Checker;
 use super::query::find_alias;
 use super::scope::Names;
 use crate::error::{AdqlError, ErrorKind, nearest};
+use crate::functions::names::{ADD, DIVIDE, MULTIPLY, NEGATE, SUBTRACT};
 use crate::functions::{Becomes, Gives, function, function_names};
 use crate::tree;
 
@@ -47,14 +51,26 @@ impl Checker<'_> {
             Expr::Identifier(name) => *expr = names.column(std::slice::from_ref(name))?.expr,
             Expr::CompoundIdentifier(parts) => *expr = names.column(parts)?.expr,
             Expr::Value(_) => {}
-            Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } | Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
+            Expr::Nested(inner) | Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
                 self.expression(inner, names, clause)?
+            }
+            Expr::UnaryOp { op, expr: inner } => {
+                self.expression(inner, names, clause)?;
+                // A literal with its sign is one number.
+                if *op == UnaryOperator::Minus && !matches!(**inner, Expr::Value(_)) {
+                    *expr = tree::call_of(NEGATE, Span::empty(), [tree::taken(inner)]);
+                }
             }
             Expr::Cast { expr: inner, data_type, .. } => {
                 refuse_geometry_type(data_type)?;
                 self.expression(inner, names, clause)?;
             }
-            Expr::BinaryOp { left, right, .. } => self.expressions([&mut **left, &mut **right], names, clause)?,
+            Expr::BinaryOp { left, op, right } => {
+                self.expressions([&mut **left, &mut **right], names, clause)?;
+                if let Some(call) = arithmetic(op) {
+                    *expr = tree::call_of(call, Span::empty(), [tree::taken(left), tree::taken(right)]);
+                }
+            }
             Expr::Like { expr: inner, pattern, .. } | Expr::ILike { expr: inner, pattern, .. } => {
                 self.expressions([&mut **inner, &mut **pattern], names, clause)?;
             }
@@ -150,6 +166,17 @@ impl Checker<'_> {
             Becomes::NotOffered => Err(not_offered(span.start, called.name)),
         }
     }
+}
+
+/// The function that an arithmetical operator stands for.
+fn arithmetic(op: &BinaryOperator) -> Option<&'static str> {
+    Some(match op {
+        BinaryOperator::Plus => ADD,
+        BinaryOperator::Minus => SUBTRACT,
+        BinaryOperator::Multiply => MULTIPLY,
+        BinaryOperator::Divide => DIVIDE,
+        _ => return None,
+    })
 }
 
 /// The name of a call and its place.

@@ -1,0 +1,180 @@
+//! A fragment as a part of a plan: logical, and then one that runs.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::{DFSchema, DFSchemaRef, Result};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{
+    Expr, Extension, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
+};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+
+use super::expression::column_name;
+use super::fragment::{Fragment, Merge, Numbers};
+use super::statement::Part;
+use crate::scan::{NodeScan, ShardScanExec};
+use crate::sharded_table::ShardedTable;
+
+/// What nodes are asked, as a leaf of a plan; its columns are called c0, c1 and so on.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeQuery {
+    fragment: Arc<Fragment>,
+    schema: DFSchemaRef,
+}
+
+impl Fragment {
+    /// The plan that this is, with a schema's names.
+    pub(crate) fn finish(mut self, schema: &DFSchemaRef) -> Result<LogicalPlan> {
+        self.drop_unused();
+        let outputs = self.outputs.clone();
+        let named = |(output, (qualifier, field)): (Expr, (Option<&_>, &Arc<Field>))| {
+            let metadata = (!field.metadata().is_empty()).then(|| FieldMetadata::from(field.metadata()));
+            output.alias_qualified_with_metadata(qualifier.cloned(), field.name(), metadata)
+        };
+        let named: Vec<Expr> = outputs.into_iter().zip(schema.iter()).map(named).collect();
+        LogicalPlanBuilder::from(self.unnamed()?).project(named)?.build()
+    }
+
+    /// The plan that this is, whose columns are those of the select.
+    pub(crate) fn unnamed(self) -> Result<LogicalPlan> {
+        let field = |(number, column): (usize, &super::statement::SqlColumn)| {
+            Field::clone(&column.field).with_name(column_name(number))
+        };
+        let fields: Vec<Field> = self.select.columns.iter().enumerate().map(field).collect();
+        let schema = Arc::new(DFSchema::try_from(Schema::new(fields))?);
+        Ok(LogicalPlan::Extension(Extension { node: Arc::new(NodeQuery { fragment: Arc::new(self), schema }) }))
+    }
+
+    /// What each node is asked.
+    fn scans(&self) -> Result<Vec<NodeScan>> {
+        let mut scans = Vec::new();
+        for node in &self.epoch.nodes {
+            let of_node =
+                |chunk: &i32| self.epoch.manifest.chunks.get(*chunk as usize).is_some_and(|c| c.group == node.group());
+            let chunks = self.chunks.iter().copied().filter(of_node).collect();
+            let part = Part { chunks: &chunks, manifest: &self.epoch.manifest };
+            let sql = (!chunks.is_empty()).then(|| self.select.sql(&part));
+            let skipped = self.skipped.iter().filter(|(chunk, _)| of_node(chunk));
+            let skipped = skipped.map(|(chunk, reason)| (*chunk, reason.clone())).collect();
+            scans.push(NodeScan { node: Arc::clone(node), sql, asked: chunks.into_iter().collect(), skipped });
+        }
+        let missing = self.groups().into_iter().find(|group| !scans.iter().any(|scan| scan.node.group() == *group));
+        match missing {
+            Some(group) => Err(crate::RouterError::NoNode(group).into()),
+            None => Ok(scans),
+        }
+    }
+}
+
+/// All rows of a table, without a plan around it.
+pub(crate) fn scan_exec(table: &ShardedTable, schema: SchemaRef) -> Result<Arc<dyn ExecutionPlan>> {
+    let fragment = Fragment::scan(&Arc::new(table.clone()), schema.fields(), &Numbers::default());
+    Ok(Arc::new(ShardScanExec::new(table.key(), schema, fragment.scans()?, None)))
+}
+
+impl NodeQuery {
+    fn ordering(&self) -> Option<(LexOrdering, Option<usize>)> {
+        let Merge::Ordered(order, fetch) = &self.fragment.merge else { return None };
+        let key = |(number, descending, nulls_first): &(usize, bool, bool)| {
+            let column = Column::new(&column_name(*number), *number);
+            let options = SortOptions { descending: *descending, nulls_first: *nulls_first };
+            PhysicalSortExpr::new(Arc::new(column), options)
+        };
+        Some((LexOrdering::new(order.iter().map(key))?, *fetch))
+    }
+
+    /// What each node is asked.
+    pub(crate) fn scans(&self) -> Result<Vec<NodeScan>> {
+        self.fragment.scans()
+    }
+
+    fn plan(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = Arc::clone(self.schema.inner());
+        let tables = self.fragment.tables.join(", ");
+        let ordering = self.ordering();
+        let order = ordering.as_ref().map(|(order, _)| order.clone());
+        let scan = Arc::new(ShardScanExec::new(tables, schema, self.scans()?, order));
+        Ok(match ordering {
+            Some((order, fetch)) => Arc::new(SortPreservingMergeExec::new(order, scan).with_fetch(fetch)),
+            None => scan,
+        })
+    }
+}
+
+// Plans with queries for nodes in them are not compared; these say what they must for a plan to hold them.
+impl PartialEq for NodeQuery {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.fragment, &other.fragment)
+    }
+}
+
+impl Eq for NodeQuery {}
+
+impl Hash for NodeQuery {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.fragment).hash(state);
+    }
+}
+
+impl PartialOrd for NodeQuery {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self == other).then_some(Ordering::Equal)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for NodeQuery {
+    fn name(&self) -> &str {
+        "NodeQuery"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        Vec::new()
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "NodeQuery: {}", self.fragment.tables.join(", "))
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, _: Vec<LogicalPlan>) -> Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+/// Plans [`NodeQuery`]s.
+pub(crate) struct NodeQueryPlanner;
+
+#[async_trait]
+impl ExtensionPlanner for NodeQueryPlanner {
+    async fn plan_extension(
+        &self,
+        _: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _: &[&LogicalPlan],
+        _: &[Arc<dyn ExecutionPlan>],
+        _: &dyn Session,
+        _: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(query) = node.as_any().downcast_ref::<NodeQuery>() else { return Ok(None) };
+        query.plan().map(Some)
+    }
+}

@@ -1,0 +1,270 @@
+//! A statement for nodes, before it is known which of them and for which chunks.
+//!
+//! It is a tree of SELECTs over leaves; a leaf stands for a table's partitions. [`Select::sql`] writes it down for some chunks.
+//! An open SELECT has nothing but FROM, WHERE and columns, and may take more conditions and be joined; one that groups, orders or
+//! limits is closed, and is put into the FROM of another before anything else is done with it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::FieldRef;
+use spolia_catalogue::Manifest;
+
+use crate::node_schema::leaf;
+use crate::sharded_table::ShardedTable;
+
+/// What a statement is written down for.
+pub(crate) struct Part<'a> {
+    /// The chunks that it reads; those of another node are not among them.
+    pub chunks: &'a BTreeSet<i32>,
+    pub manifest: &'a Manifest,
+}
+
+/// A column of a SELECT: its SQL in terms of what the FROM has, and what it is.
+#[derive(Debug, Clone)]
+pub(crate) struct SqlColumn {
+    pub sql: String,
+    pub field: FieldRef,
+    /// The column of a leaf that it is, as long as conditions on it may choose chunks of that leaf.
+    pub origin: Option<Origin>,
+    /// True for a plain column, which is NULL where an outer join has no row for it.
+    pub plain: bool,
+}
+
+/// A column of a leaf.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Origin {
+    pub leaf: usize,
+    pub column: String,
+    /// What the column says of the row's position, if it does.
+    pub angle: Option<Angle>,
+}
+
+/// An angle of a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Angle {
+    Longitude,
+    Latitude,
+}
+
+/// A table in a statement.
+#[derive(Debug, Clone)]
+pub(crate) struct Leaf {
+    /// Its number, by which its columns' names begin: `t3.alpha`.
+    pub number: usize,
+    pub table: Arc<ShardedTable>,
+    /// True where columns of the file that a row came from are wanted.
+    pub with_file: bool,
+    /// The chunks that may hold rows that count.
+    pub chunks: BTreeSet<i32>,
+}
+
+/// What a SELECT reads.
+#[derive(Debug, Clone)]
+pub(crate) enum From {
+    Leaf(Leaf),
+    Join {
+        left: Box<From>,
+        right: Box<From>,
+        kind: &'static str,
+        on: Vec<Condition>,
+    },
+    /// A SELECT, and the number that its columns' names begin by.
+    Nested(Box<Select>, usize),
+    /// The rows of all of them.
+    Union(Vec<Select>, usize),
+}
+
+/// Something that rows must satisfy.
+#[derive(Debug, Clone)]
+pub(crate) enum Condition {
+    Sql(String),
+    /// The value is one of these ids, of which each node gets those that may lie there.
+    Ids {
+        sql: String,
+        ids: Arc<Vec<i64>>,
+    },
+    /// There is a row, or none.
+    Exists {
+        negated: bool,
+        query: Box<Select>,
+    },
+}
+
+/// One SELECT.
+#[derive(Debug, Clone)]
+pub(crate) struct Select {
+    pub from: From,
+    pub conditions: Vec<Condition>,
+    pub columns: Vec<SqlColumn>,
+    /// Nothing where rows are not grouped; no expression where all of them are one group.
+    pub group_by: Option<Vec<String>>,
+    pub order_by: Vec<String>,
+    pub limit: Option<usize>,
+    pub offset: usize,
+}
+
+impl Select {
+    pub(crate) fn new(from: From, columns: Vec<SqlColumn>) -> Self {
+        Self { from, conditions: Vec::new(), columns, group_by: None, order_by: Vec::new(), limit: None, offset: 0 }
+    }
+
+    /// True while conditions, columns and joins may be added.
+    pub(crate) fn is_open(&self) -> bool {
+        self.group_by.is_none() && self.order_by.is_empty() && self.limit.is_none() && self.offset == 0
+    }
+
+    /// The same rows as a SELECT that is open, whose columns are plain; it takes `number`.
+    pub(crate) fn nested(self, number: usize) -> Self {
+        let columns = nested_columns(&self.columns, number);
+        Self::new(From::Nested(Box::new(self), number), columns)
+    }
+
+    /// The rows of several, one after the other.
+    pub(crate) fn union(selects: Vec<Self>, number: usize) -> Self {
+        let columns = selects.first().map(|first| nested_columns(&first.columns, number)).unwrap_or_default();
+        Self::new(From::Union(selects, number), columns)
+    }
+
+    /// The statement for a part.
+    pub(crate) fn sql(&self, part: &Part<'_>) -> String {
+        let mut sql = String::new();
+        self.write(part, &mut sql);
+        sql
+    }
+
+    fn write(&self, part: &Part<'_>, sql: &mut String) {
+        sql.push_str("SELECT ");
+        for (number, column) in self.columns.iter().enumerate() {
+            let _ = write!(sql, "{}{} AS c{number}", if number > 0 { ", " } else { "" }, column.sql);
+        }
+        sql.push_str("\nFROM ");
+        self.from.write(part, sql);
+        write_conditions("\nWHERE ", &self.conditions, part, sql);
+        if let Some(keys) = self.group_by.as_ref().filter(|keys| !keys.is_empty()) {
+            let _ = write!(sql, "\nGROUP BY {}", keys.join(", "));
+        }
+        if !self.order_by.is_empty() {
+            let _ = write!(sql, "\nORDER BY {}", self.order_by.join(", "));
+        }
+        if let Some(limit) = self.limit {
+            let _ = write!(sql, "\nLIMIT {limit}");
+        }
+        if self.offset > 0 {
+            let _ = write!(sql, "\nOFFSET {}", self.offset);
+        }
+    }
+}
+
+fn nested_columns(columns: &[SqlColumn], number: usize) -> Vec<SqlColumn> {
+    let nested = |(place, column): (usize, &SqlColumn)| SqlColumn {
+        sql: format!("t{number}.c{place}"),
+        field: Arc::clone(&column.field),
+        origin: None,
+        plain: true,
+    };
+    columns.iter().enumerate().map(nested).collect()
+}
+
+impl From {
+    /// The leaf of that number, where it is not within another SELECT.
+    pub(crate) fn leaf_mut(&mut self, number: usize) -> Option<&mut Leaf> {
+        match self {
+            Self::Leaf(leaf) => (leaf.number == number).then_some(leaf),
+            Self::Join { left, right, .. } => left.leaf_mut(number).or_else(|| right.leaf_mut(number)),
+            Self::Nested(..) | Self::Union(..) => None,
+        }
+    }
+
+    fn write(&self, part: &Part<'_>, sql: &mut String) {
+        match self {
+            Self::Leaf(leaf) => leaf.write(part, sql),
+            Self::Join { left, right, kind, on } => {
+                left.write(part, sql);
+                let _ = write!(sql, "\n  {kind} JOIN ");
+                let within = matches!(**right, Self::Join { .. });
+                sql.push_str(if within { "(" } else { "" });
+                right.write(part, sql);
+                sql.push_str(if within { ")" } else { "" });
+                write_conditions(" ON ", on, part, sql);
+            }
+            Self::Nested(select, number) => {
+                sql.push('(');
+                select.write(part, sql);
+                let _ = write!(sql, ") AS t{number}");
+            }
+            Self::Union(selects, number) => {
+                for (place, select) in selects.iter().enumerate() {
+                    sql.push_str(if place > 0 { "\nUNION ALL (" } else { "((" });
+                    select.write(part, sql);
+                    sql.push(')');
+                }
+                let _ = write!(sql, ") AS t{number}");
+            }
+        }
+    }
+}
+
+impl Leaf {
+    /// Partitions by their names, so that the node plans for no others; their conditions stand outside, so that the node may see
+    /// through to their indexes.
+    fn write(&self, part: &Part<'_>, sql: &mut String) {
+        let (schema, _) = self.table.name();
+        let table = self.table.definition();
+        let (number, name) = (self.number, |chunk: &i32| format!("{schema}.{}", leaf(table, *chunk)));
+        sql.push_str(if self.with_file { "(" } else { "" });
+        let mut chunks = self.chunks.intersection(part.chunks);
+        match (chunks.next(), chunks.next()) {
+            (None, _) => {
+                let _ = write!(sql, "(SELECT * FROM {schema}.{} WHERE false)", table.name);
+            }
+            (Some(only), None) => sql.push_str(&name(only)),
+            (Some(first), Some(second)) => {
+                let _ = write!(sql, "(SELECT * FROM {} UNION ALL SELECT * FROM {}", name(first), name(second));
+                for chunk in chunks {
+                    let _ = write!(sql, " UNION ALL SELECT * FROM {}", name(chunk));
+                }
+                sql.push(')');
+            }
+        }
+        let _ = write!(sql, " AS t{number}");
+        if self.with_file {
+            let _ = write!(
+                sql,
+                " JOIN spolia_node.file AS f{number} ON f{number}.file_id = (t{number}.id >> 32)::integer)"
+            );
+        }
+    }
+}
+
+fn write_conditions(word: &str, conditions: &[Condition], part: &Part<'_>, sql: &mut String) {
+    for (place, condition) in conditions.iter().enumerate() {
+        sql.push_str(if place == 0 { word } else { " AND " });
+        condition.write(part, sql);
+    }
+    if conditions.is_empty() && word.contains("ON") {
+        let _ = write!(sql, "{word}true");
+    }
+}
+
+impl Condition {
+    fn write(&self, part: &Part<'_>, sql: &mut String) {
+        match self {
+            Self::Sql(condition) => sql.push_str(condition),
+            Self::Ids { sql: value, ids } => {
+                let here = ids.iter().filter(|id| {
+                    let pixel = spolia_sky::SourceId(**id).pixel(spolia_sky::PIXEL_ORDER);
+                    part.manifest.chunk_of(pixel).is_some_and(|chunk| part.chunks.contains(&chunk.chunk))
+                });
+                let here = here.map(i64::to_string).collect::<Vec<_>>().join(",");
+                let _ = write!(sql, "{value} = ANY ('{{{here}}}'::bigint[])");
+            }
+            Self::Exists { negated, query } => {
+                sql.push_str(if *negated { "NOT EXISTS (" } else { "EXISTS (" });
+                query.write(part, sql);
+                sql.push(')');
+            }
+        }
+    }
+}

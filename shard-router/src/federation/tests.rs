@@ -1,0 +1,220 @@
+//! Which parts of which queries go to nodes: plans, without nodes that run.
+
+use std::sync::Arc;
+
+use datafusion::catalog::CatalogProvider;
+use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use spolia_catalogue::Visibility;
+
+use super::node_query::NodeQuery;
+use super::planner::federated;
+use crate::sharded_table::ShardedTable;
+use crate::sharded_table::tests::{epoch, source_table, transit_table};
+
+/// A query gone through: what stays above, and each query for nodes with the statement for each.
+struct Planned {
+    above: String,
+    queries: Vec<Vec<(String, String)>>,
+}
+
+async fn planned(sql: &str) -> Planned {
+    let config = SessionConfig::new().with_default_catalog_and_schema("archive", "gaia");
+    let context = SessionContext::new_with_config(config);
+    let schema = MemorySchemaProvider::new();
+    let epoch = epoch(Visibility { watermark: 1, hidden: Vec::new() });
+    for table in [source_table(), transit_table()] {
+        let table = ShardedTable::new("gaia", &table, Arc::clone(&epoch));
+        schema.register_table(table.name().1.to_owned(), Arc::new(table)).unwrap();
+    }
+    let catalog = MemoryCatalogProvider::new();
+    catalog.register_schema("gaia", Arc::new(schema)).unwrap();
+    context.register_catalog("archive", Arc::new(catalog));
+    let plan = context.state().create_logical_plan(sql).await.unwrap();
+    let plan = federated(&context.state().optimize(&plan).unwrap()).unwrap();
+    let mut queries = Vec::new();
+    plan.apply_with_subqueries(|plan| {
+        if let LogicalPlan::Extension(extension) = plan
+            && let Some(query) = extension.node.as_any().downcast_ref::<NodeQuery>()
+        {
+            let scans = query.scans().unwrap();
+            queries.push(scans.into_iter().filter_map(|scan| Some((scan.node.name().to_owned(), scan.sql?))).collect());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .unwrap();
+    Planned { above: plan.display_indent().to_string(), queries }
+}
+
+/// A query of which everything goes to the nodes of these names, in one statement each, which has these words.
+async fn check_down(sql: &str, nodes: &[&str], words: &[&str]) {
+    let Planned { above, queries } = planned(sql).await;
+    assert_eq!(above.lines().count(), 2, "more than names stay above for {sql}:\n{above}\n{queries:?}");
+    let [query] = queries.as_slice() else { panic!("{} queries for {sql}", queries.len()) };
+    assert_eq!(query.iter().map(|(node, _)| node.as_str()).collect::<Vec<_>>(), nodes, "{sql}");
+    for word in words {
+        assert!(query[0].1.contains(word), "{word:?} is not in\n{}", query[0].1);
+    }
+}
+
+/// A query of which this stays above, over so many queries for nodes, the first of which has these words.
+async fn check_above(sql: &str, stays: &str, count: usize, words: &[&str]) {
+    let Planned { above, queries } = planned(sql).await;
+    assert!(above.contains(stays), "{stays:?} does not stay above for {sql}:\n{above}\n{queries:?}");
+    assert_eq!(queries.len(), count, "{above}\n{queries:?}");
+    for word in words {
+        assert!(queries[0][0].1.contains(word), "{word:?} is not in\n{}", queries[0][0].1);
+    }
+}
+
+const LOW: i64 = 5;
+
+#[tokio::test]
+async fn conditions_and_columns_go_down() {
+    check_down(
+        "SELECT source_id, file_name FROM completesource WHERE varpi > 1.0 AND alpha < 0.5 AND delta > 1.0 AND file_name LIKE 'C%'",
+        &["n0", "n1"],
+        &[
+            "SELECT f1.file_name AS c0, t1.source_id AS c1",
+            "(SELECT * FROM gaia.completesource_c0 UNION ALL SELECT * FROM gaia.completesource_c2) AS t1",
+            "(t1.varpi > '1e0'::double precision)",
+            "t1.hpx29 BETWEEN",
+            "JOIN spolia_node.file AS f1",
+        ],
+    )
+    .await;
+    check_down(
+        "SELECT CASE WHEN varpi IS NULL THEN 0 ELSE 1 END AS c FROM completesource",
+        &["n0", "n1"],
+        &["(CASE WHEN"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_id_leads_to_one_node_that_does_everything() {
+    let wanted = format!("SELECT COUNT(*) AS n, AVG(varpi) AS a FROM completesource WHERE source_id = {LOW}");
+    check_down(&wanted, &["n1"], &["count('1'::bigint)", "avg(t1.varpi)", "FROM gaia.completesource_c1 AS t1"]).await;
+    let wanted =
+        format!("SELECT alpha FROM completesource WHERE source_id = {LOW} ORDER BY varpi DESC LIMIT 3 OFFSET 2");
+    check_down(&wanted, &["n1"], &["ORDER BY t1.varpi DESC", "LIMIT 3", "OFFSET 2"]).await;
+    let wanted = format!("SELECT DISTINCT alpha FROM completesource WHERE source_id = {LOW}");
+    check_down(&wanted, &["n1"], &["GROUP BY"]).await;
+}
+
+#[tokio::test]
+async fn joins_on_the_key_stay_on_their_nodes() {
+    check_down(
+        "SELECT s.alpha, t.transit_id FROM completesource s JOIN astroelementary t ON s.source_id = t.source_id WHERE s.varpi > 3.0",
+        &["n0", "n1"],
+        &["INNER JOIN", "ON (t1.source_id = t2.source_id)"],
+    )
+    .await;
+    check_down(
+        "SELECT s.alpha, t.transit_id FROM completesource s LEFT JOIN astroelementary t ON s.source_id = t.source_id AND t.transit_id > 7",
+        &["n0", "n1"],
+        &["LEFT JOIN", "(t2.transit_id > '7'::bigint)"],
+    )
+    .await;
+    check_down(
+        "SELECT alpha FROM completesource s WHERE EXISTS (SELECT 1 FROM astroelementary t WHERE t.source_id = s.source_id)",
+        &["n0", "n1"],
+        &["EXISTS (SELECT"],
+    )
+    .await;
+    let one = format!(
+        "SELECT s.alpha, t.transit_id FROM completesource s JOIN astroelementary t ON s.source_id = t.source_id WHERE s.source_id = {LOW}"
+    );
+    check_down(&one, &["n1"], &["gaia.completesource_c1 AS t1", "gaia.astroelementary_c1 AS t2"]).await;
+}
+
+#[tokio::test]
+async fn a_join_on_something_else_is_made_above() {
+    let sql = "SELECT s.alpha FROM completesource s JOIN astroelementary t ON s.source_id = t.transit_id";
+    check_above(sql, "Inner Join", 2, &["SELECT t1.source_id AS c0, t1.alpha AS c1"]).await;
+}
+
+#[tokio::test]
+async fn groups_by_the_key_are_made_by_nodes() {
+    check_down(
+        "SELECT source_id, COUNT(*) AS n FROM astroelementary GROUP BY source_id HAVING COUNT(*) > 3",
+        &["n0", "n1"],
+        &["GROUP BY t1.source_id", "WHERE (t2.c1 > '3'::bigint)"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn other_groups_are_made_in_parts() {
+    check_above(
+        "SELECT file_name, COUNT(*) AS n, AVG(alpha) AS a, STDDEV(alpha) AS s, MAX(file_name) AS m FROM completesource GROUP BY file_name",
+        "Aggregate: groupBy=[[c0]]",
+        1,
+        &[
+            "count('1'::bigint) AS c1, sum(t1.alpha) AS c2, count(t1.alpha) AS c3",
+            "max((f1.file_name COLLATE \"C\"))",
+            "GROUP BY f1.file_name",
+        ],
+    )
+    .await;
+    check_above("SELECT COUNT(*) AS n FROM completesource", "sum(c0)", 1, &["SELECT count('1'::bigint) AS c0"]).await;
+    check_above(
+        "SELECT COUNT(DISTINCT source_id) AS n, COUNT(*) AS m FROM astroelementary",
+        "sum(c0)",
+        1,
+        &["count(DISTINCT t1.source_id)"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_rows_of_an_order_come_from_every_node() {
+    let Planned { above, queries } =
+        planned("SELECT source_id FROM completesource ORDER BY varpi LIMIT 3 OFFSET 1").await;
+    assert!(above.contains("Limit: skip=1, fetch=3") && !above.contains("Sort"), "{above}");
+    assert!(queries[0].iter().all(|(_, sql)| sql.contains("ORDER BY t1.varpi\nLIMIT 4")), "{queries:?}");
+    let Planned { queries, .. } = planned("SELECT source_id FROM completesource LIMIT 5").await;
+    assert!(queries[0].iter().all(|(_, sql)| sql.ends_with("LIMIT 5")), "{queries:?}");
+}
+
+#[tokio::test]
+async fn unions_and_differences_go_down_where_they_may() {
+    check_down(
+        "SELECT source_id FROM completesource WHERE alpha < 1.0 UNION ALL SELECT source_id FROM astroelementary",
+        &["n0", "n1"],
+        &["UNION ALL ("],
+    )
+    .await;
+    check_down(
+        "SELECT source_id FROM completesource EXCEPT SELECT source_id FROM astroelementary",
+        &["n0", "n1"],
+        &["NOT EXISTS (SELECT"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_node_evaluates_stays_above() {
+    check_above("SELECT lower(file_name) AS l FROM completesource", "lower(c0)", 1, &["SELECT f1.file_name AS c0"])
+        .await;
+    check_above("SELECT alpha FROM completesource WHERE lower(file_name) = 'x'", "Filter: lower", 1, &[]).await;
+    // A column that is computed above does not keep the order from being made below.
+    let Planned { above, queries } =
+        planned("SELECT lower(file_name) AS l, varpi FROM completesource ORDER BY varpi LIMIT 3").await;
+    assert!(!above.contains("Sort"), "{above}");
+    assert!(queries[0][0].1.contains("ORDER BY t1.varpi\nLIMIT 3"), "{queries:?}");
+}
+
+#[tokio::test]
+async fn lists_of_ids_are_split_among_the_nodes() {
+    let high = (spolia_sky::PIXELS as i64 / 2) << 35;
+    let ids = (0..20).map(|i| if i % 2 == 0 { LOW + i } else { high + i }).map(|id| id.to_string()).collect::<Vec<_>>();
+    let Planned { queries, .. } =
+        planned(&format!("SELECT alpha FROM completesource WHERE source_id IN ({})", ids.join(", "))).await;
+    let [(n0, first), (n1, second)] = queries[0].as_slice() else { panic!("{queries:?}") };
+    assert_eq!((n0.as_str(), n1.as_str()), ("n0", "n1"));
+    assert!(first.contains(&format!("'{{{},", high + 1)) && !first.contains("'{5,"), "{first}");
+    assert!(second.contains("t1.source_id = ANY ('{5,7,9,"), "{second}");
+}
