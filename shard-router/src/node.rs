@@ -18,6 +18,8 @@ pub(crate) const READER: &str = "spolia_reader";
 pub struct RouterSettings {
     /// Reading connections to each node at most.
     pub connections: usize,
+    /// Statements that one query asks of a node at the same time, each over some of its chunks, where it has many rows to look at.
+    pub range_scans: usize,
     /// Seconds to wait for a connection before the node counts as down.
     pub connect_timeout_s: u64,
     /// Seconds after which a node gives up a statement.
@@ -28,7 +30,7 @@ pub struct RouterSettings {
 
 impl Default for RouterSettings {
     fn default() -> Self {
-        Self { connections: 16, connect_timeout_s: 10, statement_timeout_s: 600, silence_s: 15 }
+        Self { connections: 16, range_scans: 2, connect_timeout_s: 10, statement_timeout_s: 600, silence_s: 15 }
     }
 }
 
@@ -97,6 +99,11 @@ impl Node {
     /// The shard group it serves.
     pub fn group(&self) -> i32 {
         self.group
+    }
+
+    /// Statements that one query may ask at the same time.
+    pub(crate) fn range_scans(&self) -> usize {
+        self.settings.range_scans.clamp(1, self.settings.connections.max(1))
     }
 
     /// A connection that can only read.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use spolia_adql::names::{DISTANCE, IN_CIRCLE};
-use spolia_catalogue::{Chunk, ChunkStats, ColumnType, TableDef};
+use spolia_catalogue::{Chunk, ChunkStats, TableDef};
 use spolia_sky::{Cone, PIXEL_ORDER, PixelRanges, Position, Zone};
 
 /// Cones, zones and key lists kept per filter at most; beyond, the rest prunes nothing.
@@ -38,7 +38,7 @@ impl std::fmt::Display for SkipReason {
 /// What filters demand of every row: a necessary condition, never a sufficient one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Demand {
-    /// Allowed values by bigint column: sorted, disjoint ranges.
+    /// Allowed values by column (of timestamps in microseconds since 1970): sorted, disjoint ranges.
     keys: Vec<(String, Vec<RangeInclusive<i64>>)>,
     /// Regions the row's position lies in, all of them.
     cones: Vec<Cone>,
@@ -127,7 +127,7 @@ fn demand(table: &TableDef, filter: &Expr) -> Demand {
         }
         Expr::InList(list) if !list.negated => {
             let points = list.list.iter().map(|item| integer(item).map(|v| v..=v)).collect::<Option<Vec<_>>>();
-            match (bigint_column(table, &list.expr), points) {
+            match (bounded_column(table, &list.expr), points) {
                 (Some(column), Some(points)) => Demand { keys: vec![(column, union(points))], ..Demand::default() },
                 _ => Demand::default(),
             }
@@ -138,7 +138,7 @@ fn demand(table: &TableDef, filter: &Expr) -> Demand {
 
 /// The demand of `left op right`, where `right` is a literal.
 fn comparison(table: &TableDef, left: &Expr, op: Operator, right: &Expr) -> Option<Demand> {
-    if let (Some(column), Some(value)) = (bigint_column(table, left), integer(right)) {
+    if let (Some(column), Some(value)) = (bounded_column(table, left), integer(right)) {
         let range = match op {
             Operator::Eq => value..=value,
             Operator::Lt => i64::MIN..=value.checked_sub(1)?,
@@ -211,16 +211,17 @@ fn zone(table: &TableDef, left: &Expr, op: Operator, value: f64) -> Option<Zone>
     }
 }
 
-fn bigint_column(table: &TableDef, expr: &Expr) -> Option<String> {
+fn bounded_column(table: &TableDef, expr: &Expr) -> Option<String> {
     let Expr::Column(column) = expr else { return None };
     let declared = table.column(&column.name)?;
-    (declared.column_type == ColumnType::Bigint && declared.length.is_none()).then(|| column.name.clone())
+    declared.may_be_bounded().then(|| column.name.clone())
 }
 
 fn integer(expr: &Expr) -> Option<i64> {
     match expr {
         Expr::Literal(ScalarValue::Int64(value), _) => *value,
         Expr::Literal(ScalarValue::Int32(value), _) => value.map(i64::from),
+        Expr::Literal(ScalarValue::TimestampMicrosecond(value, None), _) => *value,
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ use crate::prune::SkipReason;
 /// Batches that may wait between a node and the query; more, and the node is not read from.
 const BATCHES_IN_FLIGHT: usize = 2;
 
-/// What one node is asked in a scan.
+/// What one node is asked in a scan, or one of the things that it is asked.
 #[derive(Debug, Clone)]
 pub struct NodeScan {
     /// The node.
@@ -35,11 +35,13 @@ pub struct NodeScan {
     pub sql: Option<String>,
     /// The chunks it reads.
     pub asked: Vec<i32>,
+    /// Rows that these have, of all tables that are read.
+    pub rows: i64,
     /// The chunks it leaves out, and why.
     pub skipped: Vec<(i32, SkipReason)>,
 }
 
-/// What one node did in a scan that has run.
+/// What one node did for one statement, so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeTiming {
     /// The table.
@@ -48,11 +50,13 @@ pub struct NodeTiming {
     pub node: String,
     /// Rows it sent.
     pub rows: usize,
+    /// Bytes of them, as COPY has them.
+    pub bytes: usize,
     /// From the statement being sent to its last row.
     pub elapsed: Duration,
 }
 
-/// A scan of a sharded table; partition n reads from the n-th node that has something to read.
+/// Rows from nodes; partition n reads what the n-th statement gives.
 #[derive(Debug)]
 pub struct ShardScanExec {
     table: String,
@@ -96,6 +100,7 @@ impl ShardScanExec {
             table: self.table.clone(),
             node: scan.node.name().to_owned(),
             rows: of(partition, "rows_sent"),
+            bytes: of(partition, "bytes_sent"),
             elapsed: Duration::from_nanos(of(partition, "answer_time") as u64),
         };
         self.asked().enumerate().map(timing).collect()
@@ -172,6 +177,7 @@ impl ExecutionPlan for ShardScanExec {
                 batch_rows: context.session_config().batch_size(),
                 elapsed: MetricBuilder::new(&self.metrics).subset_time("answer_time", partition),
                 rows: MetricBuilder::new(&self.metrics).counter("rows_sent", partition),
+                bytes: MetricBuilder::new(&self.metrics).counter("bytes_sent", partition),
             };
             let sender = builder.tx();
             builder.spawn(async move { read.run(sender).await.map_err(DataFusionError::from) });
@@ -192,6 +198,7 @@ struct NodeRead {
     batch_rows: usize,
     elapsed: datafusion::physical_plan::metrics::Time,
     rows: datafusion::physical_plan::metrics::Count,
+    bytes: datafusion::physical_plan::metrics::Count,
 }
 
 type BatchSender = tokio::sync::mpsc::Sender<Result<datafusion::arrow::array::RecordBatch>>;
@@ -209,6 +216,7 @@ impl NodeRead {
         pin_mut!(stream);
         while let Some(bytes) = node.answer(stream.next()).await? {
             let bytes = bytes.map_err(node.failed("finish a query"))?;
+            self.bytes.add(bytes.len());
             for batch in decoder.push(&bytes).map_err(damaged)? {
                 self.rows.add(batch.num_rows());
                 // Nobody listens any more: the guard cancels the statement.

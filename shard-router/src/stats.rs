@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
-use spolia_catalogue::{ChunkStats, Collection, Manifest, TableDef};
+use spolia_catalogue::{ChunkStats, Collection, ColumnType, Manifest, TableDef};
 use spolia_sky::{HPX29_ORDER, PixelRanges};
 
 use crate::error::RouterError;
@@ -55,7 +55,14 @@ async fn chunk_stats(
     condition: &str,
 ) -> Result<BTreeMap<i32, ChunkStats>, RouterError> {
     let columns = table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-    let bounds = table.bounded.iter().map(|column| format!(", min({column}), max({column})")).collect::<String>();
+    let bound = |name: &String| match table.column(name).map(|column| column.column_type) {
+        Some(ColumnType::Timestamp) => {
+            let of = |end: &str| format!("(extract(epoch FROM {end}({name})) * 1000000)::bigint");
+            format!(", {}, {}", of("min"), of("max"))
+        }
+        _ => format!(", min({name}), max({name})"),
+    };
+    let bounds = table.bounded.iter().map(bound).collect::<String>();
     let shift = 2 * (HPX29_ORDER - MOC_ORDER);
     let moc = match table.position {
         Some(_) => format!("array_agg(DISTINCT hpx29 >> {shift})"),

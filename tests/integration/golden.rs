@@ -1,4 +1,4 @@
-//! The golden queries: the same rows from one node, from four, and from plain SQL on one PostgreSQL that holds everything.
+//! The golden queries: the same rows from one node, from three, four and eight, and from plain SQL on one PostgreSQL that holds everything.
 //!
 //! `tests/golden/*.golden` are paragraphs: `# name`, `adql: …`, `sql: …` where the oracle's text is another one, and
 //! `tolerance: …` where numbers are computed.
@@ -7,15 +7,15 @@ use crate::oracle::{Oracle, Question};
 use crate::site::{TestSite, make_gaia, own_folder};
 
 #[test]
-fn one_node_and_four_answer_as_plain_sql_does() {
+fn one_node_three_four_and_eight_answer_as_plain_sql_does() {
     let files =
         make_gaia(&["--layout", "mixed", "--sources", "600", "--transits", "5000", "--transits-per-file", "700"]);
-    let (one, four) = (TestSite::with_files(1, files.path()), TestSite::with_files(4, files.path()));
-    let oracle = Oracle::beside(&one);
+    let sites = [1, 3, 4, 8].map(|nodes| TestSite::with_files(nodes, files.path()));
+    let oracle = Oracle::beside(&sites[0]);
     let queries = read();
-    assert!(queries.len() >= 40, "{} queries", queries.len());
-    let faults = oracle.faults(&queries, &[&one, &four]);
-    assert!(faults.is_empty(), "{} of {} queries differ:\n{}", faults.len(), 2 * queries.len(), faults.join("\n"));
+    assert!(queries.len() >= 200, "{} queries", queries.len());
+    let faults = oracle.faults(&queries, &sites.each_ref());
+    assert!(faults.is_empty(), "{} of {} answers differ:\n{}", faults.len(), 4 * queries.len(), faults.join("\n"));
 }
 
 fn read() -> Vec<Question> {

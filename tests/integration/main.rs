@@ -21,6 +21,7 @@ mod measured;
 mod merged;
 mod oracle;
 mod query;
+mod random_queries;
 mod served;
 mod site;
 mod soak_tier;

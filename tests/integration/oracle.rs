@@ -3,7 +3,12 @@
 //! Rows are compared in order where the query has ORDER BY, else as sets; numbers are compared as numbers, computed ones
 //! within a relative tolerance; integers are exact.
 
+use std::sync::Mutex;
+
 use crate::site::{TestSite, cells, split};
+
+/// Questions that are asked at the same time.
+const AT_ONCE: usize = 2;
 
 /// A query in ADQL, and the SQL that the oracle is asked instead.
 pub struct Question {
@@ -43,23 +48,40 @@ impl<'a> Oracle<'a> {
         answer.lines().map(split).collect()
     }
 
-    /// Asks each question of the oracle and of every site; what differs, a line each.
+    /// Asks each question of the oracle and of every site, some at the same time; what differs, a line each.
     pub fn faults(&self, questions: &[Question], sites: &[&TestSite]) -> Vec<String> {
-        let mut faults = Vec::new();
-        for question in questions {
-            let expected = self.rows(&question.sql);
-            for site in sites {
-                let run = site.spolia(&["query", &question.adql, "-f", "csv"]);
-                let fault = match run.success {
-                    true => same(question, cells(&run.stdout), expected.clone()).err(),
-                    false => Some(run.stderr),
-                };
-                faults.extend(fault.map(|fault| {
-                    format!("{} on {}: {fault}\n  {}", question.name, site.path().display(), question.adql)
-                }));
+        let (waiting, faults) = (Mutex::new(questions.iter()), Mutex::new(Vec::new()));
+        let work = || {
+            loop {
+                let next = waiting.lock().unwrap().next();
+                let Some(question) = next else { break };
+                let found = self.faults_of(question, sites);
+                faults.lock().unwrap().extend(found);
             }
-        }
-        faults
+        };
+        std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+        faults.into_inner().unwrap()
+    }
+
+    fn faults_of(&self, question: &Question, sites: &[&TestSite]) -> Vec<String> {
+        let expected = self.rows(&question.sql);
+        let fault = |site: &&TestSite| {
+            let run = site.spolia(&["query", &question.adql, "-f", "csv"]);
+            let fault = match run.success {
+                true => same(question, cells(&run.stdout), expected.clone()).err(),
+                false => Some(run.stderr),
+            };
+            fault.map(|fault| {
+                format!(
+                    "{} on {}: {fault}\n  {}\n  {}",
+                    question.name,
+                    site.path().display(),
+                    question.adql,
+                    question.sql
+                )
+            })
+        };
+        sites.iter().filter_map(fault).collect()
     }
 }
 

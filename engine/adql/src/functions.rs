@@ -4,7 +4,7 @@
 
 /// Functions that DataFusion has not, or has with another meaning: the planner registers them under these names.
 pub mod names {
-    /// `adql_add(x, y)`: x + y. Like all arithmetic here: an error where the result is out of the type's range.
+    /// `adql_add(x, y)`: what the operator + becomes when it is planned. Like all arithmetic here: an error where the result is out of the type's range.
     pub const ADD: &str = "adql_add";
     /// `adql_subtract(x, y)`: x - y.
     pub const SUBTRACT: &str = "adql_subtract";

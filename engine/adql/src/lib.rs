@@ -6,7 +6,8 @@
 //! - every identifier is written as the schema spells it and quoted, every column with its table;
 //! - `*`, `t.*`, NATURAL and USING are written out, TOP has become LIMIT;
 //! - every result column has a name of its own;
-//! - functions have DataFusion's names, and those that it lacks the ones of [`names`].
+//! - functions have DataFusion's names, and those that it lacks or means otherwise the ones of [`names`]; of operators, the planner
+//!   must see to the meaning.
 //!
 //! There is no I/O in this crate, and a text of any content takes bounded time, memory and stack.
 

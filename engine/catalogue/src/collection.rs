@@ -76,6 +76,13 @@ pub struct ColumnDef {
     pub description: String,
 }
 
+impl ColumnDef {
+    /// Whether the manifest can keep its minimum and maximum: of timestamps in microseconds since 1970.
+    pub fn may_be_bounded(&self) -> bool {
+        matches!(self.column_type, ColumnType::Bigint | ColumnType::Timestamp) && self.length.is_none()
+    }
+}
+
 /// The columns that hold an object's position.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -207,12 +214,8 @@ impl TableDef {
             is(&position.lon, ColumnType::Double)?;
             is(&position.lat, ColumnType::Double)?;
         }
-        match self
-            .bounded
-            .iter()
-            .find(|name| self.column(name).is_none_or(|column| column.column_type != ColumnType::Bigint))
-        {
-            Some(name) => Err(fault(place, format!("bounded column {name:?} must be a bigint"))),
+        match self.bounded.iter().find(|name| !self.column(name).is_some_and(ColumnDef::may_be_bounded)) {
+            Some(name) => Err(fault(place, format!("bounded column {name:?} must be a single bigint or timestamp"))),
             None => Ok(()),
         }
     }

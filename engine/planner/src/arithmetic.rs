@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int16Type, Int32Type, Int64Type};
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{DFSchema, Result, exec_err, plan_err};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
 use spolia_adql::names;
 
 use crate::functions::evaluated;
@@ -18,6 +20,35 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
     use Operation::{Add, Divide, Modulo, Multiply, Negate, Subtract};
     let operations = [Add, Subtract, Multiply, Divide, Modulo, Negate];
     operations.into_iter().map(|operation| ScalarUDF::new_from_impl(Arithmetic::new(operation))).collect()
+}
+
+/// Plans ADQL's operators as calls of its arithmetic.
+#[derive(Debug)]
+pub(crate) struct Operators {
+    functions: Vec<Arc<ScalarUDF>>,
+}
+
+impl Operators {
+    pub(crate) fn new() -> Self {
+        Self { functions: all().into_iter().map(Arc::new).collect() }
+    }
+}
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, _: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let name = match expr.op {
+            BinaryOperator::Plus => names::ADD,
+            BinaryOperator::Minus => names::SUBTRACT,
+            BinaryOperator::Multiply => names::MULTIPLY,
+            BinaryOperator::Divide => names::DIVIDE,
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let function = self.functions.iter().find(|function| function.name() == name);
+        Ok(match function {
+            Some(function) => PlannerResult::Planned(function.call(vec![expr.left, expr.right])),
+            None => PlannerResult::Original(expr),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -11,6 +11,7 @@ use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -18,6 +19,7 @@ use datafusion::sql::parser::Statement;
 use serde::{Deserialize, Serialize};
 use spolia_adql::{AdqlError, TapSchema};
 
+use crate::arithmetic::Operators;
 use crate::functions;
 use crate::integer_sum::CheckedIntegerSum;
 use crate::tap_schema::tap_schema_tables;
@@ -165,6 +167,8 @@ fn state(
     config.options_mut().sql_parser.enable_ident_normalization = false;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
-    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
-    Ok(builder.with_query_planner(planner).build())
+    // Asked before DataFusion's own, which the default features add.
+    let operators: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators::new())];
+    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
+    Ok(builder.with_expr_planners(operators).with_default_features().with_query_planner(planner).build())
 }

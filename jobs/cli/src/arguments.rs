@@ -147,6 +147,9 @@ pub struct Query {
 pub struct Explain {
     /// The query, ADQL 2.1; `-` reads it from standard input
     pub adql: String,
+    /// Run the query, and tell the rows, bytes and time of each step
+    #[arg(long)]
+    pub analyze: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

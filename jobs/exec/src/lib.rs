@@ -18,7 +18,7 @@ mod tap_schema;
 pub use archive::{Archive, ArchiveSettings};
 pub use cut::{CutAnswer, CutRequest, CutSettings};
 pub use error::ExecError;
-pub use explain::{Explanation, NodeExplanation, TableExplanation};
+pub use explain::{Explanation, NodeAnswer, NodeExplanation, TableExplanation};
 pub use link::{LinkBase, LinkError, RowLink};
 pub use operation_log::{LogSettings, Operation, OperationLog, Principal};
 pub use query::{QueryAnswer, QueryRequest};

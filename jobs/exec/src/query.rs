@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -14,6 +15,7 @@ use spolia_shard_router::{NodeTiming, timings};
 
 use crate::archive::Archive;
 use crate::error::ExecError;
+use crate::explain::explained;
 use crate::link::LinkBase;
 
 /// A query and how it wants to be answered.
@@ -43,11 +45,14 @@ pub struct QueryAnswer {
 }
 
 impl Archive {
-    /// Plans a query and begins to answer it.
+    /// Plans a query and begins to answer it. EXPLAIN or EXPLAIN ANALYZE before it asks for its explanation instead.
     ///
     /// # Errors
     /// [`ExecError::Plan`] for a fault in the query; otherwise what failed.
     pub async fn query(&self, request: &QueryRequest) -> Result<QueryAnswer, ExecError> {
+        if let Some((analyze, adql)) = explained(&request.adql) {
+            return self.answer_explained(QueryRequest { adql, ..request.clone() }, analyze).await;
+        }
         let snapshot = match request.epoch {
             Some(epoch) => self.router().snapshot_at(epoch).await?,
             None => self.router().snapshot().await?,
@@ -65,6 +70,16 @@ impl Archive {
             sent: 0,
             overflow: false,
         })
+    }
+
+    async fn answer_explained(&self, request: QueryRequest, analyze: bool) -> Result<QueryAnswer, ExecError> {
+        let explanation = self.explain(&request, analyze).await?;
+        let batch = explanation.to_batch().map_err(DataFusionError::from)?;
+        let schema = batch.schema();
+        let plan = MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&schema), None)?;
+        let rows = plan.execute(0, Arc::default())?;
+        let epoch = explanation.epoch;
+        Ok(QueryAnswer { schema, epoch, rows, plan, left: request.maxrec, sent: 0, overflow: false })
     }
 }
 

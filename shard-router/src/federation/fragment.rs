@@ -280,6 +280,9 @@ impl Fragment {
                 let field = Arc::new(Field::new("", rendered.data_type.clone(), true));
                 self.select.columns.push(SqlColumn { sql: rendered.sql, field, origin: None, plain: false });
             }
+            if self.is_row_key(number) {
+                break;
+            }
         }
         self.select.order_by = order_by;
         self.select.limit = fetch;
@@ -289,6 +292,12 @@ impl Fragment {
             self.merge = Merge::Ordered(merged, fetch);
         }
         true
+    }
+
+    /// True for a column that has another value in each row, so that it leaves nothing to order.
+    fn is_row_key(&self, number: usize) -> bool {
+        let origin = self.select.columns[number].origin.as_ref();
+        matches!(self.select.from, From::Leaf(_)) && origin.is_some_and(|origin| origin.column == "id")
     }
 
     /// Keeps some rows; returns whether nodes do all of it.

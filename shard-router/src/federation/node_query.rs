@@ -24,8 +24,12 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use super::expression::column_name;
 use super::fragment::{Fragment, Merge, Numbers};
 use super::statement::Part;
+use crate::node::Node;
 use crate::scan::{NodeScan, ShardScanExec};
 use crate::sharded_table::ShardedTable;
+
+/// Rows below which a node is asked for all of its chunks at once: to ask twice must be worth it.
+const ROWS_OF_A_PART: i64 = 200_000;
 
 /// What nodes are asked, as a leaf of a plan; its columns are called c0, c1 and so on.
 #[derive(Debug, Clone)]
@@ -57,24 +61,56 @@ impl Fragment {
         Ok(LogicalPlan::Extension(Extension { node: Arc::new(NodeQuery { fragment: Arc::new(self), schema }) }))
     }
 
-    /// What each node is asked.
+    /// What each node is asked: one statement, or some over parts of its chunks where these have many rows.
     fn scans(&self) -> Result<Vec<NodeScan>> {
         let mut scans = Vec::new();
         for node in &self.epoch.nodes {
-            let of_node =
+            let here =
                 |chunk: &i32| self.epoch.manifest.chunks.get(*chunk as usize).is_some_and(|c| c.group == node.group());
-            let chunks = self.chunks.iter().copied().filter(of_node).collect();
-            let part = Part { chunks: &chunks, manifest: &self.epoch.manifest };
-            let sql = (!chunks.is_empty()).then(|| self.select.sql(&part));
-            let skipped = self.skipped.iter().filter(|(chunk, _)| of_node(chunk));
-            let skipped = skipped.map(|(chunk, reason)| (*chunk, reason.clone())).collect();
-            scans.push(NodeScan { node: Arc::clone(node), sql, asked: chunks.into_iter().collect(), skipped });
+            let chunks: Vec<i32> = self.chunks.iter().copied().filter(here).collect();
+            let skipped = self.skipped.iter().filter(|(chunk, _)| here(chunk));
+            let mut skipped = skipped.map(|(chunk, reason)| (*chunk, reason.clone())).collect();
+            for part in self.parts(chunks, node) {
+                let rows = part.iter().map(|chunk| self.rows(*chunk)).sum();
+                let chunks = part.iter().copied().collect();
+                let sql = self.select.sql(&Part { chunks: &chunks, manifest: &self.epoch.manifest });
+                let skipped = std::mem::take(&mut skipped);
+                scans.push(NodeScan { node: Arc::clone(node), sql: Some(sql), asked: part, rows, skipped });
+            }
+            if !skipped.is_empty() {
+                scans.push(NodeScan { node: Arc::clone(node), sql: None, asked: Vec::new(), rows: 0, skipped });
+            }
         }
         let missing = self.groups().into_iter().find(|group| !scans.iter().any(|scan| scan.node.group() == *group));
         match missing {
             Some(group) => Err(crate::RouterError::NoNode(group).into()),
             None => Ok(scans),
         }
+    }
+
+    /// The chunks of a node in parts with about as many rows each.
+    fn parts(&self, chunks: Vec<i32>, node: &Node) -> Vec<Vec<i32>> {
+        let all: i64 = chunks.iter().map(|chunk| self.rows(*chunk)).sum();
+        let wanted = if self.whole { 1 } else { (all / ROWS_OF_A_PART + 1).min(node.range_scans() as i64) };
+        let mut parts: Vec<Vec<i32>> = Vec::new();
+        let (mut seen, mut begun) = (0, 0);
+        for chunk in chunks {
+            match parts.last_mut() {
+                Some(part) if seen < all * begun / wanted => part.push(chunk),
+                _ => {
+                    parts.push(vec![chunk]);
+                    begun += 1;
+                }
+            }
+            seen += self.rows(chunk);
+        }
+        parts
+    }
+
+    /// Rows that a chunk has of all tables that are asked for.
+    fn rows(&self, chunk: i32) -> i64 {
+        let Some(chunk) = self.epoch.manifest.chunks.get(chunk as usize) else { return 0 };
+        self.tables.iter().filter_map(|table| chunk.tables.get(table)).map(|stats| stats.rows).sum()
     }
 }
 

@@ -1,8 +1,7 @@
 //! Expressions: columns are resolved, functions get the names of their targets, sub-queries are checked.
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
-    UnaryOperator,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, UnaryOperator,
 };
 use sqlparser::tokenizer::{Location, Span};
 
@@ -10,7 +9,7 @@ use super::Checker;
 use super::query::find_alias;
 use super::scope::Names;
 use crate::error::{AdqlError, ErrorKind, nearest};
-use crate::functions::names::{ADD, DIVIDE, MULTIPLY, NEGATE, SUBTRACT};
+use crate::functions::names::NEGATE;
 use crate::functions::{Becomes, Gives, function, function_names};
 use crate::tree;
 
@@ -65,12 +64,7 @@ impl Checker<'_> {
                 refuse_geometry_type(data_type)?;
                 self.expression(inner, names, clause)?;
             }
-            Expr::BinaryOp { left, op, right } => {
-                self.expressions([&mut **left, &mut **right], names, clause)?;
-                if let Some(call) = arithmetic(op) {
-                    *expr = tree::call_of(call, Span::empty(), [tree::taken(left), tree::taken(right)]);
-                }
-            }
+            Expr::BinaryOp { left, right, .. } => self.expressions([&mut **left, &mut **right], names, clause)?,
             Expr::Like { expr: inner, pattern, .. } | Expr::ILike { expr: inner, pattern, .. } => {
                 self.expressions([&mut **inner, &mut **pattern], names, clause)?;
             }
@@ -166,17 +160,6 @@ impl Checker<'_> {
             Becomes::NotOffered => Err(not_offered(span.start, called.name)),
         }
     }
-}
-
-/// The function that an arithmetical operator stands for.
-fn arithmetic(op: &BinaryOperator) -> Option<&'static str> {
-    Some(match op {
-        BinaryOperator::Plus => ADD,
-        BinaryOperator::Minus => SUBTRACT,
-        BinaryOperator::Multiply => MULTIPLY,
-        BinaryOperator::Divide => DIVIDE,
-        _ => return None,
-    })
 }
 
 /// The name of a call and its place.

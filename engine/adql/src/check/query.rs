@@ -1,11 +1,13 @@
 //! Whole queries: WITH, set operations, ORDER BY, and TOP as LIMIT.
 
 use sqlparser::ast::{
-    Expr, Ident, LimitClause, OrderBy, OrderByKind, Query, SetExpr, Top, TopQuantity, Value, ValueWithSpan, With,
+    Expr, Ident, LimitClause, OrderBy, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, Top, TopQuantity,
+    Value, ValueWithSpan, With,
 };
 use sqlparser::tokenizer::{Location, Span};
 
 use super::expression::Clause;
+use super::multiset::counted;
 use super::scope::{Names, Relation, Scope};
 use super::select::Selected;
 use super::{Checker, OutputColumn, means};
@@ -64,13 +66,24 @@ impl Checker<'_> {
         expression: &mut SetExpr,
         outer: Option<&Names>,
     ) -> Result<Vec<OutputColumn>, AdqlError> {
+        tree::with_stack(|| self.set_expression_here(expression, outer))
+    }
+
+    fn set_expression_here(
+        &mut self,
+        expression: &mut SetExpr,
+        outer: Option<&Names>,
+    ) -> Result<Vec<OutputColumn>, AdqlError> {
         match expression {
             SetExpr::Query(query) => self.query(query, outer),
-            SetExpr::SetOperation { op, left, right, .. } => {
+            SetExpr::SetOperation { op, set_quantifier, left, right } => {
                 let at = tree::place_of_query(right);
                 let columns = self.set_expression(left, outer)?;
                 let others = self.set_expression(right, outer)?;
                 if columns.len() == others.len() {
+                    if *set_quantifier == SetQuantifier::All && *op != SetOperator::Union {
+                        *expression = counted(*op, left, right, &columns, at)?;
+                    }
                     return Ok(columns);
                 }
                 let (left, right) = (columns.len(), others.len());

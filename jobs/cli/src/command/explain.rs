@@ -11,7 +11,7 @@ use crate::site::Site;
 pub async fn run(site: &Site, explain: Explain) -> Result<(), CommandError> {
     let archive = site.archive().await?;
     let request = QueryRequest { adql: text(&explain.adql)?, maxrec: None, links: links(site), epoch: None };
-    let explanation = archive.explain(&request).await?;
+    let explanation = archive.explain(&request, explain.analyze).await?;
     if explain.json {
         println!("{}", serde_json::to_string_pretty(&explanation).map_err(|e| CommandError::Said(e.to_string()))?);
     } else {

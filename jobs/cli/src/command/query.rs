@@ -51,7 +51,7 @@ pub fn text(adql: &str) -> Result<String, CommandError> {
     }
     let mut text = String::new();
     // Twice what ADQL's parser takes, so that it is the one to complain.
-    std::io::stdin().take(2 << 20).read_to_string(&mut text).map_err(CommandError::file("read", "standard input"))?;
+    std::io::stdin().take(8 << 20).read_to_string(&mut text).map_err(CommandError::file("read", "standard input"))?;
     Ok(text)
 }
 
