@@ -49,6 +49,15 @@ fn faults_in_a_query_are_named_with_their_place() {
             assert!(complaint.contains(word), "{adql}: {complaint}");
         }
     }
+    for adql in [
+        "SELECT s.id FROM gaia.completesource AS s WHERE EXISTS (SELECT c.id FROM gaia.crossmatch AS c WHERE c.source_id = s.source_id OFFSET 9)",
+        "SELECT s.id FROM gaia.completesource AS s WHERE 7 IN (SELECT TOP 1 c.flags FROM gaia.crossmatch AS c WHERE c.source_id = s.source_id)",
+        "SELECT s.id FROM gaia.completesource AS s WHERE s.source_id IN (SELECT c.source_id FROM gaia.crossmatch AS c WHERE c.flags > s.varpi GROUP BY c.source_id HAVING COUNT(*) > 1)",
+        "SELECT t.id FROM gaia.astroelementary AS t LEFT JOIN gaia.completesource AS s ON s.source_id = t.source_id AND t.source_id IN (SELECT source_id FROM gaia.crossmatch)",
+    ] {
+        let complaint = site.spolia(&["query", adql]).refused();
+        assert!(complaint.contains("offer"), "{adql}: {complaint}");
+    }
     let sum = site.spolia(&["query", "SELECT SUM(source_id) AS s FROM gaia.completesource"]).refused();
     assert!(
         sum.contains("out of the range of BIGINT") && sum.lines().count() == 1,

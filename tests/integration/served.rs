@@ -8,25 +8,25 @@ use tempfile::TempDir;
 
 use crate::site::{Run, TestSite, make_gaia, run};
 
-/// A server on ports of its own.
-pub struct Served {
+/// The doors of a site, on ports of their own.
+pub struct Doors {
     child: Child,
+    pub base_url: String,
+    pub flight_url: String,
+}
+
+/// A site with its doors.
+pub struct Served {
+    doors: Doors,
     pub base_url: String,
     pub flight_url: String,
     pub site: TestSite,
     _files: TempDir,
 }
 
-impl Served {
-    /// Two nodes with a few hundred sources and a few thousand transits.
-    pub fn start() -> Self {
-        Self::with(&["--layout", "mixed", "--sources", "300", "--transits", "3000"], &[])
-    }
-
-    /// Two nodes with files made as `make_gaia` options say; `settings` go into the server's environment.
-    pub fn with(make: &[&str], settings: &[(&str, &str)]) -> Self {
-        let files = make_gaia(make);
-        let site = TestSite::with_files(2, files.path());
+impl Doors {
+    /// `spolia serve` on a site; `settings` go into its environment.
+    pub fn of(site: &TestSite, settings: &[(&str, &str)]) -> Self {
         let mut command = site.command(&["serve", "--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]);
         command.envs(settings.iter().copied());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -40,7 +40,43 @@ impl Served {
         std::thread::spawn(move || lines.for_each(drop));
         let after = |begin: &str, end: &str| line.split(begin).nth(1).unwrap().split(end).next().unwrap().to_owned();
         let (base_url, flight_url) = (after("TAP ", "/tap"), format!("grpc://{}", after("grpc://", ";")));
-        Self { child, base_url, flight_url, site, _files: files }
+        Self { child, base_url, flight_url }
+    }
+
+    /// The answer to a query as CSV, or what the service says instead.
+    pub fn csv(&self, adql: &str) -> Result<String, String> {
+        let url = format!("{}/tap/sync", self.base_url);
+        let query = format!("QUERY={adql}");
+        let run = run(Command::new("curl")
+            .args(["-s", "-S", "--max-time", "120", "-w", "\n%{http_code}", &url])
+            .args(["-d", "LANG=ADQL", "-d", "RESPONSEFORMAT=csv", "-d", "MAXREC=1000000", "--data-urlencode", &query]));
+        match run.stdout.rsplit_once('\n') {
+            Some((answer, "200")) => Ok(answer.to_owned()),
+            _ => Err(format!("{}{}", run.stdout, run.stderr)),
+        }
+    }
+}
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+impl Served {
+    /// Two nodes with a few hundred sources and a few thousand transits.
+    pub fn start() -> Self {
+        Self::with(&["--layout", "mixed", "--sources", "300", "--transits", "3000"], &[])
+    }
+
+    /// Two nodes with files made as `make_gaia` options say; `settings` go into the server's environment.
+    pub fn with(make: &[&str], settings: &[(&str, &str)]) -> Self {
+        let files = make_gaia(make);
+        let site = TestSite::with_files(2, files.path());
+        let doors = Doors::of(&site, settings);
+        let (base_url, flight_url) = (doors.base_url.clone(), doors.flight_url.clone());
+        Self { doors, base_url, flight_url, site, _files: files }
     }
 
     /// `curl` on a path of the server.
@@ -54,12 +90,5 @@ impl Served {
     /// The HTTP status of a path.
     pub fn status(&self, path: &str) -> String {
         self.curl(path, &["-o", "/dev/null", "-w", "%{http_code}"]).ok()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let _ = self.child.wait();
     }
 }

@@ -211,8 +211,12 @@ impl TableDef {
         };
         is(&self.shard_key, ColumnType::Bigint)?;
         if let Some(position) = &self.position {
-            is(&position.lon, ColumnType::Double)?;
-            is(&position.lat, ColumnType::Double)?;
+            for name in [&position.lon, &position.lat] {
+                is(name, ColumnType::Double)?;
+                if !self.column(name).is_some_and(|column| column.required) {
+                    return Err(fault(place, format!("position column {name:?} must be required")));
+                }
+            }
         }
         match self.bounded.iter().find(|name| !self.column(name).is_some_and(ColumnDef::may_be_bounded)) {
             Some(name) => Err(fault(place, format!("bounded column {name:?} must be a single bigint or timestamp"))),

@@ -58,6 +58,11 @@ pub enum PlanError {
 /// What DataFusion has to say, without the names of its own parts and on one line.
 pub fn plain(error: &DataFusionError) -> String {
     let message = error.strip_backtrace();
+    if ["InSubquery(", "Exists(", "OuterReferenceColumn", "null_aware"].iter().any(|part| message.contains(part)) {
+        return "a sub-query that refers to the query around it, or that stands in the ON of an outer join, is not offered in \
+                this form; write it as a join"
+            .to_owned();
+    }
     let innermost = message.rsplit("caused by\n").next().unwrap_or_default().trim();
     let parts = [
         "Error during planning: ",

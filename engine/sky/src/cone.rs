@@ -1,6 +1,6 @@
 //! A cone on the sky: the region within a radius of a position.
 
-use std::f64::consts::PI;
+use std::f64::consts::{FRAC_PI_2, PI};
 
 use crate::healpix::{HPX29_ORDER, PixelRanges};
 use crate::position::squared_distance;
@@ -8,6 +8,8 @@ use crate::{Position, SkyError};
 
 /// Rounding slack added to a radius when it is turned into pixels, in radians (about 0.2 micro-arcsecond).
 const COVER_SLACK_RAD: f64 = 1e-12;
+/// Above this radius the covers of cdshealpix lack pixels (seen from 145 degrees on).
+const LARGE_RAD: f64 = 0.5;
 
 /// A cone in ICRS: all positions within `radius` of the centre, boundary included. ADQL 2.1 section 4.2.10.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,6 +86,12 @@ impl Cone {
         if radius_rad >= PI {
             return PixelRanges::new(order, vec![0..12u64 << (2 * u32::from(order))]);
         }
+        if radius_rad > LARGE_RAD {
+            return PixelRanges::touched(order, |lon, lat, pixel_rad| {
+                let pixel = Position::from_radians(lon, lat.clamp(-FRAC_PI_2, FRAC_PI_2));
+                pixel.is_ok_and(|pixel| self.centre.distance_rad(&pixel) <= radius_rad + pixel_rad)
+            });
+        }
         let cover = cdshealpix::nested::cone_coverage_approx_custom(
             order,
             2.min(HPX29_ORDER - order),
@@ -130,6 +138,23 @@ mod tests {
                 if cone.contains(&p) {
                     let pixel = healpix_index(ranges.order(), &p);
                     assert!(ranges.as_slice().iter().any(|r| r.contains(&pixel)), "{lon} {lat} {radius} {step}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn covers_of_large_cones_lack_nothing() {
+        let whole = 12u64 << 8;
+        for radius in [20.0, 40.0, 90.0, 145.0, 165.0, 178.0, 179.9] {
+            for (lon, lat) in [(92.72, 23.03), (10.0, 0.0), (200.0, -40.0), (0.0, 90.0), (0.0, 89.0), (300.0, -89.9)] {
+                let cone = cone(lon, lat, radius);
+                let ranges = cone.pixel_ranges(cone.cover_order());
+                for pixel in 0..whole {
+                    let (lon, lat) = cdshealpix::nested::center(4, pixel);
+                    let position = Position::from_radians(lon, lat).unwrap();
+                    let held = ranges.as_slice().iter().any(|r| r.contains(&healpix_index(ranges.order(), &position)));
+                    assert!(held || !cone.contains(&position), "{radius} around {lon} {lat}");
                 }
             }
         }

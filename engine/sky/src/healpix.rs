@@ -38,6 +38,14 @@ impl PixelRanges {
         Self { order, ranges: joined }
     }
 
+    /// The pixels at `order` that something may touch, found from the whole sky down. `touches` is asked with the centre of a pixel
+    /// (longitude, latitude) and the radius of a circle that has all of it, in radians; it may be wrong in saying yes.
+    pub(crate) fn touched(order: u8, touches: impl Fn(f64, f64, f64) -> bool) -> Self {
+        let mut ranges = Vec::new();
+        (0..12).for_each(|pixel| descend(0, pixel, order, &touches, &mut ranges));
+        Self::new(order, ranges)
+    }
+
     /// The order of the pixels, 0 to 29.
     pub fn order(&self) -> u8 {
         self.order
@@ -85,6 +93,17 @@ impl PixelRanges {
         }
         false
     }
+}
+
+fn descend(depth: u8, pixel: u64, order: u8, touches: &impl Fn(f64, f64, f64) -> bool, ranges: &mut Vec<Range<u64>>) {
+    let (lon, lat) = cdshealpix::nested::center(depth, pixel);
+    if !touches(lon, lat, 1.01 * cdshealpix::largest_center_to_vertex_distance(depth, lon, lat)) {
+        return;
+    }
+    if depth == order {
+        return ranges.push(pixel..pixel + 1);
+    }
+    (4 * pixel..4 * pixel + 4).for_each(|child| descend(depth + 1, child, order, touches, ranges));
 }
 
 #[cfg(test)]

@@ -66,27 +66,12 @@ impl Zone {
         if padded == Self::SKY {
             return PixelRanges::new(order, vec![0..12u64 << (2 * u32::from(order))]);
         }
-        let mut ranges = Vec::new();
-        (0..12).for_each(|pixel| padded.descend(0, pixel, order, &mut ranges));
-        PixelRanges::new(order, ranges)
+        // The zones of cdshealpix miss pixels of those that reach over both poles.
+        PixelRanges::touched(order, |lon, lat, radius| padded.may_touch(lon, lat, radius))
     }
 
-    /// Adds the pixels at `order` below a pixel that may touch the zone. (The zones of cdshealpix miss pixels of those that
-    /// reach over both poles.)
-    fn descend(&self, depth: u8, pixel: u64, order: u8, ranges: &mut Vec<std::ops::Range<u64>>) {
-        if !self.may_touch(depth, pixel) {
-            return;
-        }
-        if depth == order {
-            return ranges.push(pixel..pixel + 1);
-        }
-        (4 * pixel..4 * pixel + 4).for_each(|child| self.descend(depth + 1, child, order, ranges));
-    }
-
-    /// False only for a pixel that no position of the zone lies in: its circumscribed circle lies outside.
-    fn may_touch(&self, depth: u8, pixel: u64) -> bool {
-        let (lon, lat) = cdshealpix::nested::center(depth, pixel);
-        let radius = 1.01 * cdshealpix::largest_center_to_vertex_distance(depth, lon, lat);
+    /// False only for a circle that lies outside of the zone.
+    fn may_touch(&self, lon: f64, lat: f64, radius: f64) -> bool {
         if lat + radius < self.lat_min || lat - radius > self.lat_max {
             return false;
         }

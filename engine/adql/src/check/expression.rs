@@ -1,11 +1,13 @@
 //! Expressions: columns are resolved, functions get the names of their targets, sub-queries are checked.
 
 use sqlparser::ast::{
-    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, UnaryOperator,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
+    UnaryOperator,
 };
 use sqlparser::tokenizer::{Location, Span};
 
 use super::Checker;
+use super::membership::{Standing, existence, membership, not_inward};
 use super::query::find_alias;
 use super::scope::Names;
 use crate::error::{AdqlError, ErrorKind, nearest};
@@ -74,12 +76,8 @@ impl Checker<'_> {
             Expr::InList { expr: inner, list, .. } => {
                 self.expressions(std::iter::once(&mut **inner).chain(list), names, clause)?;
             }
-            Expr::InSubquery { expr: inner, subquery, .. } => {
-                self.expression(inner, names, clause)?;
-                self.one_column(subquery, names)?;
-            }
-            Expr::Exists { subquery, .. } => {
-                self.query(subquery, Some(names))?;
+            Expr::InSubquery { .. } | Expr::Exists { .. } => {
+                *expr = self.subquery(tree::taken(expr), names, clause, false)?
             }
             Expr::Function(call) => {
                 let replaced = self.function(call, names, clause)?;
@@ -93,6 +91,47 @@ impl Checker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Checks the condition of WHERE, HAVING or ON, whose conjuncts may be sub-queries.
+    pub(super) fn condition(&mut self, expr: &mut Expr, names: &Names, clause: Clause) -> Result<(), AdqlError> {
+        not_inward(expr);
+        self.conjuncts(expr, names, clause)
+    }
+
+    fn conjuncts(&mut self, expr: &mut Expr, names: &Names, clause: Clause) -> Result<(), AdqlError> {
+        tree::with_stack(|| match expr {
+            Expr::Nested(inner) => self.conjuncts(inner, names, clause),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                self.conjuncts(left, names, clause)?;
+                self.conjuncts(right, names, clause)
+            }
+            Expr::InSubquery { .. } | Expr::Exists { .. } => {
+                *expr = self.subquery(tree::taken(expr), names, clause, true)?;
+                Ok(())
+            }
+            other => self.expression(other, names, clause),
+        })
+    }
+
+    /// Checks IN or EXISTS with a sub-query, and writes it as the planner should see it.
+    fn subquery(&mut self, expr: Expr, names: &Names, clause: Clause, conjunct: bool) -> Result<Expr, AdqlError> {
+        match expr {
+            Expr::InSubquery { expr: mut inner, mut subquery, negated } => {
+                let at = tree::place_of_query(&subquery.body);
+                self.expression(&mut inner, names, clause)?;
+                let before = names.referred();
+                self.one_column(&mut subquery, names)?;
+                let standing = Standing { correlated: names.referred() > before, conjunct, at };
+                membership(*inner, *subquery, negated, standing)
+            }
+            Expr::Exists { mut subquery, negated } => {
+                let (at, before) = (tree::place_of_query(&subquery.body), names.referred());
+                self.query(&mut subquery, Some(names))?;
+                existence(*subquery, negated, Standing { correlated: names.referred() > before, conjunct, at })
+            }
+            other => Ok(other),
+        }
     }
 
     /// The same for a term of ORDER BY or GROUP BY, where the name of a result column may stand, too.

@@ -40,7 +40,7 @@ impl Checker<'_> {
                 let columns = self.query(subquery, outer)?;
                 let name = quote(&mut alias.name);
                 let relation = Relation { qualifier: vec![name.clone()], aliased: true, shown: name, columns };
-                Ok(Scope { relations: vec![relation], merged: vec![] })
+                Ok(Scope { relations: vec![relation], ..Scope::default() })
             }
             other => {
                 let message = format!("{other} is not part of ADQL");
@@ -62,7 +62,7 @@ impl Checker<'_> {
             Some(alias) => Relation { qualifier: vec![quote(&mut alias.name)], aliased: true, shown, columns },
             None => Relation { qualifier, aliased: false, shown, columns },
         };
-        Ok(Scope { relations: vec![relation], merged: vec![] })
+        Ok(Scope { relations: vec![relation], ..Scope::default() })
     }
 
     fn with_query(&self, written: &[Ident]) -> Option<(String, Vec<OutputColumn>)> {
@@ -130,7 +130,7 @@ impl Checker<'_> {
             JoinConstraint::Natural => common_columns(&left, &right, at),
             JoinConstraint::On(condition) => {
                 let scope = left.beside(right, at)?;
-                self.expression(condition, &Names { scope: &scope, outer }, Clause::On)?;
+                self.condition(condition, &Names { scope: &scope, outer }, Clause::On)?;
                 return Ok(scope);
             }
             JoinConstraint::None => vec![],

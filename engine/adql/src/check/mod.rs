@@ -3,6 +3,7 @@
 mod expression;
 mod from;
 mod geometry;
+mod membership;
 mod multiset;
 mod query;
 mod scope;

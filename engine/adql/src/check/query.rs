@@ -118,7 +118,7 @@ impl Checker<'_> {
                 shown: "the result's columns".to_owned(),
                 columns: selected.columns.clone(),
             }],
-            merged: vec![],
+            ..Scope::default()
         };
         let scope = if selected.scope.relations.is_empty() { &result } else { &selected.scope };
         for term in terms {

@@ -1,5 +1,7 @@
 //! Which tables and columns a name can mean at some place of a query.
 
+use std::cell::Cell;
+
 use sqlparser::ast::{Expr, Ident};
 use sqlparser::tokenizer::{Location, Span};
 
@@ -34,6 +36,8 @@ pub(super) struct Merged {
 pub(super) struct Scope {
     pub(super) relations: Vec<Relation>,
     pub(super) merged: Vec<Merged>,
+    /// How often queries within have referred to it.
+    pub(super) referred: Cell<usize>,
 }
 
 /// A scope and those around it, for sub-queries that refer to the query that they stand in.
@@ -71,6 +75,10 @@ impl Relation {
 }
 
 impl Scope {
+    fn refer(&self, found: bool) {
+        self.referred.set(self.referred.get() + usize::from(found));
+    }
+
     /// This scope and `other` side by side, as in `FROM a, b`.
     pub(super) fn beside(mut self, other: Scope, at: Location) -> Result<Scope, AdqlError> {
         for relation in &other.relations {
@@ -147,6 +155,11 @@ impl Merged {
 }
 
 impl Names<'_> {
+    /// How often queries within have referred to any of these scopes.
+    pub(super) fn referred(&self) -> usize {
+        self.scope.referred.get() + self.outer.map_or(0, Names::referred)
+    }
+
     /// What a column reference of one or more parts means.
     pub(super) fn column(&self, written: &[Ident]) -> Result<Found, AdqlError> {
         let Some((name, qualifier)) = written.split_last() else {
@@ -167,7 +180,11 @@ impl Names<'_> {
     /// What an unqualified column name means, if anything.
     pub(super) fn unqualified(&self, name: &Ident) -> Result<Option<Found>, AdqlError> {
         match (single(self.scope.columns_named(name), name)?, self.outer) {
-            (None, Some(outer)) => outer.unqualified(name),
+            (None, Some(outer)) => {
+                let found = outer.unqualified(name)?;
+                outer.scope.refer(found.is_some());
+                Ok(found)
+            }
             (found, _) => Ok(found),
         }
     }
@@ -177,7 +194,11 @@ impl Names<'_> {
         let at = qualifier.first().map_or(Location::empty(), |first| first.span.start);
         match (self.scope.relations_named(qualifier).as_slice(), self.outer) {
             ([index], _) => Ok((self.scope, *index)),
-            ([], Some(outer)) => outer.relation(qualifier),
+            ([], Some(outer)) => {
+                let found = outer.relation(qualifier)?;
+                outer.scope.refer(true);
+                Ok(found)
+            }
             ([], None) => Err(self.unknown_qualifier(qualifier, at)),
             (several, _) => {
                 let shown: Vec<_> = several.iter().map(|index| self.scope.relations[*index].shown.as_str()).collect();

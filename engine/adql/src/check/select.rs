@@ -30,7 +30,7 @@ impl Checker<'_> {
         let scope = self.from(&mut select.from, outer)?;
         let names = Names { scope: &scope, outer };
         if let Some(condition) = &mut select.selection {
-            self.expression(condition, &names, Clause::Where)?;
+            self.condition(condition, &names, Clause::Where)?;
         }
         let mut projection = Projection::default();
         for item in std::mem::take(&mut select.projection) {
@@ -42,7 +42,7 @@ impl Checker<'_> {
             }
         }
         if let Some(condition) = &mut select.having {
-            self.expression(condition, &names, Clause::Having)?;
+            self.condition(condition, &names, Clause::Having)?;
         }
         select.projection = projection.items;
         Ok(Selected { scope, columns: projection.columns, aliases: projection.aliases })
