@@ -15,11 +15,9 @@ pub struct Doors {
     pub flight_url: String,
 }
 
-/// A site with its doors.
+/// A site with its doors, which close before it does.
 pub struct Served {
     doors: Doors,
-    pub base_url: String,
-    pub flight_url: String,
     pub site: TestSite,
     _files: TempDir,
 }
@@ -64,6 +62,14 @@ impl Drop for Doors {
     }
 }
 
+impl std::ops::Deref for Served {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
+    }
+}
+
 impl Served {
     /// Two nodes with a few hundred sources and a few thousand transits.
     pub fn start() -> Self {
@@ -75,8 +81,7 @@ impl Served {
         let files = make_gaia(make);
         let site = TestSite::with_files(2, files.path());
         let doors = Doors::of(&site, settings);
-        let (base_url, flight_url) = (doors.base_url.clone(), doors.flight_url.clone());
-        Self { doors, base_url, flight_url, site, _files: files }
+        Self { doors, site, _files: files }
     }
 
     /// `curl` on a path of the server.
