@@ -16,7 +16,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use deadpool_postgres::Object;
 use futures::{StreamExt, pin_mut};
-use tokio_postgres::NoTls;
+use tokio_postgres::{CopyOutStream, NoTls};
 
 use crate::copy_out::CopyDecoder;
 use crate::error::RouterError;
@@ -207,12 +207,10 @@ impl NodeRead {
     async fn run(self, sender: BatchSender) -> Result<(), RouterError> {
         let started = Instant::now();
         let node = &self.node;
-        let mut connection = CancelOnDrop(Some(node.reader().await?));
         let damaged = |fault| RouterError::CopyFormat { node: node.name().to_owned(), fault };
         let mut decoder = CopyDecoder::new(Arc::clone(&self.schema), self.batch_rows).map_err(damaged)?;
         let copy = format!("COPY ({}) TO STDOUT (FORMAT binary)", self.sql);
-        let begun = node.answer(connection.client().copy_out(copy.as_str())).await?;
-        let stream = begun.map_err(node.failed("start a query"))?;
+        let (mut connection, stream) = self.begin(&copy).await?;
         pin_mut!(stream);
         while let Some(bytes) = node.answer(stream.next()).await? {
             let bytes = bytes.map_err(node.failed("finish a query"))?;
@@ -232,6 +230,21 @@ impl NodeRead {
             let _ = sender.send(Ok(batch)).await;
         }
         Ok(())
+    }
+}
+
+impl NodeRead {
+    /// Asks the statement. A connection that was kept may have broken meanwhile, which is seen only now: then a new one is asked.
+    async fn begin(&self, copy: &str) -> Result<(CancelOnDrop, CopyOutStream), RouterError> {
+        let mut tried = false;
+        loop {
+            let connection = CancelOnDrop(Some(self.node.reader().await?));
+            match self.node.answer(connection.client().copy_out(copy)).await? {
+                Ok(stream) => return Ok((connection, stream)),
+                Err(error) if error.is_closed() && !tried => tried = true,
+                Err(error) => return Err(self.node.failed("start a query")(error)),
+            }
+        }
     }
 }
 

@@ -30,6 +30,11 @@ impl TestSite {
         site
     }
 
+    /// A site in a folder that has its settings, whose nodes belong to others.
+    pub fn of_others(path: &Path) -> Self {
+        Self { path: path.to_owned(), _folder: None }
+    }
+
     /// A site that holds `files`.
     pub fn with_files(shards: u32, files: &Path) -> Self {
         let site = Self::new(shards);

@@ -63,6 +63,10 @@ pub fn plain(error: &DataFusionError) -> String {
                 this form; write it as a join"
             .to_owned();
     }
+    if message.contains("Resources exhausted") {
+        return "the query takes more memory than this service gives it (memory_mb in [query]); ask for less at once"
+            .to_owned();
+    }
     let innermost = message.rsplit("caused by\n").next().unwrap_or_default().trim();
     let parts = [
         "Error during planning: ",

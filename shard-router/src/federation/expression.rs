@@ -172,7 +172,9 @@ impl Renderer<'_> {
             }
             _ => return None,
         };
-        let sql = format!("({} {word} {})", collated(&left), right.sql);
+        // Equal texts are equal in every collation, and only in that of its column may an index be used.
+        let in_order = matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
+        let sql = format!("({} {word} {})", if in_order { collated(&left) } else { left.sql.clone() }, right.sql);
         is_ordered(&left.data_type).then_some(Rendered { sql, data_type: DataType::Boolean })
     }
 
@@ -276,8 +278,11 @@ impl Renderer<'_> {
                 return Some(Rendered { sql: format!("({x})::bigint"), data_type: DataType::Int64 });
             }
             ("abs", [x]) if is_number(&first) => format!("abs({x})"),
-            (name, words) if same && is_integer(&first) => integer_function(name, words)?,
-            (name, words) if same && first == DataType::Float64 => double_function(name, words)?,
+            (names::MOD, [x, y]) if same && is_integer(&first) => format!("({x} % NULLIF({y}, 0))"),
+            (name, words) if same && is_integer(&first) => arithmetic(name, words)?,
+            (name, words) if same && first == DataType::Float64 => {
+                arithmetic(name, words).or_else(|| double_function(name, words))?
+            }
             _ => return None,
         };
         Some(Rendered { sql, data_type: first })
@@ -341,27 +346,21 @@ fn double(value: f64) -> String {
     format!("'{value:e}'::double precision")
 }
 
-/// ADQL's arithmetic of integers, which fails where it overflows.
-fn integer_function(name: &str, words: &[&str]) -> Option<String> {
+/// ADQL's arithmetic: an error where a result is out of range, NULL where there is none.
+fn arithmetic(name: &str, words: &[&str]) -> Option<String> {
     Some(match (name, words) {
         (names::ADD, [x, y]) => format!("({x} + {y})"),
         (names::SUBTRACT, [x, y]) => format!("({x} - {y})"),
         (names::MULTIPLY, [x, y]) => format!("({x} * {y})"),
         (names::DIVIDE, [x, y]) => format!("({x} / NULLIF({y}, 0))"),
-        (names::MOD, [x, y]) => format!("({x} % NULLIF({y}, 0))"),
         (names::NEGATE, [x]) => format!("(- {x})"),
         _ => return None,
     })
 }
 
-/// ADQL's arithmetic and functions of doubles: NULL where there is no result, an error where one is out of range.
+/// ADQL's functions of doubles: NULL where there is no result, an error where one is out of range.
 fn double_function(name: &str, words: &[&str]) -> Option<String> {
     Some(match (name, words) {
-        (names::ADD, [x, y]) => format!("({x} + {y})"),
-        (names::SUBTRACT, [x, y]) => format!("({x} - {y})"),
-        (names::MULTIPLY, [x, y]) => format!("({x} * {y})"),
-        (names::DIVIDE, [x, y]) => format!("({x} / NULLIF({y}, 0))"),
-        (names::NEGATE, [x]) => format!("(- {x})"),
         (names::SQRT, [x]) => format!("(CASE WHEN {x} >= 0 THEN sqrt({x}) END)"),
         (names::LOG, [x]) => format!("(CASE WHEN {x} > 0 THEN ln({x}) END)"),
         (names::LOG10, [x]) => format!("(CASE WHEN {x} > 0 THEN log10({x}) END)"),
