@@ -14,22 +14,28 @@ use spolia_planner::QuerySettings;
 use spolia_shard_router::{NodeAddress, RouterSettings};
 use tempfile::TempDir;
 
-/// A site with one node that holds Gaia-shaped files.
+/// A site that holds Gaia-shaped files.
 pub struct BenchSite {
     folder: TempDir,
+    shards: usize,
 }
 
 impl BenchSite {
-    /// Makes files (options of `make-gaia`), a site, and ingests.
+    /// Makes files (options of `make-gaia`), a site with one node, and ingests.
     pub fn new(options: &[&str]) -> Self {
+        Self::with_nodes(1, options)
+    }
+
+    /// The same with some nodes.
+    pub fn with_nodes(shards: usize, options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("spolia-bench-").tempdir().expect("a temporary folder");
         // The server's user must be able to enter it.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("our own folder");
-        let site = Self { folder };
+        let site = Self { folder, shards };
         let files = site.files();
         site.spolia(&[&["make-gaia", "--out", &files.to_string_lossy()], options].concat());
-        site.spolia(&["init", "--shards", "1"]);
+        site.spolia(&["init", "--shards", &shards.to_string()]);
         site.spolia(&["up"]);
         let paths: Vec<String> = files
             .read_dir()
@@ -51,20 +57,29 @@ impl BenchSite {
         self.folder.path()
     }
 
-    /// How to connect to its node.
+    /// How to connect to its first node.
     pub fn connection(&self) -> Connection {
+        self.connections().swap_remove(0)
+    }
+
+    /// How to connect to its nodes, n1 and so on.
+    pub fn connections(&self) -> Vec<Connection> {
         let nodes = LocalNodes::new(self.path(), Default::default()).expect("a site");
-        nodes.open("n1").expect("its node").connection().clone()
+        let one = |number| nodes.open(&format!("n{number}")).expect("its node").connection().clone();
+        (1..=self.shards).map(one).collect()
     }
 
     /// The site, opened.
     pub async fn archive(&self) -> Archive {
-        let c = self.connection();
-        let node = NodeAddress::unix_socket("n1", 0, &c.host, c.port, &c.user, &c.password, &c.dbname);
+        let node = |(group, c): (usize, &Connection)| {
+            let name = format!("n{}", group + 1);
+            NodeAddress::unix_socket(&name, group as i32, &c.host, c.port, &c.user, &c.password, &c.dbname)
+        };
+        let nodes: Vec<NodeAddress> = self.connections().iter().enumerate().map(node).collect();
         let settings = ArchiveSettings {
             site: self.path().to_owned(),
-            nodes: vec![node.clone()],
-            control: node,
+            control: nodes[0].clone(),
+            nodes,
             store: StoreSettings::default(),
             router: RouterSettings::default(),
             cut: Default::default(),

@@ -203,9 +203,7 @@ impl Placed<'_> {
             let pixels = positions.iter().map(|position| healpix_index(HPX29_ORDER, position) as i64);
             fields.push(Field::new("hpx29", DataType::Int64, false));
             columns.push(Arc::new(Int64Array::from_iter_values(pixels)));
-            // As queries see the position, who give it in degrees.
-            let seen = |p: &Position| Position::from_degrees(p.lon_rad().to_degrees(), p.lat_rad().to_degrees());
-            let seen = positions.iter().map(|p| seen(p).unwrap_or(*p).unit_vector()).collect::<Vec<_>>();
+            let seen: Vec<[f64; 3]> = positions.iter().map(Position::unit_vector).collect();
             for (axis, name) in ["ux", "uy", "uz"].into_iter().enumerate() {
                 fields.push(Field::new(name, DataType::Float64, false));
                 columns.push(Arc::new(Float64Array::from_iter_values(seen.iter().map(|vector| vector[axis]))));
@@ -234,7 +232,10 @@ impl Placed<'_> {
             if !(0.0..std::f64::consts::TAU).contains(&lon.value(row)) {
                 return Err(at(SkyError::Longitude(lon.value(row))));
             }
-            Position::from_radians(lon.value(row), lat.value(row)).map_err(at)
+            Position::from_radians(lon.value(row), lat.value(row)).map_err(at)?;
+            // As queries see it, which give positions in degrees.
+            let (lon, lat) = (lon.value(row).to_degrees(), lat.value(row).to_degrees().clamp(-90.0, 90.0));
+            Position::from_degrees(lon, lat).map_err(at)
         };
         (0..self.rows.num_rows()).map(position).collect::<Result<Vec<_>, _>>().map(Some)
     }

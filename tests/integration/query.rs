@@ -105,3 +105,32 @@ fn the_operation_log_has_a_line_for_each() {
     );
     assert_eq!((lines[1]["status"].as_str(), lines[1]["who"].as_str()), (Some("error"), Some("anonymous")));
 }
+
+#[test]
+fn an_explanation_tells_what_each_node_is_asked_and_has_done() {
+    let (_files, site) = site(4);
+    let asked = |adql: &str| {
+        let explained: serde_json::Value =
+            serde_json::from_str(&site.spolia(&["explain", adql, "--json"]).ok()).unwrap();
+        let nodes = explained["tables"][0]["nodes"].as_array().unwrap().clone();
+        nodes.into_iter().filter(|node| !node["sql"].is_null()).collect::<Vec<_>>()
+    };
+    let cone = "SELECT source_id FROM gaia.completesource \
+                WHERE DISTANCE(POINT(DEGREES(alpha), DEGREES(delta)), POINT(92.7, 23.03)) < 10 / 3600.0";
+    assert!((1..=2).contains(&asked(cone).len()), "a cone of 10 arcsec asks one node or two");
+    assert_eq!(asked("SELECT alpha FROM gaia.completesource WHERE source_id = 1").len(), 1);
+    let early = "SELECT transit_id FROM gaia.astroelementary WHERE transit_time < '2000-01-01T00:00:00'";
+    assert_eq!(asked(early).len(), 0, "no chunk has rows before the mission");
+    let explained = site.spolia(&["explain", early]).ok();
+    assert!(explained.contains("skipped: outside the bounds of transit_time"), "{explained}");
+    let analyzed = site.spolia(&["explain", "--analyze", "SELECT COUNT(*) AS n FROM gaia.completesource"]).ok();
+    assert!(analyzed.contains("sent 1 rows") && analyzed.contains("AggregateExec"), "{analyzed}");
+    let answer =
+        site.spolia(&["query", "EXPLAIN ANALYZE SELECT source_id FROM gaia.completesource", "-f", "json"]).ok();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let rows = answer["data"].as_array().unwrap();
+    let sent: usize = rows.iter().filter_map(|row| row[6].as_str()?.parse::<usize>().ok()).sum();
+    assert_eq!((rows.len(), sent), (5, 400), "four statements and what runs above them: {answer}");
+    let fault = site.spolia(&["query", "EXPLAIN\nSELECT paralax FROM gaia.completesource"]).refused();
+    assert!(fault.contains("line 2, column 8"), "{fault}");
+}

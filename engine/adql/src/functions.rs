@@ -1,6 +1,6 @@
 //! The functions of ADQL 2.1 (sections 2.3, 4.2, 4.4, 4.6 to 4.8) and what the syntax tree calls instead.
 //!
-//! A user defined function of the service is one more line of [`FUNCTIONS`].
+//! A user defined function of the service is one more line of [`OF_THIS_SERVICE`].
 
 /// Functions that DataFusion has not, or has with another meaning: the planner registers them under these names.
 pub mod names {
@@ -37,6 +37,11 @@ pub mod names {
     /// `adql_in_circle(lon, lat, centre_lon, centre_lat, radius)`: 1 if the position lies in the circle or on its
     /// edge, else 0. Degrees.
     pub const IN_CIRCLE: &str = "adql_in_circle";
+    /// `gaia_healpix_index(order, source_id)`: the HEALPix pixel (NESTED, order 0 to 12) in a source's identifier; NULL for an id
+    /// without one.
+    pub const GAIA_HEALPIX_INDEX: &str = "gaia_healpix_index";
+    /// `ivo_healpix_index(order, lon, lat)`: the HEALPix pixel (NESTED, order 0 to 29) of a position. Degrees.
+    pub const IVO_HEALPIX_INDEX: &str = "ivo_healpix_index";
     /// `adql_distance(lon1, lat1, lon2, lat2)`: the great-circle distance of two positions. Degrees.
     pub const DISTANCE: &str = "adql_distance";
 }
@@ -122,12 +127,22 @@ pub(crate) enum Geometry {
 
 /// The function of that name, in any case of letters.
 pub(crate) fn function(name: &str) -> Option<&'static Function> {
-    FUNCTIONS.iter().find(|function| function.name.eq_ignore_ascii_case(name))
+    all().find(|function| function.name.eq_ignore_ascii_case(name))
+}
+
+/// Whether the planner's function of that name looks at all rows of a group.
+pub(crate) fn is_aggregate(target: &str) -> bool {
+    let is = |becomes: Becomes| matches!(becomes, Becomes::Call(name) if name == target);
+    all().any(|function| function.gives == Gives::Aggregate && is(function.becomes))
+}
+
+fn all() -> impl Iterator<Item = &'static Function> {
+    FUNCTIONS.iter().chain(OF_THIS_SERVICE)
 }
 
 /// The names of all functions, in upper case.
 pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|function| function.name)
+    all().map(|function| function.name)
 }
 
 const fn number(name: &'static str, arguments: usize, call: &'static str) -> Function {
@@ -150,7 +165,15 @@ const fn geometry(name: &'static str, gives: Gives, geometry: Geometry) -> Funct
     Function { name, takes: Takes::Geometry(geometry), gives, becomes: Becomes::Geometry(geometry) }
 }
 
-/// Every function that this service knows.
+/// Functions of this service, beside those of the standard. The IVOA's catalogue of user defined functions has some of them.
+const OF_THIS_SERVICE: &[Function] = &[
+    number("GAIA_HEALPIX_INDEX", 2, names::GAIA_HEALPIX_INDEX),
+    number("IVO_HEALPIX_INDEX", 3, names::IVO_HEALPIX_INDEX),
+    aggregate("STDDEV", Takes::Set, "stddev"),
+    aggregate("VARIANCE", Takes::Set, "var"),
+];
+
+/// The functions of the standard.
 const FUNCTIONS: &[Function] = &[
     number("ABS", 1, "abs"),
     number("ACOS", 1, names::ACOS),
@@ -212,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_functions_of_the_standard_are_reserved_words() {
-        assert!(function_names().all(is_reserved));
+        assert!(FUNCTIONS.iter().all(|function| is_reserved(function.name)));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int32Array, ListBuilder};
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
-use datafusion::common::Result;
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int32Array, Int64Array, ListBuilder,
+};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
+use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use spolia_adql::names;
-use spolia_sky::{Cone, Position, SkyError};
+use spolia_sky::{Cone, HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
 
 use crate::arithmetic::{self, in_range, out_of_range};
 
@@ -22,6 +24,21 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         AdqlFunction { name: names::IN_CIRCLE, signature: doubles(5), returns: DataType::Int32, eval: in_circle },
         AdqlFunction { name: names::DISTANCE, signature: doubles(4), returns: DataType::Float64, eval: distance },
         AdqlFunction { name: names::POINT, signature: doubles(2), returns: point, eval: point_of },
+        AdqlFunction {
+            name: names::GAIA_HEALPIX_INDEX,
+            signature: Signature::exact(vec![DataType::Int64; 2], Volatility::Immutable),
+            returns: DataType::Int64,
+            eval: pixel_of_id,
+        },
+        AdqlFunction {
+            name: names::IVO_HEALPIX_INDEX,
+            signature: Signature::exact(
+                vec![DataType::Int64, DataType::Float64, DataType::Float64],
+                Volatility::Immutable,
+            ),
+            returns: DataType::Int64,
+            eval: pixel_of_position,
+        },
         number(names::SQRT, |arrays| each(arrays, |[x]| Ok((x >= 0.0).then(|| x.sqrt())))),
         number(names::LOG, |arrays| each(arrays, |[x]| Ok((x > 0.0).then(|| x.ln())))),
         number(names::LOG10, |arrays| each(arrays, |[x]| Ok((x > 0.0).then(|| x.log10())))),
@@ -91,6 +108,34 @@ pub(crate) fn evaluated(
         return Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&result, 0)?));
     }
     Ok(ColumnarValue::Array(result))
+}
+
+/// A HEALPix order, which is at most `most`.
+fn order(value: i64, most: u8) -> Result<u8> {
+    let order = u8::try_from(value).ok().filter(|order| *order <= most);
+    order.map_or_else(|| exec_err!("{value} is no HEALPix order from 0 to {most}"), Ok)
+}
+
+/// GAIA_HEALPIX_INDEX(order, source_id).
+fn pixel_of_id(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    let pairs = arrays[0].as_primitive::<Int64Type>().iter().zip(arrays[1].as_primitive::<Int64Type>());
+    let one = |pair: (Option<i64>, Option<i64>)| {
+        let (Some(number), Some(id)) = pair else { return Ok(None) };
+        let pixel = SourceId(id).pixel(order(number, PIXEL_ORDER)?);
+        Ok(pixel.map(|pixel| pixel as i64))
+    };
+    Ok(Arc::new(pairs.map(one).collect::<Result<Int64Array>>()?))
+}
+
+/// IVO_HEALPIX_INDEX(order, lon, lat).
+fn pixel_of_position(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    let orders = arrays[0].as_primitive::<Int64Type>();
+    let one = |(i, number): (usize, Option<i64>)| {
+        let (Some(number), Some([lon, lat])) = (number, row(&arrays[1..], i)) else { return Ok(None) };
+        let position = Position::from_degrees(lon, lat).map_err(sky)?;
+        Ok(Some(healpix_index(order(number, HPX29_ORDER)?, &position) as i64))
+    };
+    Ok(Arc::new(orders.iter().enumerate().map(one).collect::<Result<Int64Array>>()?))
 }
 
 /// A function of doubles, row by row; NULL for NULL.

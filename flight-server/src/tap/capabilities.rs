@@ -21,13 +21,22 @@ const NAMESPACES: [(&str, &str); 5] = [
     ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
 ];
 /// Optional features of ADQL 2.1 on offer, by TAPRegExt's feature types.
-const FEATURES: [(&str, &[&str]); 6] = [
+const FEATURES: [(&str, &[&str]); 7] = [
     ("adqlgeo", &["POINT", "CIRCLE", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2"]),
     ("adql-string", &["LOWER", "UPPER", "ILIKE"]),
     ("adql-type", &["CAST"]),
     ("adql-sets", &["UNION", "EXCEPT", "INTERSECT"]),
     ("adql-common-table", &["WITH"]),
     ("adql-offset", &["OFFSET"]),
+    (
+        "udf",
+        &[
+            "gaia_healpix_index(hpxOrder INTEGER, source_id BIGINT) -> BIGINT",
+            "ivo_healpix_index(hpxOrder INTEGER, ra DOUBLE, dec DOUBLE) -> BIGINT",
+            "stddev(x DOUBLE) -> DOUBLE",
+            "variance(x DOUBLE) -> DOUBLE",
+        ],
+    ),
 ];
 
 /// The capabilities document.
@@ -204,6 +213,10 @@ mod tests {
                 }
                 "WITH" => "WITH w AS (SELECT a FROM t) SELECT a FROM w",
                 "OFFSET" => "SELECT a FROM t ORDER BY a OFFSET 3",
+                udf if udf.starts_with("gaia_healpix_index(") => "SELECT GAIA_HEALPIX_INDEX(6, a) AS p FROM t",
+                udf if udf.starts_with("ivo_healpix_index(") => "SELECT IVO_HEALPIX_INDEX(6, a, b) AS p FROM t",
+                udf if udf.starts_with("stddev(") => "SELECT STDDEV(a) AS d FROM t",
+                udf if udf.starts_with("variance(") => "SELECT VARIANCE(a) AS v FROM t",
                 other => panic!("{other} has no example"),
             };
             let checked = spolia_adql::parse(query).and_then(|query| query.check(&schema()));

@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Case, Cast, Expr, Like, Operator};
 use spolia_adql::names;
-use spolia_sky::{Position, Reach};
+use spolia_sky::{HPX29_ORDER, PIXEL_ORDER, Position, Reach};
 
 use super::statement::{Angle, Condition, SqlColumn};
 
@@ -313,6 +313,17 @@ impl Renderer<'_> {
                     format!("(2 * atan2(sqrt{apart}, sqrt{together}) * {})", double(180.0 / std::f64::consts::PI));
                 Some(Rendered { sql, data_type: DataType::Float64 })
             }
+            (names::GAIA_HEALPIX_INDEX, [order, id]) => {
+                let id = self.expression(id).filter(|id| id.data_type == DataType::Int64)?;
+                let shift = 35 + 2 * (i64::from(PIXEL_ORDER) - order_of(order, PIXEL_ORDER)?);
+                let sql = format!("(CASE WHEN {id} >= 0 THEN {id} >> {shift} END)", id = id.sql);
+                Some(Rendered { sql, data_type: DataType::Int64 })
+            }
+            (names::IVO_HEALPIX_INDEX, [order, lon, lat]) => {
+                let leaf = self.position(lon, lat)?;
+                let shift = 2 * (i64::from(HPX29_ORDER) - order_of(order, HPX29_ORDER)?);
+                Some(Rendered { sql: format!("(t{leaf}.hpx29 >> {shift})"), data_type: DataType::Int64 })
+            }
             _ => None,
         }
     }
@@ -324,6 +335,12 @@ impl Renderer<'_> {
         {
             return Some(Position::from_degrees(*lon, *lat).ok()?.unit_vector().map(double));
         }
+        let leaf = self.position(lon, lat)?;
+        Some(["ux", "uy", "uz"].map(|axis| format!("t{leaf}.{axis}")))
+    }
+
+    /// The table whose position columns these are, in degrees.
+    fn position(&self, lon: &Expr, lat: &Expr) -> Option<usize> {
         let origin = |expr: &Expr, angle: Angle| match expr {
             Expr::ScalarFunction(call) if call.name() == "degrees" => {
                 let column = self.columns.get(column_number(call.args.first()?)?)?;
@@ -332,7 +349,17 @@ impl Renderer<'_> {
             _ => None,
         };
         let leaf = origin(lon, Angle::Longitude)?;
-        (origin(lat, Angle::Latitude)? == leaf).then(|| ["ux", "uy", "uz"].map(|axis| format!("t{leaf}.{axis}")))
+        (origin(lat, Angle::Latitude)? == leaf).then_some(leaf)
+    }
+}
+
+/// A literal HEALPix order, which is at most `most`.
+fn order_of(expr: &Expr, most: u8) -> Option<i64> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(order)), _) => {
+            Some(*order).filter(|order| (0..=most.into()).contains(order))
+        }
+        _ => None,
     }
 }
 

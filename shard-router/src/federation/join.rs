@@ -1,5 +1,6 @@
 //! Joins that nodes do by themselves: on the shard key, for what joins lies together, or of what lies on one node.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Field;
@@ -8,8 +9,8 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join, when};
 
 use super::expression::{column_number, condition, render};
-use super::fragment::{Fragment, Numbers, column, outputs, renumbered};
-use super::statement::{Condition, From, Select};
+use super::fragment::{Fragment, Merge, Numbers, column, outputs, renumbered, same_types};
+use super::statement::{Condition, From, Select, SqlColumn};
 
 /// Which side's rows stay where the other side has none for them.
 #[derive(Clone, Copy, PartialEq)]
@@ -46,7 +47,7 @@ pub(crate) fn join(join: &Join, left: &Fragment, right: &Fragment, numbers: &Num
         std::mem::swap(&mut sides.left, &mut sides.right);
         sides.on.iter_mut().for_each(|(a, b)| std::mem::swap(a, b));
     }
-    sides.joined(join, kind, swapped, numbers)
+    sides.joined(join, kind, swapped)
 }
 
 /// The two sides, and the pairs that are equal, over their columns.
@@ -85,7 +86,7 @@ impl Sides {
         self.on.iter().any(|(a, b)| is_key(&self.left, a) && is_key(&self.right, b))
     }
 
-    fn joined(self, join: &Join, kind: Kind, swapped: bool, numbers: &Numbers) -> Option<Fragment> {
+    fn joined(self, join: &Join, kind: Kind, swapped: bool) -> Option<Fragment> {
         let apart = self.left.groups() != self.right.groups() || !self.left.on_one_node();
         let together = self.on_keys() && !self.left.whole && !self.right.whole;
         if !together && apart {
@@ -112,13 +113,8 @@ impl Sides {
         let tables = [left.tables.clone(), right.tables.clone()].concat();
         let epoch = Arc::clone(&left.epoch);
         let select = self.select(kind, on, filter);
-        let merge = super::fragment::Merge::Any;
-        let mut fragment = Fragment { select, outputs, epoch, chunks, skipped, keys, whole: !together, merge, tables };
-        if matches!(kind, Kind::Full) {
-            // Neither side decides alone which rows there are.
-            fragment.open(numbers);
-        }
-        Some(fragment)
+        let whole = !together;
+        Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge: Merge::Any, tables })
     }
 
     /// The equalities, and what else must hold of two rows that match; nothing where a node cannot tell.
@@ -126,7 +122,7 @@ impl Sides {
         let (left, right) = (&self.left.select.columns, &self.right.select.columns);
         let nulls = join.null_equality == NullEquality::NullEqualsNull;
         let pair = |(a, b): &(Expr, Expr)| {
-            let nullable = |side: &[super::statement::SqlColumn], expr: &Expr| {
+            let nullable = |side: &[SqlColumn], expr: &Expr| {
                 column_number(expr).is_none_or(|number| side[number].field.is_nullable())
             };
             let (nullable, a, b) = (nullable(left, a) && nullable(right, b), render(a, left)?, render(b, right)?);
@@ -236,12 +232,12 @@ pub(crate) fn union(mut parts: Vec<Fragment>, numbers: &Numbers) -> Option<Fragm
     if whole && (!first.on_one_node() || parts.iter().any(|part| part.groups() != groups)) {
         return None;
     }
-    let same = parts.windows(2).all(|pair| super::fragment::same_types(&pair[0].select, &pair[1].select));
+    let same = parts.windows(2).all(|pair| same_types(&pair[0].select, &pair[1].select));
     if !same {
         return None;
     }
-    let chunks: std::collections::BTreeSet<i32> = parts.iter().flat_map(|part| part.chunks.clone()).collect();
-    let mut skipped: std::collections::BTreeMap<_, _> = parts.iter().flat_map(|part| part.skipped.clone()).collect();
+    let chunks: BTreeSet<i32> = parts.iter().flat_map(|part| part.chunks.clone()).collect();
+    let mut skipped: BTreeMap<_, _> = parts.iter().flat_map(|part| part.skipped.clone()).collect();
     skipped.retain(|chunk, _| !chunks.contains(chunk));
     let keys = parts.iter().map(|part| part.keys.clone());
     let keys =
@@ -255,6 +251,6 @@ pub(crate) fn union(mut parts: Vec<Fragment>, numbers: &Numbers) -> Option<Fragm
         column.field = Arc::new(Field::clone(&column.field).with_nullable(nullable));
     }
     let outputs = outputs(select.columns.len());
-    let merge = super::fragment::Merge::Any;
-    Some(Fragment { select, outputs, epoch: first.epoch, chunks, skipped, keys, whole, merge, tables })
+    let (epoch, merge) = (first.epoch, Merge::Any);
+    Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, tables })
 }

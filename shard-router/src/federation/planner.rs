@@ -60,7 +60,12 @@ struct Federation {
 }
 
 impl Federation {
+    /// Goes through a plan, whose depth the query decides, on as much stack as that takes.
     fn step<'a>(&self, plan: &'a LogicalPlan) -> Result<Step<'a>> {
+        stacker::maybe_grow(128 << 10, 2 << 20, || self.step_here(plan))
+    }
+
+    fn step_here<'a>(&self, plan: &'a LogicalPlan) -> Result<Step<'a>> {
         let mut steps = plan.inputs().into_iter().map(|input| self.step(input)).collect::<Result<Vec<_>>>()?;
         let numbers = &self.numbers;
         let down = |fragment: Fragment| Ok(Step::Down(Box::new(fragment), plan));

@@ -15,7 +15,7 @@ use sqlparser::tokenizer::{Location, Span};
 
 use super::expression::{called_name, not_offered};
 use crate::error::{AdqlError, ErrorKind};
-use crate::functions::{Gives, function};
+use crate::functions::is_aggregate;
 use crate::tree;
 
 /// Moves NOT inward wherever it stands over a sub-query.
@@ -209,7 +209,7 @@ fn has_aggregate(expr: &Expr) -> bool {
     let mut found = false;
     let _ = sqlparser::ast::visit_expressions(expr, |inner| {
         if let Expr::Function(call) = inner {
-            found |= function(&called_name(call).0).is_some_and(|called| called.gives == Gives::Aggregate);
+            found |= is_aggregate(&called_name(call).0);
         }
         std::ops::ControlFlow::<()>::Continue(())
     });
