@@ -26,7 +26,7 @@ const LEVELS: [(&str, u8); 16] = [
 
 /// Packages that only the named crates may declare.
 const DECLARED_ONLY_BY: [(&str, &[&str]); 3] = [
-    ("tokio-postgres", &["engine/catalogue", "shard-router"]),
+    ("tokio-postgres", &["engine/catalogue", "shard-router", "benches"]),
     ("axum", &["flight-server"]),
     ("tonic", &["flight-server"]),
 ];

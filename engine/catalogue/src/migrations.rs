@@ -51,8 +51,12 @@ CREATE TABLE spolia.signing_key (
     created     timestamptz NOT NULL DEFAULT now()
 );
 ",
-    // Nodes keep the unit vector of each position; tables that were made without are not filled in.
-    "",
+    // Nodes keep the unit vector of each position, which rows of before have not.
+    "DO $$ BEGIN
+    IF EXISTS (SELECT FROM spolia.manifest) THEN
+        RAISE EXCEPTION 'the rows of this site were written by an earlier version; make a new site and ingest its files there';
+    END IF;
+END $$",
 ];
 
 /// The version this program reads and writes.
