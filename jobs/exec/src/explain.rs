@@ -86,7 +86,7 @@ impl Archive {
     /// # Errors
     /// As [`Archive::query`].
     pub async fn explain(&self, request: &QueryRequest, analyze: bool) -> Result<Explanation, ExecError> {
-        let snapshot = self.router().snapshot().await?;
+        let snapshot = self.snapshot_for(request).await?;
         let session = self.session(&snapshot, &request.links)?;
         let plan = session.physical(&session.plan(&request.adql, request.maxrec).await?).await?;
         if analyze {

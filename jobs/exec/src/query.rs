@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
-use spolia_shard_router::{NodeTiming, timings};
+use spolia_shard_router::{NodeTiming, Snapshot, timings};
 
 use crate::archive::Archive;
 use crate::error::ExecError;
@@ -53,10 +53,7 @@ impl Archive {
         if let Some((analyze, adql)) = explained(&request.adql) {
             return self.answer_explained(QueryRequest { adql, ..request.clone() }, analyze).await;
         }
-        let snapshot = match request.epoch {
-            Some(epoch) => self.router().snapshot_at(epoch).await?,
-            None => self.router().snapshot().await?,
-        };
+        let snapshot = self.snapshot_for(request).await?;
         let session = self.session(&snapshot, &request.links)?;
         let plan = session.plan(&request.adql, request.maxrec.map(|maxrec| maxrec.saturating_add(1))).await?;
         let plan = session.physical(&plan).await?;
@@ -69,6 +66,14 @@ impl Archive {
             left: request.maxrec,
             sent: 0,
             overflow: false,
+        })
+    }
+
+    /// The epoch that a request wants to read.
+    pub(crate) async fn snapshot_for(&self, request: &QueryRequest) -> Result<Snapshot, ExecError> {
+        Ok(match request.epoch {
+            Some(epoch) => self.router().snapshot_at(epoch).await?,
+            None => self.router().snapshot().await?,
         })
     }
 

@@ -204,7 +204,7 @@ impl Fragment {
     /// The condition in terms of the one table that it is about.
     fn of_one_leaf(&self, conjunct: &Expr) -> Option<(usize, Expr)> {
         let mut leaf = None;
-        let replace = |expr: Expr| match column_number(&expr) {
+        let replace = |expr: Expr| match column_number(&expr).filter(|_| matches!(expr, Expr::Column(_))) {
             Some(number) => {
                 let origin = self.select.columns[number].origin.clone();
                 match origin.filter(|origin| *leaf.get_or_insert(origin.leaf) == origin.leaf) {
