@@ -404,7 +404,6 @@ fn sort_key(key: &Rendered, sort: &SortExpr) -> String {
         (false, false) => " NULLS LAST",
         _ => "",
     };
-    // A bare literal would be taken for the number of a column.
     format!("{}{way}{nulls}", collated(key))
 }
 
