@@ -99,7 +99,9 @@ impl<'a> Sources<'a> {
         let told = run(Command::new(python).arg(script).arg(self.folder).args(merged)).ok();
         let expected = format!("{objects} objects of 5 files are the same bit for bit\n").repeat(merged.len());
         assert_eq!(told, expected);
-        merged.iter().for_each(|path| read_by_the_tools(path));
+        for path in merged {
+            read_by_the_tools(path);
+        }
     }
 }
 
