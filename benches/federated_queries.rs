@@ -118,7 +118,7 @@ async fn copied(client: &Client, sql: &str) -> usize {
 
 async fn by_us(archive: &Archive, adql: &str, runs: usize) -> Taken {
     let links = LinkBase { base_url: String::new(), client_id: String::new() };
-    let request = QueryRequest { adql: adql.to_owned(), maxrec: None, links, epoch: None };
+    let request = QueryRequest::new(adql, links);
     let mut taken = Vec::new();
     for _ in 0..runs {
         let begun = Instant::now();
@@ -144,7 +144,7 @@ async fn by_statements(statements: &[(Client, String)], runs: usize) -> Taken {
 /// The statements that the nodes are sent for a query, each with a connection to its node.
 async fn statements(archive: &Archive, connections: &[Connection], adql: &str) -> Vec<(Client, String)> {
     let links = LinkBase { base_url: String::new(), client_id: String::new() };
-    let request = QueryRequest { adql: adql.to_owned(), maxrec: None, links, epoch: None };
+    let request = QueryRequest::new(adql, links);
     let explained = archive.explain(&request, false).await.expect("an explanation");
     let mut found = Vec::new();
     for node in explained.tables.into_iter().flat_map(|table| table.nodes) {

@@ -25,12 +25,8 @@ fn node_to_arrow(criterion: &mut Criterion) {
     ]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let archive = runtime.block_on(site.archive());
-    let request = QueryRequest {
-        adql: format!("SELECT {COLUMNS} FROM gaia.astroelementary"),
-        maxrec: None,
-        links: LinkBase { base_url: String::new(), client_id: String::new() },
-        epoch: None,
-    };
+    let links = LinkBase { base_url: String::new(), client_id: String::new() };
+    let request = QueryRequest::new(format!("SELECT {COLUMNS} FROM gaia.astroelementary"), links);
     let mut group = criterion.benchmark_group("node_to_arrow");
     group.throughput(Throughput::Elements(ROWS)).sample_size(10);
     group.bench_function("spolia", |bencher| {

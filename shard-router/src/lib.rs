@@ -8,6 +8,7 @@ mod copy_out;
 mod error;
 mod federation;
 mod load;
+mod near;
 mod node;
 mod node_schema;
 mod placement;

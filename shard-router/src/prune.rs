@@ -4,12 +4,16 @@ use std::ops::RangeInclusive;
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
-use spolia_adql::names::{DISTANCE, IN_CIRCLE};
 use spolia_catalogue::{Chunk, ChunkStats, TableDef};
 use spolia_sky::{Cone, PIXEL_ORDER, PixelRanges, Position, Zone};
 
+use crate::near::{Near, number};
+
 /// Cones, zones and key lists kept per filter at most; beyond, the rest prunes nothing.
 const MAX_REGIONS: usize = 16;
+
+/// Rows that a table has of one shard key, where it has several.
+pub(crate) const ROWS_OF_A_KEY: f64 = 100.0;
 
 /// Why a chunk need not be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +73,21 @@ impl Demand {
         self.covers().any(outside).then_some(SkipReason::OutsideRegion)
     }
 
+    /// About how many rows of a table, of which chunks have so many, it leaves at most.
+    pub(crate) fn expected<'a>(&self, table: &TableDef, chunks: impl Iterator<Item = &'a ChunkStats>) -> f64 {
+        let keys = self.keys.iter().find(|(column, _)| *column == table.shard_key);
+        let of_a_key = if table.transits_of.is_some() { ROWS_OF_A_KEY } else { 1.0 };
+        let width = |range: &RangeInclusive<i64>| (*range.end() as f64 - *range.start() as f64 + 1.0) * of_a_key;
+        let by_keys = keys.map_or(f64::INFINITY, |(_, ranges)| ranges.iter().map(width).sum());
+        let covers: Vec<f64> = self.covers().map(|cover| cover.sky_fraction()).collect();
+        let in_regions = |stats: &ChunkStats| {
+            let all = stats.positions().sky_fraction();
+            let part = covers.iter().fold(1.0, |part: f64, cover| part.min(cover / all));
+            stats.rows as f64 * part
+        };
+        chunks.map(in_regions).sum::<f64>().min(by_keys)
+    }
+
     /// Pixel covers of the regions, for a range scan of `hpx29` inside a node.
     pub(crate) fn covers(&self) -> impl Iterator<Item = PixelRanges> {
         let cones = self.cones.iter().map(|cone| cone.pixel_ranges(cone.cover_order()));
@@ -118,9 +137,12 @@ fn demand(table: &TableDef, filter: &Expr) -> Demand {
             demand(table, left).and(demand(table, right))
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => demand(table, left).or(demand(table, right)),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => comparison(table, left, *op, right)
-            .or_else(|| comparison(table, right, op.swap()?, left))
-            .unwrap_or_default(),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match cone(table, filter) {
+            Some(cone) => Demand { cones: vec![cone], ..Demand::default() },
+            None => comparison(table, left, *op, right)
+                .or_else(|| comparison(table, right, op.swap()?, left))
+                .unwrap_or_default(),
+        },
         Expr::Between(between) if !between.negated => {
             let low = comparison(table, &between.expr, Operator::GtEq, &between.low).unwrap_or_default();
             low.and(comparison(table, &between.expr, Operator::LtEq, &between.high).unwrap_or_default())
@@ -149,36 +171,23 @@ fn comparison(table: &TableDef, left: &Expr, op: Operator, right: &Expr) -> Opti
         };
         return Some(Demand { keys: vec![(column, vec![range])], ..Demand::default() });
     }
-    if let Some(cone) = cone(table, left, op, right) {
-        return Some(Demand { cones: vec![cone], ..Demand::default() });
-    }
     let zone = zone(table, left, op, number(right)?)?;
     Some(Demand { zone: Some(zone), ..Demand::default() })
 }
 
-/// `adql_in_circle(…) = 1`, or `adql_distance(…) < r`, over the table's own position columns.
-fn cone(table: &TableDef, left: &Expr, op: Operator, right: &Expr) -> Option<Cone> {
-    let Expr::ScalarFunction(call) = left else { return None };
-    let (lon, lat, centre, radius_deg) = match (call.name(), call.args.as_slice(), op) {
-        (IN_CIRCLE, [lon, lat, clon, clat, radius], Operator::Eq) if integer(right) == Some(1) => {
-            (lon, lat, (clon, clat), number(radius)?)
-        }
-        (DISTANCE, [lon, lat, clon, clat], Operator::Lt | Operator::LtEq) => {
-            let own = is_degrees_of_position(table, lon, lat);
-            let (own, centre) = if own { ((lon, lat), (clon, clat)) } else { ((clon, clat), (lon, lat)) };
-            (own.0, own.1, centre, number(right)?)
-        }
+/// A point that the table's own position is near.
+fn cone(table: &TableDef, filter: &Expr) -> Option<Cone> {
+    let Near { a, b, radius_deg } = Near::of(filter)?;
+    let centre = match (is_degrees_of_position(table, &a), is_degrees_of_position(table, &b)) {
+        (true, _) => b,
+        (_, true) => a,
         _ => return None,
     };
-    if !is_degrees_of_position(table, lon, lat) {
-        return None;
-    }
-    let centre = Position::from_degrees(number(centre.0)?, number(centre.1)?).ok()?;
-    Cone::new(centre, radius_deg.clamp(0.0, 180.0)).ok()
+    Cone::new(Position::from_degrees(number(&centre[0])?, number(&centre[1])?).ok()?, radius_deg).ok()
 }
 
 /// True for `degrees(alpha), degrees(delta)` of the table's position columns.
-fn is_degrees_of_position(table: &TableDef, lon: &Expr, lat: &Expr) -> bool {
+fn is_degrees_of_position(table: &TableDef, [lon, lat]: &[Expr; 2]) -> bool {
     let names = |expr: &Expr| match expr {
         Expr::ScalarFunction(call) if call.name() == "degrees" => match call.args.as_slice() {
             [Expr::Column(column)] => Some(column.name.clone()),
@@ -222,14 +231,6 @@ fn integer(expr: &Expr) -> Option<i64> {
         Expr::Literal(ScalarValue::Int64(value), _) => *value,
         Expr::Literal(ScalarValue::Int32(value), _) => value.map(i64::from),
         Expr::Literal(ScalarValue::TimestampMicrosecond(value, None), _) => *value,
-        _ => None,
-    }
-}
-
-fn number(expr: &Expr) -> Option<f64> {
-    match expr {
-        Expr::Literal(ScalarValue::Float64(value), _) => value.filter(|value| value.is_finite()),
-        Expr::Literal(ScalarValue::Int64(value), _) => value.map(|value| value as f64),
         _ => None,
     }
 }

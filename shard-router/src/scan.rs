@@ -1,19 +1,23 @@
-//! Reading rows from the nodes: one partition per node, streamed by COPY into record batches.
+//! Reading rows from the nodes: one partition per statement, streamed by COPY into record batches.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::DataFusionError;
+use datafusion::common::{Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, Statistics,
+};
 use deadpool_postgres::Object;
 use futures::{StreamExt, pin_mut};
 use tokio_postgres::{CopyOutStream, NoTls};
@@ -56,11 +60,28 @@ pub struct NodeTiming {
     pub elapsed: Duration,
 }
 
-/// Rows from nodes; partition n reads what the n-th statement gives.
+/// Statements that are known only when other parts of the plan have been read.
+#[async_trait]
+pub(crate) trait Awaited: fmt::Debug + Send + Sync {
+    /// What a node is asked, one statement after the other, once `inputs` are known.
+    async fn statements(
+        &self,
+        scan: &NodeScan,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        context: &Arc<TaskContext>,
+    ) -> Result<Statements>;
+}
+
+/// Statements, each written down when it is asked.
+pub(crate) type Statements = Box<dyn Iterator<Item = String> + Send>;
+
+/// Rows from nodes; partition n reads what the n-th statement gives, or the statements that come to stand in its place.
 #[derive(Debug)]
 pub struct ShardScanExec {
     table: String,
     scans: Vec<NodeScan>,
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
+    awaited: Option<Arc<dyn Awaited>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -74,7 +95,14 @@ impl ShardScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { table, scans, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        let (inputs, awaited, metrics) = (Vec::new(), None, ExecutionPlanMetricsSet::new());
+        Self { table, scans, inputs, awaited, properties: Arc::new(properties), metrics }
+    }
+
+    /// The same, whose statements are written down when `inputs` have been read.
+    pub(crate) fn awaiting(mut self, awaited: Arc<dyn Awaited>, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Self {
+        (self.awaited, self.inputs) = (Some(awaited), inputs);
+        self
     }
 
     /// The table, as `schema.name`.
@@ -153,7 +181,7 @@ impl ExecutionPlan for ShardScanExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
+        self.inputs.iter().collect()
     }
 
     fn apply_expressions(
@@ -164,7 +192,12 @@ impl ExecutionPlan for ShardScanExec {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { Err(DataFusionError::Internal("a scan has no inputs".to_owned())) }
+        if children.len() != self.inputs.len() {
+            return internal_err!("a scan of {} inputs is given {}", self.inputs.len(), children.len());
+        }
+        let (table, scans, awaited) = (self.table.clone(), self.scans.clone(), self.awaited.clone());
+        let (properties, metrics) = (Arc::clone(&self.properties), ExecutionPlanMetricsSet::new());
+        Ok(Arc::new(Self { table, scans, inputs: children, awaited, properties, metrics }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -172,15 +205,24 @@ impl ExecutionPlan for ShardScanExec {
         if let Some(scan) = self.asked().nth(partition) {
             let read = NodeRead {
                 node: Arc::clone(&scan.node),
-                sql: scan.sql.clone().unwrap_or_default(),
                 schema: self.schema(),
                 batch_rows: context.session_config().batch_size(),
                 elapsed: MetricBuilder::new(&self.metrics).subset_time("answer_time", partition),
                 rows: MetricBuilder::new(&self.metrics).counter("rows_sent", partition),
                 bytes: MetricBuilder::new(&self.metrics).counter("bytes_sent", partition),
             };
-            let sender = builder.tx();
-            builder.spawn(async move { read.run(sender).await.map_err(DataFusionError::from) });
+            let (scan, sender) = (scan.clone(), builder.tx());
+            let (awaited, inputs) = (self.awaited.clone(), self.inputs.clone());
+            builder.spawn(async move {
+                let statements = match awaited {
+                    Some(awaited) => awaited.statements(&scan, &inputs, &context).await?,
+                    None => Box::new(scan.sql.into_iter()),
+                };
+                for sql in statements {
+                    read.run(&sql, &sender).await?;
+                }
+                Ok(())
+            });
         }
         Ok(builder.build())
     }
@@ -188,12 +230,22 @@ impl ExecutionPlan for ShardScanExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
+
+    /// As many rows as are looked at: the smaller side of a join is kept in memory.
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let rows = |scan: &NodeScan| usize::try_from(scan.rows).unwrap_or(0);
+        let rows = match args.partition() {
+            Some(partition) => self.asked().nth(partition).map_or(0, rows),
+            None => self.asked().map(rows).sum(),
+        };
+        let unknown = Statistics::new_unknown(&self.schema());
+        Ok(Arc::new(unknown.with_num_rows(Precision::Inexact(rows))))
+    }
 }
 
-/// One statement on one node, on its way into record batches.
+/// Answers of one node, on their way into record batches.
 struct NodeRead {
     node: Arc<Node>,
-    sql: String,
     schema: SchemaRef,
     batch_rows: usize,
     elapsed: datafusion::physical_plan::metrics::Time,
@@ -204,12 +256,13 @@ struct NodeRead {
 type BatchSender = tokio::sync::mpsc::Sender<Result<datafusion::arrow::array::RecordBatch>>;
 
 impl NodeRead {
-    async fn run(self, sender: BatchSender) -> Result<(), RouterError> {
+    /// Asks one statement, and sends all of its rows.
+    async fn run(&self, sql: &str, sender: &BatchSender) -> Result<(), RouterError> {
         let started = Instant::now();
         let node = &self.node;
         let damaged = |fault| RouterError::CopyFormat { node: node.name().to_owned(), fault };
         let mut decoder = CopyDecoder::new(Arc::clone(&self.schema), self.batch_rows).map_err(damaged)?;
-        let copy = format!("COPY ({}) TO STDOUT (FORMAT binary)", self.sql);
+        let copy = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
         let (mut connection, stream) = self.begin(&copy).await?;
         pin_mut!(stream);
         while let Some(bytes) = node.answer(stream.next()).await? {

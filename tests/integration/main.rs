@@ -26,3 +26,4 @@ mod random_queries;
 mod served;
 mod site;
 mod soak_tier;
+mod uploads;

@@ -24,7 +24,7 @@ pub use check::{CheckedQuery, Origin, OutputColumn};
 pub use error::{AdqlError, ErrorKind};
 pub use functions::names;
 pub use lexer::MAX_TEXT_BYTES;
-pub use schema::{Column, ForeignKey, Schema, Table, TapSchema};
+pub use schema::{Column, ForeignKey, Schema, Table, TapSchema, as_written};
 
 /// A query that follows the grammar of ADQL 2.1; its tables, columns and functions may not exist.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! The tables and columns that queries may name: the content of TAP_SCHEMA (TAP 1.1, section 4).
 
+use crate::words::is_reserved;
+
 /// All schemas that a service offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TapSchema {
@@ -93,6 +95,18 @@ impl Table {
     }
 }
 
+/// A name as a query writes it: delimited with double quotes where it is no regular identifier or a reserved word (ADQL 2.1 section
+/// 2.1.3); nothing for what is no name.
+pub fn as_written(name: &str) -> Option<String> {
+    let begins = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    let regular = begins && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    match name {
+        "" => None,
+        _ if regular && !is_reserved(name) => Some(name.to_owned()),
+        _ => (!name.contains(['"', '\0'])).then(|| format!("\"{name}\"")),
+    }
+}
+
 /// The parts of a dotted name without their double quotes: `TAP_SCHEMA."my.table"` is `TAP_SCHEMA` and `my.table`.
 pub(crate) fn name_parts(name: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
@@ -109,7 +123,14 @@ pub(crate) fn name_parts(name: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::name_parts;
+    use super::{as_written, name_parts};
+
+    #[test]
+    fn names_are_delimited_where_they_must_be() {
+        let written = |name| as_written(name).unwrap_or_default();
+        assert_eq!([written("ra"), written("Gmag_2"), written("size")], ["ra", "Gmag_2", "\"size\""]);
+        assert_eq!([written("my col"), written("2mass"), written("a\"b")], ["\"my col\"", "\"2mass\"", ""]);
+    }
 
     #[test]
     fn dots_separate_parts_except_in_double_quotes() {

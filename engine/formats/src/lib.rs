@@ -1,4 +1,5 @@
-//! Query results as bytes: Arrow record batches in, the formats that astronomers ask for out.
+//! Query results as bytes: Arrow record batches in, the formats that astronomers ask for out; and tables that they bring along
+//! ([`read_table`]).
 //!
 //! An [`Encoder`] is fed batch by batch and appends to a byte buffer, so that a server can send the first rows before the
 //! last one is read; it does no I/O. [`Format`] knows the names and media types of TAP 1.1, [`ResultInfo`] carries what is
@@ -33,6 +34,7 @@ mod format;
 mod info;
 mod json;
 mod literal;
+mod table_file;
 mod text;
 mod voparquet;
 mod votable;
@@ -42,4 +44,5 @@ pub use error::FormatError;
 pub use field::{Datatype, Shape, VoField};
 pub use format::Format;
 pub use info::{Param, ResultInfo, ServiceDescriptor};
+pub use table_file::{TableFileError, read_table};
 pub use votable::error_votable;

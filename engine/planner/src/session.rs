@@ -17,7 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use serde::{Deserialize, Serialize};
-use spolia_adql::{AdqlError, TapSchema};
+use spolia_adql::{AdqlError, Schema, TapSchema};
 
 use crate::arithmetic::Operators;
 use crate::functions;
@@ -36,11 +36,13 @@ pub struct QuerySettings {
     pub memory_mb: usize,
     /// Partitions that joins and groups are computed in.
     pub partitions: usize,
+    /// Rows of a table that comes with a query at most.
+    pub upload_rows: usize,
 }
 
 impl Default for QuerySettings {
     fn default() -> Self {
-        Self { memory_mb: 1024, partitions: 2 }
+        Self { memory_mb: 1024, partitions: 2, upload_rows: 1_000_000 }
     }
 }
 
@@ -118,6 +120,26 @@ impl Session {
         }
         context.register_catalog(CATALOG, Arc::new(catalog));
         Ok(Self { context, schema })
+    }
+
+    /// Adds tables that TAP_SCHEMA does not list: those that came with the query.
+    ///
+    /// # Errors
+    /// When DataFusion refuses a table.
+    pub fn add_schema(
+        &mut self,
+        schema: Schema,
+        tables: Vec<(String, Arc<dyn TableProvider>)>,
+    ) -> Result<(), DataFusionError> {
+        let provider = MemorySchemaProvider::new();
+        for (name, table) in tables {
+            provider.register_table(name, table)?;
+        }
+        let catalog = self.context.catalog(CATALOG);
+        let catalog = catalog.ok_or_else(|| DataFusionError::Internal("a session has its catalog".to_owned()))?;
+        catalog.register_schema(&schema.name, Arc::new(provider))?;
+        self.schema.schemas.push(schema);
+        Ok(())
     }
 
     /// The memory that all sessions share.

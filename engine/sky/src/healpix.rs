@@ -80,6 +80,12 @@ impl PixelRanges {
         Self::new(order, ranges)
     }
 
+    /// True when a pixel of the set, whose order is that of the range, lies in the range.
+    pub fn meets(&self, range: &Range<u64>) -> bool {
+        let after = self.ranges.partition_point(|held| held.end <= range.start);
+        self.ranges.get(after).is_some_and(|held| held.start < range.end)
+    }
+
     /// True when the two sets share a pixel; compared at the deeper of the two orders.
     pub fn overlaps(&self, other: &Self) -> bool {
         let order = self.order.max(other.order);
@@ -125,5 +131,7 @@ mod tests {
         assert_eq!(PixelRanges::new(1, vec![0..12]).sky_fraction(), 0.25);
         assert!(set.overlaps(&PixelRanges::new(13, vec![39..40])));
         assert!(!set.overlaps(&PixelRanges::new(13, vec![20..32])));
+        assert!(set.meets(&(4..6)) && set.meets(&(0..100)) && set.meets(&(9..10)));
+        assert!(!set.meets(&(5..8)) && !set.meets(&(10..12)));
     }
 }

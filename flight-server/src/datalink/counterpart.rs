@@ -55,7 +55,7 @@ async fn ask(service: &Service, parameters: &Parameters, way: Way, head: bool) -
     let links = service.links(client(parameters));
     let keys = keys(service, &rows, &from, &links).await?;
     let adql = format!("SELECT * FROM {} WHERE {} IN ({})", to.table, to.key, list(keys));
-    let request = QueryRequest { adql, maxrec: Some(maxrec), links, epoch: epoch(&rows) };
+    let request = QueryRequest { maxrec: Some(maxrec), epoch: epoch(&rows), ..QueryRequest::new(adql, links) };
     Ok(Ask { door: Door::Counterpart, request, maxrec, format, content_type, head })
 }
 
@@ -97,7 +97,7 @@ fn tables(rows: &[RowLink], places: &Places, way: Way) -> Result<(Keyed, Keyed),
 async fn keys(service: &Service, rows: &[RowLink], from: &Keyed, links: &LinkBase) -> Result<Vec<i64>, Fault> {
     let ids = list(rows.iter().map(|row| row.id).collect());
     let adql = format!("SELECT DISTINCT {key} FROM {} WHERE id IN ({ids})", from.table, key = from.key);
-    let request = QueryRequest { adql, maxrec: None, links: links.clone(), epoch: epoch(rows) };
+    let request = QueryRequest { epoch: epoch(rows), ..QueryRequest::new(adql, links.clone()) };
     let _place = service.queries.enter().await?;
     let mut answer = service.archive.query(&request).await?;
     let batches = answer.collect().await?;

@@ -79,7 +79,7 @@ pub(super) async fn tables(service: &Service, query: CommandGetTables) -> Result
 /// The columns of a table, exactly as a query of all of them returns them.
 async fn columns(service: &Service, table: &str) -> Result<SchemaRef, Status> {
     let links = service.links(client_id(None));
-    let request = QueryRequest { adql: format!("SELECT * FROM {table}"), maxrec: Some(0), links, epoch: None };
+    let request = QueryRequest { maxrec: Some(0), ..QueryRequest::new(format!("SELECT * FROM {table}"), links) };
     let answer = service.archive.query(&request).await.map_err(|error| Fault::from(error).grpc())?;
     Ok(answer.schema)
 }

@@ -68,7 +68,7 @@ fn ipc(schema: &Schema) -> Result<bytes::Bytes, Status> {
 async fn plan(service: &Service, adql: &str, epoch: Option<i64>, client: &str) -> Result<QueryAnswer, Fault> {
     let links = service.links(client.to_owned());
     let maxrec = Some(service.settings.maxrec_hard);
-    Ok(service.archive.query(&QueryRequest { adql: adql.to_owned(), maxrec, links, epoch }).await?)
+    Ok(service.archive.query(&QueryRequest { maxrec, epoch, ..QueryRequest::new(adql, links) }).await?)
 }
 
 impl From<Fault> for Status {

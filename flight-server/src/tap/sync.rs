@@ -70,7 +70,7 @@ fn ask(service: &Service, parameters: &Parameters, head: bool) -> Result<Ask, Fa
     let (format, content_type) = format(parameters)?;
     let maxrec = maxrec(parameters, &service.settings)?;
     let links = service.links(client_id(parameters.one("CLIENTID")?));
-    let request = QueryRequest { adql: adql.to_owned(), maxrec: Some(maxrec), links, epoch: None };
+    let request = QueryRequest { maxrec: Some(maxrec), ..QueryRequest::new(adql, links) };
     Ok(Ask { door: Door::Tap, request, maxrec, format, content_type, head })
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -141,6 +142,25 @@ pub struct Query {
     /// Rows at most
     #[arg(long)]
     pub maxrec: Option<usize>,
+    /// A table of yours, as name=file (.csv, .parquet, .arrow); the query names it TAP_UPLOAD.name
+    #[arg(long, value_name = "NAME=FILE")]
+    pub upload: Vec<UploadedFile>,
+}
+
+/// A file whose table comes with a query.
+#[derive(Debug, Clone)]
+pub struct UploadedFile {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+impl FromStr for UploadedFile {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, path) = text.split_once('=').ok_or("write it as name=file, for example stars=my_stars.csv")?;
+        Ok(Self { name: name.to_owned(), path: path.into() })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +170,9 @@ pub struct Explain {
     /// Run the query, and tell the rows, bytes and time of each step
     #[arg(long)]
     pub analyze: bool,
+    /// A table of yours, as for `spolia query`
+    #[arg(long, value_name = "NAME=FILE")]
+    pub upload: Vec<UploadedFile>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use spolia_catalogue::CatalogueError;
 use spolia_exec::ExecError;
 use spolia_flight_server::ServerError;
-use spolia_formats::FormatError;
+use spolia_formats::{FormatError, TableFileError};
 use spolia_ingest::IngestError;
 use spolia_shard_router::RouterError;
 
@@ -53,6 +53,9 @@ pub enum CommandError {
     /// A result could not be written in its format.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// A table that comes with a query.
+    #[error(transparent)]
+    Table(#[from] TableFileError),
     /// The server.
     #[error(transparent)]
     Server(#[from] ServerError),

@@ -21,6 +21,7 @@ use crate::link::{LinkBase, LinkError, RowLink, access_url};
 use crate::operation_log::{LogSettings, OperationLog};
 use crate::store::{Store, StoreSettings};
 use crate::tap_schema::{ACCESS_URL_COLUMN, ACCESS_URL_DESCRIPTION, ACCESS_URL_UCD, tap_schema};
+use crate::upload::{self, Upload};
 
 /// What it takes to open a site.
 #[derive(Debug, Clone)]
@@ -125,14 +126,24 @@ impl Archive {
         self.keys.first().map(|key| link.sign(key)).unwrap_or_default()
     }
 
-    /// A session over one epoch, whose rows carry links under `links`.
-    pub(crate) fn session(&self, snapshot: &Snapshot, links: &LinkBase) -> Result<Session, ExecError> {
+    /// A session over one epoch, whose rows carry links under `links`, with tables that came along.
+    pub(crate) fn session(
+        &self,
+        snapshot: &Snapshot,
+        links: &LinkBase,
+        uploads: &[Upload],
+    ) -> Result<Session, ExecError> {
         let key = self.keys.first().cloned().unwrap_or(SigningKey { version: 0, secret: Vec::new() });
         let link = access_url(links.clone(), snapshot.manifest().epoch, key);
         let tables = snapshot.tables().into_iter().map(|table| linked(table, &link)).collect::<Result<_, _>>()?;
         let schema = tap_schema(snapshot.collections());
         let planner = Arc::new(FederatedPlanner);
-        Ok(Session::new(schema, tables, vec![link], planner, Arc::clone(&self.memory), &self.query)?)
+        let mut session = Session::new(schema, tables, vec![link], planner, Arc::clone(&self.memory), &self.query)?;
+        if let Some(schema) = upload::described(uploads)? {
+            let table = |upload: &Upload| Ok((upload.name.clone(), upload.provider()?));
+            session.add_schema(schema, uploads.iter().map(table).collect::<Result<_, ExecError>>()?)?;
+        }
+        Ok(session)
     }
 }
 

@@ -87,7 +87,7 @@ impl Archive {
     /// As [`Archive::query`].
     pub async fn explain(&self, request: &QueryRequest, analyze: bool) -> Result<Explanation, ExecError> {
         let snapshot = self.snapshot_for(request).await?;
-        let session = self.session(&snapshot, &request.links)?;
+        let session = self.session(&snapshot, &request.links, &request.uploads)?;
         let plan = session.physical(&session.plan(&request.adql, request.maxrec).await?).await?;
         if analyze {
             let mut rows = execute_stream(Arc::clone(&plan), session.context().task_ctx())?;

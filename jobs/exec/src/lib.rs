@@ -14,6 +14,7 @@ mod query;
 mod selection;
 mod store;
 mod tap_schema;
+mod upload;
 
 pub use archive::{Archive, ArchiveSettings};
 pub use cut::{CutAnswer, CutRequest, CutSettings};
@@ -25,3 +26,4 @@ pub use query::{QueryAnswer, QueryRequest};
 pub use selection::Selection;
 pub use spolia_cutout::{CutOptions, CutProgress};
 pub use store::{Secret, StoreSettings};
+pub use upload::Upload;

@@ -17,6 +17,7 @@ use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::explain::explained;
 use crate::link::LinkBase;
+use crate::upload::Upload;
 
 /// A query and how it wants to be answered.
 #[derive(Debug, Clone)]
@@ -29,6 +30,15 @@ pub struct QueryRequest {
     pub links: LinkBase,
     /// The epoch to read; the newest where none is given.
     pub epoch: Option<i64>,
+    /// Tables that come with it.
+    pub uploads: Vec<Upload>,
+}
+
+impl QueryRequest {
+    /// All rows of a query, of the newest epoch.
+    pub fn new(adql: impl Into<String>, links: LinkBase) -> Self {
+        Self { adql: adql.into(), maxrec: None, links, epoch: None, uploads: Vec::new() }
+    }
 }
 
 /// An answer under way. Polling it reads from the nodes; dropping it ends their statements.
@@ -54,7 +64,7 @@ impl Archive {
             return self.answer_explained(QueryRequest { adql, ..request.clone() }, analyze).await;
         }
         let snapshot = self.snapshot_for(request).await?;
-        let session = self.session(&snapshot, &request.links)?;
+        let session = self.session(&snapshot, &request.links, &request.uploads)?;
         let plan = session.plan(&request.adql, request.maxrec.map(|maxrec| maxrec.saturating_add(1))).await?;
         let plan = session.physical(&plan).await?;
         let rows = execute_stream(Arc::clone(&plan), session.context().task_ctx())?;

@@ -53,7 +53,7 @@ pub(crate) struct Chooser<'a> {
 impl<'a> Chooser<'a> {
     pub(crate) fn new(archive: &'a Archive, snapshot: &'a Snapshot) -> Result<Self, ExecError> {
         let links = LinkBase { base_url: String::new(), client_id: String::new() };
-        Ok(Self { archive, snapshot, session: archive.session(snapshot, &links)?, chosen: Chosen::default() })
+        Ok(Self { archive, snapshot, session: archive.session(snapshot, &links, &[])?, chosen: Chosen::default() })
     }
 
     /// Finds the rows of `selection`; `with_transits` adds the transits of chosen sources; `keep_unmatched` keeps

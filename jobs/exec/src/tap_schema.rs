@@ -52,7 +52,8 @@ fn described(schema: &str, table: &TableDef) -> Table {
     Table { name: format!("{schema}.{}", table.name), description: Some(table.description.clone()), columns }
 }
 
-fn column(field: &Field) -> Column {
+/// A column of a type, with what its metadata say.
+pub(crate) fn column(field: &Field) -> Column {
     let (datatype, arraysize, xtype) = votable_type(field.data_type());
     let metadata = |key: &str| field.metadata().get(key).cloned();
     Column {

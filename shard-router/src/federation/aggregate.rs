@@ -162,6 +162,9 @@ impl Calls {
     }
 
     fn close(self, fragment: &mut Fragment, columns: Vec<SqlColumn>) {
+        if self.groups.is_empty() {
+            fragment.expect(fragment.groups().len() as f64);
+        }
         fragment.select.group_by = Some(self.groups.into_iter().map(|(_, column)| column.sql).collect());
         fragment.outputs = outputs(columns.len());
         fragment.select.columns = columns;

@@ -320,7 +320,7 @@ impl Renderer<'_> {
                 Some(Rendered { sql, data_type: DataType::Int64 })
             }
             (names::IVO_HEALPIX_INDEX, [order, lon, lat]) => {
-                let leaf = self.position(lon, lat)?;
+                let leaf = position(lon, lat, self.columns)?;
                 let shift = 2 * (i64::from(HPX29_ORDER) - order_of(order, HPX29_ORDER)?);
                 Some(Rendered { sql: format!("(t{leaf}.hpx29 >> {shift})"), data_type: DataType::Int64 })
             }
@@ -335,22 +335,22 @@ impl Renderer<'_> {
         {
             return Some(Position::from_degrees(*lon, *lat).ok()?.unit_vector().map(double));
         }
-        let leaf = self.position(lon, lat)?;
+        let leaf = position(lon, lat, self.columns)?;
         Some(["ux", "uy", "uz"].map(|axis| format!("t{leaf}.{axis}")))
     }
+}
 
-    /// The table whose position columns these are, in degrees.
-    fn position(&self, lon: &Expr, lat: &Expr) -> Option<usize> {
-        let origin = |expr: &Expr, angle: Angle| match expr {
-            Expr::ScalarFunction(call) if call.name() == "degrees" => {
-                let column = self.columns.get(column_number(call.args.first()?)?)?;
-                column.origin.as_ref().filter(|origin| origin.angle == Some(angle)).map(|origin| origin.leaf)
-            }
-            _ => None,
-        };
-        let leaf = origin(lon, Angle::Longitude)?;
-        (origin(lat, Angle::Latitude)? == leaf).then_some(leaf)
-    }
+/// The table whose position columns these are, in degrees.
+pub(crate) fn position(lon: &Expr, lat: &Expr, columns: &[SqlColumn]) -> Option<usize> {
+    let origin = |expr: &Expr, angle: Angle| match expr {
+        Expr::ScalarFunction(call) if call.name() == "degrees" => {
+            let column = columns.get(column_number(call.args.first()?)?)?;
+            column.origin.as_ref().filter(|origin| origin.angle == Some(angle)).map(|origin| origin.leaf)
+        }
+        _ => None,
+    };
+    let leaf = origin(lon, Angle::Longitude)?;
+    (origin(lat, Angle::Latitude)? == leaf).then_some(leaf)
 }
 
 /// A literal HEALPix order, which is at most `most`.

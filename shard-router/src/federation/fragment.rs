@@ -13,6 +13,8 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, Limit, SortExpr};
 use datafusion::logical_expr::{FetchType, SkipType};
+use spolia_catalogue::ChunkStats;
+use spolia_sky::{HPX29_ORDER, PixelRanges};
 
 use super::expression::{Rendered, collated, column_name, column_number, condition, is_ordered, render};
 use super::statement::{Angle, Condition, From, Leaf, Origin, Select, SqlColumn};
@@ -60,6 +62,8 @@ pub(crate) struct Fragment {
     pub whole: bool,
     pub merge: Merge,
     pub tables: Vec<String>,
+    /// About how many rows it has at most.
+    pub expected: f64,
 }
 
 impl Fragment {
@@ -102,7 +106,31 @@ impl Fragment {
             whole: false,
             merge: Merge::Any,
             tables: vec![table.key()],
+            expected: f64::INFINITY,
         }
+        .with_rows_of(number)
+    }
+
+    /// Expects no more rows than a table has.
+    fn with_rows_of(mut self, leaf: usize) -> Self {
+        self.expect(self.held(leaf, &self.chunks).map(|(_, stats)| stats.rows as f64).sum());
+        self
+    }
+
+    pub(crate) fn expect(&mut self, rows: f64) {
+        self.expected = self.expected.min(rows);
+    }
+
+    /// What some chunks have of a table.
+    fn held(&self, leaf: usize, chunks: &BTreeSet<i32>) -> impl Iterator<Item = (i32, &ChunkStats)> {
+        let key = self.select.from.leaf(leaf).map(|leaf| leaf.table.key());
+        let held = chunks.iter().filter_map(|chunk| self.epoch.manifest.chunks.get(*chunk as usize));
+        held.filter_map(move |chunk| Some((chunk.chunk, chunk.tables.get(key.as_ref()?)?)))
+    }
+
+    /// The pixels of order 29 in which rows of a table may lie, by chunk.
+    pub(crate) fn positions(&self, leaf: usize, chunks: &BTreeSet<i32>) -> Vec<(i32, PixelRanges)> {
+        self.held(leaf, chunks).map(|(chunk, stats)| (chunk, stats.positions().covering(HPX29_ORDER))).collect()
     }
 
     /// The shard groups that are asked.
@@ -194,6 +222,7 @@ impl Fragment {
                 }
             }
         }
+        self.expect(demand.expected(definition, self.held(number, &self.chunks).map(|(_, stats)| stats)));
         if definition.position.is_some() {
             let covers = demand.covers().filter(|cover| cover.sky_fraction() < MOST_SKY);
             let covers = covers.map(|cover| Condition::Sql(cover_sql(cover, number)));
@@ -286,6 +315,7 @@ impl Fragment {
         }
         self.select.order_by = order_by;
         self.select.limit = fetch;
+        self.expect(fetch.map_or(f64::INFINITY, |fetch| fetch as f64));
         if whole {
             self.whole = true;
         } else {
@@ -310,6 +340,7 @@ impl Fragment {
         if !self.may_grow() {
             return false;
         }
+        self.expect(fetch.map_or(f64::INFINITY, |fetch| fetch.saturating_add(skip) as f64));
         if self.on_one_node() {
             if self.select.offset > 0 || (self.select.group_by.is_some() && self.select.order_by.is_empty()) {
                 self.open(numbers);

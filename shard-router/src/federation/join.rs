@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, Join, when};
 use super::expression::{column_number, condition, render};
 use super::fragment::{Fragment, Merge, Numbers, column, outputs, renumbered, same_types};
 use super::statement::{Condition, From, Select, SqlColumn};
+use crate::prune::ROWS_OF_A_KEY;
 
 /// Which side's rows stay where the other side has none for them.
 #[derive(Clone, Copy, PartialEq)]
@@ -111,10 +112,23 @@ impl Sides {
         }
         let outputs = self.outputs(kind)?;
         let tables = [left.tables.clone(), right.tables.clone()].concat();
-        let epoch = Arc::clone(&left.epoch);
+        let (epoch, expected) = (Arc::clone(&left.epoch), self.expected(kind));
         let select = self.select(kind, on, filter);
         let whole = !together;
-        Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge: Merge::Any, tables })
+        Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge: Merge::Any, tables, expected })
+    }
+
+    /// About how many rows there are at most, where a key has no more than [`ROWS_OF_A_KEY`].
+    fn expected(&self, kind: Kind) -> f64 {
+        let (left, right) = (self.left.expected, self.right.expected);
+        let matched = (left.min(right) * ROWS_OF_A_KEY).min(left.max(right));
+        match kind {
+            Kind::Inner => matched,
+            Kind::Left => matched.max(left),
+            Kind::Right => matched.max(right),
+            Kind::Full => left + right,
+            Kind::Exists { .. } => left,
+        }
     }
 
     /// The equalities, and what else must hold of two rows that match; nothing where a node cannot tell.
@@ -243,6 +257,7 @@ pub(crate) fn union(mut parts: Vec<Fragment>, numbers: &Numbers) -> Option<Fragm
     let keys =
         keys.reduce(|all, other| all.into_iter().filter(|key| other.contains(key)).collect()).unwrap_or_default();
     let tables = parts.iter().flat_map(|part| part.tables.clone()).collect();
+    let expected = parts.iter().map(|part| part.expected).sum();
     let nullable: Vec<bool> = (0..first.outputs.len())
         .map(|place| parts.iter().any(|part| part.select.columns[place].field.is_nullable()))
         .collect();
@@ -252,5 +267,5 @@ pub(crate) fn union(mut parts: Vec<Fragment>, numbers: &Numbers) -> Option<Fragm
     }
     let outputs = outputs(select.columns.len());
     let (epoch, merge) = (first.epoch, Merge::Any);
-    Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, tables })
+    Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, tables, expected })
 }

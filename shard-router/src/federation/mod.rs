@@ -5,11 +5,14 @@
 //! plan, and DataFusion does the rest over its rows.
 
 mod aggregate;
+mod cells;
 mod expression;
 mod fragment;
 mod join;
+mod keyed;
 mod node_query;
 mod planner;
+mod shared;
 mod statement;
 #[cfg(test)]
 mod tests;

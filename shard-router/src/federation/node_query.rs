@@ -23,9 +23,10 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use super::expression::column_name;
 use super::fragment::{Fragment, Merge, Numbers};
-use super::statement::Part;
-use crate::node::Node;
-use crate::scan::{NodeScan, ShardScanExec};
+use super::keyed::{KeyedStatements, Wanted};
+use super::shared::Shared;
+use super::statement::{Part, SqlColumn};
+use crate::scan::{Awaited, NodeScan, ShardScanExec};
 use crate::sharded_table::ShardedTable;
 
 /// Rows below which a node is asked for all of its chunks at once: to ask twice must be worth it.
@@ -36,6 +37,15 @@ const ROWS_OF_A_PART: i64 = 200_000;
 pub(crate) struct NodeQuery {
     fragment: Arc<Fragment>,
     schema: DFSchemaRef,
+    keys: Option<Keys>,
+}
+
+/// Keys of the rows that are wanted, which another plan gives.
+#[derive(Debug, Clone)]
+struct Keys {
+    plan: LogicalPlan,
+    wanted: Wanted,
+    statements: Arc<KeyedStatements>,
 }
 
 impl Fragment {
@@ -43,26 +53,31 @@ impl Fragment {
     pub(crate) fn finish(mut self, schema: &DFSchemaRef) -> Result<LogicalPlan> {
         self.drop_unused();
         let outputs = self.outputs.clone();
-        let named = |(output, (qualifier, field)): (Expr, (Option<&_>, &Arc<Field>))| {
-            let metadata = (!field.metadata().is_empty()).then(|| FieldMetadata::from(field.metadata()));
-            output.alias_qualified_with_metadata(qualifier.cloned(), field.name(), metadata)
-        };
-        let named: Vec<Expr> = outputs.into_iter().zip(schema.iter()).map(named).collect();
-        LogicalPlanBuilder::from(self.unnamed()?).project(named)?.build()
+        named(outputs, self.unnamed()?, schema)
+    }
+
+    /// The same of the rows whose keys, of those that `keys` gives, are wanted.
+    pub(crate) fn finish_keyed(
+        self,
+        schema: &DFSchemaRef,
+        keys: LogicalPlan,
+        wanted: Wanted,
+        numbers: &Numbers,
+    ) -> Result<LogicalPlan> {
+        let outputs = self.outputs.clone();
+        let query = NodeQuery::new(self)?;
+        let statements = Arc::new(KeyedStatements::new(Arc::clone(&query.fragment), wanted.clone(), numbers.next()));
+        let query = NodeQuery { keys: Some(Keys { plan: keys, wanted, statements }), ..query };
+        named(outputs, query.logical(), schema)
     }
 
     /// The plan that this is, whose columns are those of the select.
     pub(crate) fn unnamed(self) -> Result<LogicalPlan> {
-        let field = |(number, column): (usize, &super::statement::SqlColumn)| {
-            Field::clone(&column.field).with_name(column_name(number))
-        };
-        let fields: Vec<Field> = self.select.columns.iter().enumerate().map(field).collect();
-        let schema = Arc::new(DFSchema::try_from(Schema::new(fields))?);
-        Ok(LogicalPlan::Extension(Extension { node: Arc::new(NodeQuery { fragment: Arc::new(self), schema }) }))
+        Ok(NodeQuery::new(self)?.logical())
     }
 
     /// What each node is asked: one statement, or some over parts of its chunks where these have many rows.
-    fn scans(&self) -> Result<Vec<NodeScan>> {
+    fn scans(&self, in_parts: bool) -> Result<Vec<NodeScan>> {
         let mut scans = Vec::new();
         for node in &self.epoch.nodes {
             let here =
@@ -70,7 +85,7 @@ impl Fragment {
             let chunks: Vec<i32> = self.chunks.iter().copied().filter(here).collect();
             let skipped = self.skipped.iter().filter(|(chunk, _)| here(chunk));
             let mut skipped = skipped.map(|(chunk, reason)| (*chunk, reason.clone())).collect();
-            for part in self.parts(chunks, node) {
+            for part in self.parts(chunks, if in_parts { node.range_scans() } else { 1 }) {
                 let rows = part.iter().map(|chunk| self.rows(*chunk)).sum();
                 let chunks = part.iter().copied().collect();
                 let sql = self.select.sql(&Part { chunks: &chunks, manifest: &self.epoch.manifest });
@@ -89,9 +104,9 @@ impl Fragment {
     }
 
     /// The chunks of a node in parts with about as many rows each.
-    fn parts(&self, chunks: Vec<i32>, node: &Node) -> Vec<Vec<i32>> {
+    fn parts(&self, chunks: Vec<i32>, most: usize) -> Vec<Vec<i32>> {
         let all: i64 = chunks.iter().map(|chunk| self.rows(*chunk)).sum();
-        let wanted = if self.whole { 1 } else { (all / ROWS_OF_A_PART + 1).min(node.range_scans() as i64) };
+        let wanted = if self.whole { 1 } else { (all / ROWS_OF_A_PART + 1).min(most as i64) };
         let mut parts: Vec<Vec<i32>> = Vec::new();
         let (mut seen, mut begun) = (0, 0);
         for chunk in chunks {
@@ -117,10 +132,36 @@ impl Fragment {
 /// All rows of a table, without a plan around it.
 pub(crate) fn scan_exec(table: &ShardedTable, schema: SchemaRef) -> Result<Arc<dyn ExecutionPlan>> {
     let fragment = Fragment::scan(&Arc::new(table.clone()), schema.fields(), &Numbers::default());
-    Ok(Arc::new(ShardScanExec::new(table.key(), schema, fragment.scans()?, None)))
+    Ok(Arc::new(ShardScanExec::new(table.key(), schema, fragment.scans(true)?, None)))
+}
+
+/// The columns of a query for nodes, under a schema's names.
+fn named(outputs: Vec<Expr>, plan: LogicalPlan, schema: &DFSchemaRef) -> Result<LogicalPlan> {
+    let named = |(output, (qualifier, field)): (Expr, (Option<&_>, &Arc<Field>))| {
+        let metadata = (!field.metadata().is_empty()).then(|| FieldMetadata::from(field.metadata()));
+        output.alias_qualified_with_metadata(qualifier.cloned(), field.name(), metadata)
+    };
+    let named: Vec<Expr> = outputs.into_iter().zip(schema.iter()).map(named).collect();
+    LogicalPlanBuilder::from(plan).project(named)?.build()
 }
 
 impl NodeQuery {
+    fn new(fragment: Fragment) -> Result<Self> {
+        let field = |(number, column): (usize, &SqlColumn)| Field::clone(&column.field).with_name(column_name(number));
+        let fields: Vec<Field> = fragment.select.columns.iter().enumerate().map(field).collect();
+        let schema = Arc::new(DFSchema::try_from(Schema::new(fields))?);
+        Ok(Self { fragment: Arc::new(fragment), schema, keys: None })
+    }
+
+    fn logical(self) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(self) })
+    }
+
+    /// About how many rows it has at most.
+    pub(crate) fn expected(&self) -> f64 {
+        self.fragment.expected
+    }
+
     fn ordering(&self) -> Option<(LexOrdering, Option<usize>)> {
         let Merge::Ordered(order, fetch) = &self.fragment.merge else { return None };
         let key = |(number, descending, nulls_first): &(usize, bool, bool)| {
@@ -133,15 +174,22 @@ impl NodeQuery {
 
     /// What each node is asked.
     pub(crate) fn scans(&self) -> Result<Vec<NodeScan>> {
-        self.fragment.scans()
+        let Some(keys) = &self.keys else { return self.fragment.scans(true) };
+        let mut shown = Fragment::clone(&self.fragment);
+        shown.select.conditions.push(keys.wanted.placeholder(&shown.select.columns));
+        shown.scans(false)
     }
 
-    fn plan(&self) -> Result<Arc<dyn ExecutionPlan>> {
+    fn plan(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = Arc::clone(self.schema.inner());
         let tables = self.fragment.tables.join(", ");
         let ordering = self.ordering();
         let order = ordering.as_ref().map(|(order, _)| order.clone());
-        let scan = Arc::new(ShardScanExec::new(tables, schema, self.scans()?, order));
+        let scan = ShardScanExec::new(tables, schema, self.scans()?, order);
+        let scan = Arc::new(match &self.keys {
+            Some(keys) => scan.awaiting(Arc::clone(&keys.statements) as Arc<dyn Awaited>, inputs.to_vec()),
+            None => scan,
+        });
         Ok(match ordering {
             Some((order, fetch)) => Arc::new(SortPreservingMergeExec::new(order, scan).with_fetch(fetch)),
             None => scan,
@@ -176,7 +224,7 @@ impl UserDefinedLogicalNodeCore for NodeQuery {
     }
 
     fn inputs(&self) -> Vec<&LogicalPlan> {
-        Vec::new()
+        self.keys.iter().map(|keys| &keys.plan).collect()
     }
 
     fn schema(&self) -> &DFSchemaRef {
@@ -191,12 +239,16 @@ impl UserDefinedLogicalNodeCore for NodeQuery {
         write!(f, "NodeQuery: {}", self.fragment.tables.join(", "))
     }
 
-    fn with_exprs_and_inputs(&self, _: Vec<Expr>, _: Vec<LogicalPlan>) -> Result<Self> {
-        Ok(self.clone())
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let mut query = self.clone();
+        if let Some((keys, plan)) = query.keys.as_mut().zip(inputs.into_iter().next()) {
+            keys.plan = plan;
+        }
+        Ok(query)
     }
 }
 
-/// Plans [`NodeQuery`]s.
+/// Plans [`NodeQuery`]s, and what they [share](Shared).
 pub(crate) struct NodeQueryPlanner;
 
 #[async_trait]
@@ -206,11 +258,14 @@ impl ExtensionPlanner for NodeQueryPlanner {
         _: &dyn PhysicalPlanner,
         node: &dyn UserDefinedLogicalNode,
         _: &[&LogicalPlan],
-        _: &[Arc<dyn ExecutionPlan>],
+        inputs: &[Arc<dyn ExecutionPlan>],
         _: &dyn Session,
         _: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if let (Some(shared), [input]) = (node.as_any().downcast_ref::<Shared>(), inputs) {
+            return Ok(Some(shared.exec(Arc::clone(input))));
+        }
         let Some(query) = node.as_any().downcast_ref::<NodeQuery>() else { return Ok(None) };
-        query.plan().map(Some)
+        query.plan(inputs).map(Some)
     }
 }

@@ -14,8 +14,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 
 use super::aggregate::{Grouped, group};
+use super::cells::by_cells;
 use super::fragment::{Fragment, Numbers};
 use super::join::{join, union};
+use super::keyed::{Side, by_keys};
 use super::node_query::NodeQueryPlanner;
 use crate::sharded_table::ShardedTable;
 
@@ -46,6 +48,13 @@ enum Step<'a> {
 }
 
 impl Step<'_> {
+    fn side(&self) -> Side<'_> {
+        match self {
+            Step::Down(fragment, _) => Side::Down(fragment),
+            Step::Above(plan) => Side::Above(plan),
+        }
+    }
+
     fn plan(self) -> Result<LogicalPlan> {
         match self {
             Step::Down(fragment, plan) => fragment.finish(plan.schema()),
@@ -134,10 +143,18 @@ impl Federation {
             }
             _ => {}
         }
+        if let (LogicalPlan::Join(join), [left, right]) = (plan, steps.as_slice())
+            && let Some(plan) = by_keys(join, &left.side(), &right.side(), numbers)?
+        {
+            return Ok(Step::Above(plan));
+        }
         let inputs = steps.into_iter().map(Step::plan).collect::<Result<Vec<_>>>()?;
         let expressions =
             plan.expressions().into_iter().map(|expr| self.with_subqueries(expr)).collect::<Result<_>>()?;
-        Ok(Step::Above(plan.with_new_exprs(expressions, inputs)?))
+        Ok(Step::Above(match plan.with_new_exprs(expressions, inputs)? {
+            LogicalPlan::Join(join) => by_cells(join)?,
+            other => other,
+        }))
     }
 
     /// The expression, whose own queries have been gone through.

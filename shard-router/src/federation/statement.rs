@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::FieldRef;
@@ -74,6 +75,8 @@ pub(crate) enum From {
     Nested(Box<Select>, usize),
     /// The rows of all of them.
     Union(Vec<Select>, usize),
+    /// Ranges of pixels, as columns `low` and `high`.
+    Ranges(Vec<Range<u64>>, usize),
 }
 
 /// Something that rows must satisfy.
@@ -173,7 +176,16 @@ impl From {
         match self {
             Self::Leaf(leaf) => (leaf.number == number).then_some(leaf),
             Self::Join { left, right, .. } => left.leaf_mut(number).or_else(|| right.leaf_mut(number)),
-            Self::Nested(..) | Self::Union(..) => None,
+            Self::Nested(..) | Self::Union(..) | Self::Ranges(..) => None,
+        }
+    }
+
+    /// As [`Self::leaf_mut`].
+    pub(crate) fn leaf(&self, number: usize) -> Option<&Leaf> {
+        match self {
+            Self::Leaf(leaf) => (leaf.number == number).then_some(leaf),
+            Self::Join { left, right, .. } => left.leaf(number).or_else(|| right.leaf(number)),
+            Self::Nested(..) | Self::Union(..) | Self::Ranges(..) => None,
         }
     }
 
@@ -201,6 +213,13 @@ impl From {
                     sql.push(')');
                 }
                 let _ = write!(sql, ") AS t{number}");
+            }
+            Self::Ranges(ranges, number) => {
+                let list = |end: fn(&Range<u64>) -> u64| {
+                    ranges.iter().map(|range| end(range).to_string()).collect::<Vec<_>>().join(",")
+                };
+                let (low, high) = (list(|range| range.start), list(|range| range.end - 1));
+                let _ = write!(sql, "unnest('{{{low}}}'::bigint[], '{{{high}}}'::bigint[]) AS t{number}(low, high)");
             }
         }
     }
@@ -238,6 +257,12 @@ impl Leaf {
     }
 }
 
+/// The chunk that the rows of a shard key lie in.
+pub(crate) fn chunk_of(manifest: &Manifest, id: i64) -> Option<i32> {
+    let pixel = spolia_sky::SourceId(id).pixel(spolia_sky::PIXEL_ORDER);
+    manifest.chunk_of(pixel).map(|chunk| chunk.chunk)
+}
+
 fn write_conditions(word: &str, conditions: &[Condition], part: &Part<'_>, sql: &mut String) {
     for (place, condition) in conditions.iter().enumerate() {
         sql.push_str(if place == 0 { word } else { " AND " });
@@ -253,10 +278,9 @@ impl Condition {
         match self {
             Self::Sql(condition) => sql.push_str(condition),
             Self::Ids { sql: value, ids } => {
-                let here = ids.iter().filter(|id| {
-                    let pixel = spolia_sky::SourceId(**id).pixel(spolia_sky::PIXEL_ORDER);
-                    part.manifest.chunk_of(pixel).is_some_and(|chunk| part.chunks.contains(&chunk.chunk))
-                });
+                let here = ids
+                    .iter()
+                    .filter(|id| chunk_of(part.manifest, **id).is_some_and(|chunk| part.chunks.contains(&chunk)));
                 let here = here.map(i64::to_string).collect::<Vec<_>>().join(",");
                 let _ = write!(sql, "{value} = ANY ('{{{here}}}'::bigint[])");
             }

@@ -2,17 +2,24 @@
 
 use std::sync::Arc;
 
-use datafusion::catalog::CatalogProvider;
-use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, ScalarFunctionImplementation, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use spolia_adql::names::DISTANCE;
 use spolia_catalogue::Visibility;
 
 use super::node_query::NodeQuery;
 use super::planner::federated;
 use crate::sharded_table::ShardedTable;
 use crate::sharded_table::tests::{epoch, source_table, transit_table};
+
+/// A function by the name of ADQL's, which no plan calls.
+fn distance() -> ScalarUDF {
+    let never: ScalarFunctionImplementation = Arc::new(|_| datafusion::common::not_impl_err!("no plan calls it"));
+    create_udf(DISTANCE, vec![DataType::Float64; 4], DataType::Float64, Volatility::Immutable, never)
+}
 
 /// A query gone through: what stays above, and each query for nodes with the statement for each.
 struct Planned {
@@ -29,6 +36,11 @@ async fn planned(sql: &str) -> Planned {
         let table = ShardedTable::new("gaia", &table, Arc::clone(&epoch));
         schema.register_table(table.name().1.to_owned(), Arc::new(table)).unwrap();
     }
+    let columns = [("name", DataType::Int64), ("ra", DataType::Float64), ("dec", DataType::Float64)];
+    let columns = columns.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec();
+    let mine = MemTable::try_new(Arc::new(Schema::new(columns)), vec![Vec::new()]).unwrap();
+    schema.register_table("mine".to_owned(), Arc::new(mine)).unwrap();
+    context.register_udf(distance());
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema("gaia", Arc::new(schema)).unwrap();
     context.register_catalog("archive", Arc::new(catalog));
@@ -217,4 +229,51 @@ async fn lists_of_ids_are_split_among_the_nodes() {
     assert_eq!((n0.as_str(), n1.as_str()), ("n0", "n1"));
     assert!(first.contains(&format!("'{{{},", high + 1)) && !first.contains("'{5,"), "{first}");
     assert!(second.contains("t1.source_id = ANY ('{5,7,9,"), "{second}");
+}
+
+#[tokio::test]
+async fn a_few_rows_with_ids_are_looked_up() {
+    let keyed = &["t1.source_id = ANY ('{…}'::bigint[])"];
+    for sql in [
+        "SELECT s.alpha, m.ra FROM mine m JOIN completesource s ON s.source_id = m.name",
+        "SELECT s.alpha, m.ra FROM completesource s JOIN mine m ON s.source_id = m.name",
+        "SELECT s.alpha, m.ra FROM mine m LEFT JOIN completesource s ON s.source_id = m.name",
+        "SELECT alpha FROM completesource WHERE source_id IN (SELECT name FROM mine)",
+        "SELECT ra FROM mine WHERE EXISTS (SELECT 1 FROM completesource s WHERE s.source_id = mine.name)",
+        "SELECT ra FROM mine WHERE NOT EXISTS (SELECT 1 FROM completesource s WHERE s.source_id = mine.name)",
+    ] {
+        check_above(sql, "Shared", 1, keyed).await;
+    }
+    // Here rows without a partner are wanted too.
+    let all = "SELECT s.alpha, m.ra FROM completesource s LEFT JOIN mine m ON s.source_id = m.name";
+    let Planned { above, queries } = planned(all).await;
+    assert!(!above.contains("Shared") && !queries[0][0].1.contains("ANY"), "{above}");
+    // What nodes have grouped is looked up too.
+    check_above(
+        "SELECT m.ra, t.n FROM mine m JOIN (SELECT source_id, COUNT(*) AS n FROM astroelementary GROUP BY source_id) t ON t.source_id = m.name",
+        "Shared",
+        1,
+        &["WHERE t2.c0 = ANY"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_few_rows_with_positions_are_looked_around() {
+    let distance = "adql_distance(m.ra, m.dec, degrees(s.alpha), degrees(s.delta)) < 0.001";
+    let words = &["(t1.hpx29 BETWEEN …)"];
+    for join in ["mine m JOIN completesource s", "completesource s JOIN mine m", "mine m LEFT JOIN completesource s"] {
+        check_above(&format!("SELECT s.source_id, m.name FROM {join} ON {distance}"), "left cell", 1, words).await;
+    }
+    let near = format!("SELECT m.name FROM mine m WHERE EXISTS (SELECT 1 FROM completesource s WHERE {distance})");
+    check_above(&near, "Shared", 1, words).await;
+    // Two large tables meet by cells alone.
+    check_above(
+        "SELECT a.source_id FROM completesource a JOIN completesource b
+            ON adql_distance(degrees(a.alpha), degrees(a.delta), degrees(b.alpha), degrees(b.delta)) < 0.001",
+        "Inner Join: left cell = right cell",
+        2,
+        &["SELECT t1.source_id AS c0"],
+    )
+    .await;
 }

@@ -3,14 +3,15 @@
 use spolia_exec::QueryRequest;
 
 use crate::arguments::Explain;
-use crate::command::query::{links, text};
+use crate::command::query::{links, text, uploads};
 use crate::error::CommandError;
 use crate::site::Site;
 
 /// Prints the explanation.
 pub async fn run(site: &Site, explain: Explain) -> Result<(), CommandError> {
     let archive = site.archive().await?;
-    let request = QueryRequest { adql: text(&explain.adql)?, maxrec: None, links: links(site), epoch: None };
+    let uploads = uploads(site, &explain.upload)?;
+    let request = QueryRequest { uploads, ..QueryRequest::new(text(&explain.adql)?, links(site)) };
     let explanation = archive.explain(&request, explain.analyze).await?;
     if explain.json {
         println!("{}", serde_json::to_string_pretty(&explanation).map_err(|e| CommandError::Said(e.to_string()))?);

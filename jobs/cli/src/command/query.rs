@@ -4,10 +4,10 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 
 use futures::StreamExt;
-use spolia_exec::{Archive, LinkBase, Principal, QueryAnswer, QueryRequest};
-use spolia_formats::{Encoder, Format, ResultInfo, Status};
+use spolia_exec::{Archive, LinkBase, Principal, QueryAnswer, QueryRequest, Upload};
+use spolia_formats::{Encoder, Format, ResultInfo, Status, read_table};
 
-use crate::arguments::Query;
+use crate::arguments::{Query, UploadedFile};
 use crate::error::CommandError;
 use crate::site::Site;
 
@@ -22,7 +22,8 @@ pub async fn run(site: &Site, query: Query) -> Result<(), CommandError> {
         return Err(CommandError::Said("this format is no text; name a file with -o, or pipe it".to_owned()));
     }
     let maxrec = query.maxrec.or(on_terminal.then_some(TERMINAL_ROWS));
-    let request = QueryRequest { adql: text(&query.adql)?, maxrec, links: links(site), epoch: None };
+    let uploads = uploads(site, &query.upload)?;
+    let request = QueryRequest { maxrec, uploads, ..QueryRequest::new(text(&query.adql)?, links(site)) };
     let archive = site.archive().await?;
     let mut operation = archive.log().begin("query", &Principal::anonymous(), &request.adql);
     operation.note("door", "cli");
@@ -53,6 +54,15 @@ pub fn text(adql: &str) -> Result<String, CommandError> {
     // Twice what ADQL's parser takes, so that it is the one to complain.
     std::io::stdin().take(8 << 20).read_to_string(&mut text).map_err(CommandError::file("read", "standard input"))?;
     Ok(text)
+}
+
+/// The tables that come with a query.
+pub fn uploads(site: &Site, files: &[UploadedFile]) -> Result<Vec<Upload>, CommandError> {
+    let read = |UploadedFile { name, path }: &UploadedFile| {
+        let (schema, rows) = read_table(path, site.settings.query.upload_rows)?;
+        Ok(Upload { name: name.clone(), schema, rows })
+    };
+    files.iter().map(read).collect()
 }
 
 /// Links of answers given on the command line lead to where the site would serve.

@@ -1,0 +1,207 @@
+//! Tables that someone brings along: files of CSV, Parquet or Arrow, as record batches of the types that queries know.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+/// Rows of a CSV file that its columns' types are found from.
+const ROWS_FOR_TYPES: usize = 100_000;
+/// Bytes that the values of a table may take in memory.
+const MOST_BYTES: usize = 512 << 20;
+
+/// A table that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableFileError {
+    /// The name says nothing of the format.
+    #[error("{0} is none of .csv, .parquet and .arrow, so that its format is not known")]
+    Extension(PathBuf),
+    /// The file does not open.
+    #[error("cannot open {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not what its name says.
+    #[error("cannot read the table in {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: ArrowError,
+    },
+    /// There is too much in it.
+    #[error("the table in {path} has more than {most_rows} rows or {} MB, which is as much as may be brought along", MOST_BYTES >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The bound.
+        most_rows: usize,
+    },
+    /// A column of a type that no query knows.
+    #[error(
+        "column {column:?} of {path} is of type {data_type}, which queries do not know; leave it out or write it as text or number"
+    )]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its Arrow type.
+        data_type: DataType,
+    },
+}
+
+/// The table in a file, by its extension; with at most `most_rows` rows.
+///
+/// Integers become 16, 32 or 64 bits wide with a sign, texts plain ones, times microseconds without a zone.
+///
+/// # Errors
+/// [`TableFileError`], which names the file and what is wrong in it.
+pub fn read_table(path: &Path, most_rows: usize) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
+    let read = |source| TableFileError::Read { path: path.to_owned(), source };
+    let reader = reader(path)?;
+    let schema = queryable(path, &reader.schema())?;
+    let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
+    for batch in reader {
+        let batch = batch.map_err(read)?;
+        rows += batch.num_rows();
+        bytes += batch.get_array_memory_size();
+        if rows > most_rows || bytes > MOST_BYTES {
+            return Err(TableFileError::TooLarge { path: path.to_owned(), most_rows });
+        }
+        let columns =
+            batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
+        let columns = columns.collect::<Result<_, _>>().map_err(read)?;
+        batches.push(RecordBatch::try_new(Arc::clone(&schema), columns).map_err(read)?);
+    }
+    Ok((schema, batches))
+}
+
+fn reader(path: &Path) -> Result<Box<dyn RecordBatchReader>, TableFileError> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    let open = || File::open(path).map_err(|source| TableFileError::Open { path: path.to_owned(), source });
+    let made: Result<Box<dyn RecordBatchReader>, ArrowError> = match extension.as_deref() {
+        Some("csv") => csv(open()?, open()?),
+        Some("parquet") => ParquetRecordBatchReaderBuilder::try_new(open()?)
+            .and_then(ParquetRecordBatchReaderBuilder::build)
+            .map_err(ArrowError::from)
+            .map(|reader| Box::new(reader) as _),
+        Some("arrow") => arrow::ipc::reader::StreamReader::try_new_buffered(open()?, None)
+            .map(|reader| Box::new(reader) as _)
+            .or_else(|_| {
+                let file = open().map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+                Ok(Box::new(arrow::ipc::reader::FileReader::try_new_buffered(file, None)?) as _)
+            }),
+        _ => return Err(TableFileError::Extension(path.to_owned())),
+    };
+    made.map_err(|source| TableFileError::Read { path: path.to_owned(), source })
+}
+
+/// The first row has the names; the first rows tell the types.
+fn csv(head: File, file: File) -> Result<Box<dyn RecordBatchReader>, ArrowError> {
+    let format = arrow::csv::reader::Format::default().with_header(true);
+    let (schema, _) = format.infer_schema(std::io::BufReader::new(head), Some(ROWS_FOR_TYPES))?;
+    let reader = arrow::csv::ReaderBuilder::new(Arc::new(schema)).with_header(true).build(file)?;
+    Ok(Box::new(reader))
+}
+
+/// The schema with types that queries know.
+fn queryable(path: &Path, schema: &Schema) -> Result<SchemaRef, TableFileError> {
+    let field = |field: &Arc<Field>| {
+        let data_type = match field.data_type() {
+            DataType::Int8 | DataType::UInt8 | DataType::Int16 => DataType::Int16,
+            DataType::UInt16 | DataType::Int32 => DataType::Int32,
+            DataType::UInt32 | DataType::UInt64 | DataType::Int64 => DataType::Int64,
+            DataType::Float16 | DataType::Float32 => DataType::Float32,
+            DataType::Float64 => DataType::Float64,
+            DataType::Boolean => DataType::Boolean,
+            // A column without any value.
+            DataType::Null => DataType::Utf8,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+            DataType::Dictionary(_, value) if value.is_string() => DataType::Utf8,
+            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
+            other => {
+                let (path, column) = (path.to_owned(), field.name().clone());
+                return Err(TableFileError::Column { path, column, data_type: other.clone() });
+            }
+        };
+        Ok(Field::new(field.name(), data_type, true).with_metadata(field.metadata().clone()))
+    };
+    let fields = schema.fields().iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, AsArray, Int8Array, StringArray, UInt64Array};
+    use arrow::datatypes::{Float64Type, Int16Type, Int64Type};
+
+    use super::*;
+
+    fn check_refused(name: &str, content: &str, words: &str) {
+        let folder = std::env::temp_dir().join(format!("spolia-table-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        let error = read_table(&path, 2).unwrap_err();
+        let said = format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+        assert!(said.contains(words), "{said}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn tables_that_cannot_be_taken_are_refused() {
+        check_refused("stars.txt", "", "none of .csv");
+        check_refused("three.csv", "id\n1\n2\n3\n", "more than 2 rows");
+        check_refused("stars.parquet", "no parquet", "cannot read the table");
+        check_refused("stars.arrow", "no arrow", "cannot read the table");
+        assert!(matches!(read_table(Path::new("/nowhere/stars.csv"), 2), Err(TableFileError::Open { .. })));
+    }
+
+    #[test]
+    fn a_table_is_the_same_from_every_format() {
+        let folder = std::env::temp_dir().join(format!("spolia-tables-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", Arc::new(UInt64Array::from(vec![1, 4_611_686_018_427_387_905]))),
+            ("flag", Arc::new(Int8Array::from(vec![Some(-1), None]))),
+            ("name", Arc::new(StringArray::from(vec!["a", "b"]))),
+            ("ra", Arc::new(arrow::array::Float64Array::from(vec![0.1, 359.5]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = |name: &str| File::create(folder.join(name)).unwrap();
+        arrow::csv::WriterBuilder::new().with_header(true).build(file("t.csv")).write(&batch).unwrap();
+        let mut parquet = parquet::arrow::ArrowWriter::try_new(file("t.parquet"), batch.schema(), None).unwrap();
+        parquet.write(&batch).unwrap();
+        parquet.close().unwrap();
+        let mut stream = arrow::ipc::writer::StreamWriter::try_new(file("t.arrow"), &batch.schema()).unwrap();
+        stream.write(&batch).unwrap();
+        stream.finish().unwrap();
+        for name in ["t.csv", "t.parquet", "t.arrow"] {
+            let (schema, batches) = read_table(&folder.join(name), 2).unwrap();
+            let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            assert_eq!(names, ["id", "flag", "name", "ra"], "{name}");
+            let ids = batches[0].column(0).as_primitive::<Int64Type>();
+            assert_eq!(ids.values(), &[1, 4_611_686_018_427_387_905], "{name}");
+            assert_eq!(batches[0].column(3).as_primitive::<Float64Type>().values(), &[0.1, 359.5], "{name}");
+            assert_eq!(batches[0].column(1).null_count(), 1, "{name}");
+            if name != "t.csv" {
+                assert_eq!(batches[0].column(1).as_primitive::<Int16Type>().value(0), -1, "{name}");
+            }
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

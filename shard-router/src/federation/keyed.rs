@@ -1,0 +1,306 @@
+//! Joins of a few rows with many: the keys of the few are read first, and nodes are asked for rows that may match them.
+//!
+//! The few may be a table that came with the query, or rows of nodes that a condition or limit leaves few of. A key is a shard key,
+//! which tells the node that has its rows, or a position, whose circle tells the pixels where rows may be. Keys go to the nodes in
+//! batches, each in one statement; what comes back is joined above the nodes, by the condition itself.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
+use datafusion::common::{JoinType, Result};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{Expr, FetchType, Join, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt;
+use spolia_sky::{Cone, HPX29_ORDER, PixelRanges, Position};
+use tokio::sync::OnceCell;
+
+use super::cells::{by_cells, order_of_cells, oriented};
+use super::expression::{column_number, position};
+use super::fragment::{Fragment, Numbers};
+use super::node_query::NodeQuery;
+use super::shared::Shared;
+use super::statement::{Condition, From, Part, SqlColumn, chunk_of};
+use crate::scan::{Awaited, NodeScan, Statements};
+
+/// Rows of which keys are made at most, and how many times as many the other side must have for that to be worth it.
+const FEW: f64 = 100_000.0;
+const TIMES_AS_MANY: f64 = 4.0;
+/// Ids in one statement.
+const IDS: usize = 20_000;
+/// Ranges of pixels in one statement.
+const RANGES: usize = 5_000;
+
+/// What is wanted of a fragment: rows whose keys come from elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Wanted {
+    /// Rows whose shard key, in this column, is one of the ids.
+    Ids(usize),
+    /// Rows of this table that are as near as this to one of the positions, in degrees.
+    Near(usize, f64),
+}
+
+/// A side of a join that has been gone through.
+pub(crate) enum Side<'a> {
+    Down(&'a Fragment),
+    Above(&'a LogicalPlan),
+}
+
+/// The plan of a join, one side of which is asked for by the keys of the other; nothing where that does not do.
+pub(crate) fn by_keys(join: &Join, left: &Side, right: &Side, numbers: &Numbers) -> Result<Option<LogicalPlan>> {
+    if join.null_aware {
+        return Ok(None);
+    }
+    let may_be_reduced = |swapped: bool| match join.join_type {
+        JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => true,
+        JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => !swapped,
+        JoinType::Right | JoinType::RightAnti | JoinType::RightMark => swapped,
+        JoinType::Full => false,
+    };
+    for (few, many, swapped) in [(left, right, false), (right, left, true)] {
+        let Side::Down(many) = many else { continue };
+        if may_be_reduced(swapped) && few.is_few(many.expected) {
+            let keyed = Keyed { join, few, many, swapped };
+            if let Some(plan) = keyed.plan(numbers)? {
+                return Ok(Some(plan));
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Side<'_> {
+    fn is_few(&self, many: f64) -> bool {
+        let expected = match self {
+            Side::Down(fragment) => Some(fragment.expected),
+            Side::Above(plan) => expected_rows(plan),
+        };
+        expected.is_some_and(|few| few <= FEW && few * TIMES_AS_MANY <= many)
+    }
+
+    fn plan(&self, schema: &datafusion::common::DFSchemaRef) -> Result<LogicalPlan> {
+        match self {
+            Side::Down(fragment) => Fragment::clone(fragment).finish(schema),
+            Side::Above(plan) => Ok(LogicalPlan::clone(plan)),
+        }
+    }
+}
+
+/// About how many rows a plan above the nodes has; nothing where that cannot be told. Tables that are not on nodes are small.
+fn expected_rows(plan: &LogicalPlan) -> Option<f64> {
+    let inputs = || plan.inputs().into_iter().map(expected_rows);
+    match plan {
+        LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<NodeQuery>() {
+            Some(query) => Some(query.expected()),
+            None => inputs().sum(),
+        },
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Some(1.0),
+        LogicalPlan::Limit(limit) => {
+            let fetch = match limit.get_fetch_type().ok()? {
+                FetchType::Literal(Some(fetch)) => fetch as f64,
+                _ => f64::INFINITY,
+            };
+            Some(expected_rows(&limit.input).unwrap_or(f64::INFINITY).min(fetch)).filter(|rows| rows.is_finite())
+        }
+        LogicalPlan::Join(join) if join.on.is_empty() => None,
+        _ => inputs().sum(),
+    }
+}
+
+struct Keyed<'a> {
+    join: &'a Join,
+    few: &'a Side<'a>,
+    many: &'a Fragment,
+    /// True where the few are on the right.
+    swapped: bool,
+}
+
+impl Keyed<'_> {
+    fn plan(&self, numbers: &Numbers) -> Result<Option<LogicalPlan>> {
+        if !self.many.may_grow() {
+            return Ok(None);
+        }
+        let mut many = self.many.clone();
+        many.open(numbers);
+        let Some((wanted, keys)) = self.wanted(&many) else { return Ok(None) };
+        let (left, right) = (self.join.left.schema(), self.join.right.schema());
+        let (few_schema, many_schema) = if self.swapped { (right, left) } else { (left, right) };
+        let few = Shared::plan(self.few.plan(few_schema)?);
+        let keys = LogicalPlanBuilder::from(few.clone()).project(keys)?.build()?;
+        let many = many.finish_keyed(many_schema, keys, wanted, numbers)?;
+        let on = self.join.on.iter().cloned();
+        let join = Join::try_new(
+            Arc::new(few),
+            Arc::new(many),
+            if self.swapped { on.map(|(a, b)| (b, a)).collect() } else { on.collect() },
+            self.join.filter.clone(),
+            if self.swapped { self.join.join_type.swap() } else { self.join.join_type },
+            self.join.join_constraint,
+            self.join.null_equality,
+            false,
+        )?;
+        let columns = self.join.schema.columns().into_iter().map(Expr::Column);
+        LogicalPlanBuilder::from(by_cells(join)?).project(columns)?.build().map(Some)
+    }
+
+    /// What is wanted of the many, and the keys of it over the few.
+    fn wanted(&self, many: &Fragment) -> Option<(Wanted, Vec<Expr>)> {
+        let schema = if self.swapped { self.join.left.schema() } else { self.join.right.schema() };
+        let pair = |(left, right): &(Expr, Expr)| {
+            let (few, of_many) = if self.swapped { (right, left) } else { (left, right) };
+            let number = column_number(&many.resolved(of_many, schema)?)?;
+            many.keys.contains(&number).then(|| (Wanted::Ids(number), vec![few.clone()]))
+        };
+        self.join.on.iter().find_map(pair).or_else(|| {
+            let near = oriented(self.join)?;
+            let (few, of_many) = if self.swapped { (near.b, near.a) } else { (near.a, near.b) };
+            let of_many = of_many.map(|angle| many.resolved(&angle, schema));
+            let [Some(lon), Some(lat)] = of_many else { return None };
+            Some((Wanted::Near(position(&lon, &lat, &many.select.columns)?, near.radius_deg), few.to_vec()))
+        })
+    }
+}
+
+impl Wanted {
+    /// What a statement says before the keys are known.
+    pub(crate) fn placeholder(&self, columns: &[SqlColumn]) -> Condition {
+        Condition::Sql(match self {
+            Self::Ids(number) => format!("{} = ANY ('{{…}}'::bigint[])", columns[*number].sql),
+            Self::Near(leaf, _) => format!("(t{leaf}.hpx29 BETWEEN …)"),
+        })
+    }
+}
+
+/// The keys of the few, without repetition.
+enum Keys {
+    Ids(Vec<i64>),
+    Pixels(PixelRanges),
+}
+
+/// The statements that ask a fragment's nodes for the rows of some keys.
+pub(crate) struct KeyedStatements {
+    fragment: Arc<Fragment>,
+    wanted: Wanted,
+    keys: OnceCell<Arc<Keys>>,
+    /// The number of the table of ranges in a statement.
+    number: usize,
+}
+
+impl KeyedStatements {
+    pub(crate) fn new(fragment: Arc<Fragment>, wanted: Wanted, number: usize) -> Self {
+        Self { fragment, wanted, keys: OnceCell::new(), number }
+    }
+
+    async fn keys(&self, input: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<Keys> {
+        let mut stream = execute_stream(Arc::clone(input), Arc::clone(context))?;
+        let (mut ids, mut ranges) = (Vec::new(), Vec::new());
+        let mut order = HPX29_ORDER;
+        while let Some(batch) = stream.next().await.transpose()? {
+            match &self.wanted {
+                Wanted::Ids(_) => ids.extend(batch.column(0).as_primitive::<Int64Type>().iter().flatten()),
+                Wanted::Near(_, radius_deg) => {
+                    // Narrower than the cells of the join: a circle touches about a dozen, and less is read that is not near.
+                    order = (order_of_cells(*radius_deg) + 1).min(HPX29_ORDER);
+                    let [lon, lat] = [0, 1].map(|column| batch.column(column).as_primitive::<Float64Type>());
+                    for (lon, lat) in lon.iter().zip(lat) {
+                        let (Some(lon), Some(lat)) = (lon, lat) else { continue };
+                        // What is no position has no distance; the join itself says so.
+                        let Ok(position) = Position::from_degrees(lon, lat) else { continue };
+                        if let Ok(cone) = Cone::new(position, *radius_deg) {
+                            ranges.extend_from_slice(cone.pixel_ranges(order).as_slice());
+                        }
+                    }
+                }
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(match self.wanted {
+            Wanted::Ids(_) => Keys::Ids(ids),
+            Wanted::Near(..) => Keys::Pixels(PixelRanges::new(order, ranges).covering(HPX29_ORDER)),
+        })
+    }
+}
+
+impl fmt::Debug for KeyedStatements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedStatements").field("wanted", &self.wanted).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Awaited for KeyedStatements {
+    async fn statements(
+        &self,
+        scan: &NodeScan,
+        inputs: &[Arc<dyn ExecutionPlan>],
+        context: &Arc<TaskContext>,
+    ) -> Result<Statements> {
+        let [input] = inputs else { return datafusion::common::internal_err!("keys come from one plan") };
+        let keys = self.keys.get_or_try_init(|| async { self.keys(input, context).await.map(Arc::new) }).await?;
+        let here = Here { fragment: Arc::clone(&self.fragment), asked: scan.asked.iter().copied().collect() };
+        let (wanted, number) = (self.wanted.clone(), self.number);
+        Ok(match (keys.as_ref(), wanted) {
+            (Keys::Ids(ids), Wanted::Ids(column)) => Box::new(here.of_ids(ids, column)),
+            (Keys::Pixels(pixels), Wanted::Near(leaf, _)) => Box::new(here.of_pixels(pixels, leaf, number)),
+            _ => return datafusion::common::internal_err!("keys are not what is wanted"),
+        })
+    }
+}
+
+/// A fragment on one node.
+struct Here {
+    fragment: Arc<Fragment>,
+    asked: BTreeSet<i32>,
+}
+
+impl Here {
+    fn of_ids(self, ids: &[i64], column: usize) -> impl Iterator<Item = String> + Send + use<> {
+        let chunk_here =
+            |id: i64| chunk_of(&self.fragment.epoch.manifest, id).filter(|chunk| self.asked.contains(chunk));
+        let here: Vec<(i64, i32)> = ids.iter().filter_map(|id| Some((*id, chunk_here(*id)?))).collect();
+        let batches: Vec<Vec<(i64, i32)>> = here.chunks(IDS).map(<[_]>::to_vec).collect();
+        batches.into_iter().map(move |batch| {
+            let (ids, chunks): (Vec<i64>, BTreeSet<i32>) = batch.into_iter().unzip();
+            let sql = self.fragment.select.columns[column].sql.clone();
+            let mut select = self.fragment.select.clone();
+            select.conditions.push(Condition::Ids { sql, ids: Arc::new(ids) });
+            self.sql(&select, chunks)
+        })
+    }
+
+    fn of_pixels(
+        self,
+        pixels: &PixelRanges,
+        leaf: usize,
+        number: usize,
+    ) -> impl Iterator<Item = String> + Send + use<> {
+        let held = self.fragment.positions(leaf, &self.asked);
+        let lies_in = |range: &Range<u64>| {
+            held.iter().filter(|(_, held)| held.meets(range)).map(|(chunk, _)| *chunk).collect::<BTreeSet<i32>>()
+        };
+        let here = pixels.as_slice().iter().map(|range| (range.clone(), lies_in(range)));
+        let here: Vec<(Range<u64>, BTreeSet<i32>)> = here.filter(|(_, chunks)| !chunks.is_empty()).collect();
+        let batches: Vec<Vec<(Range<u64>, BTreeSet<i32>)>> = here.chunks(RANGES).map(<[_]>::to_vec).collect();
+        batches.into_iter().map(move |batch| {
+            let chunks = batch.iter().flat_map(|(_, chunks)| chunks.iter().copied()).collect();
+            let ranges = batch.into_iter().map(|(range, _)| range).collect();
+            let mut select = self.fragment.select.clone();
+            let among = Condition::Sql(format!("t{leaf}.hpx29 BETWEEN t{number}.low AND t{number}.high"));
+            let (left, right) = (Box::new(From::Ranges(ranges, number)), Box::new(select.from));
+            select.from = From::Join { left, right, kind: "INNER", on: vec![among] };
+            self.sql(&select, chunks)
+        })
+    }
+
+    /// The statement for some chunks; for all where it joins what does not lie in the same chunk.
+    fn sql(&self, select: &super::statement::Select, chunks: BTreeSet<i32>) -> String {
+        let chunks = if self.fragment.whole { &self.asked } else { &chunks };
+        select.sql(&Part { chunks, manifest: &self.fragment.epoch.manifest })
+    }
+}
