@@ -1,6 +1,7 @@
 //! What a batch adds to each chunk and what it takes away, as the manifest keeps it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 use spolia_catalogue::{ChunkStats, Collection, ColumnType, Manifest, TableDef};
@@ -8,6 +9,7 @@ use spolia_sky::{HPX29_ORDER, PixelRanges};
 
 use crate::error::RouterError;
 use crate::node::Node;
+use crate::node_schema::leaf;
 use crate::router::Router;
 
 /// The HEALPix order at which positions are first collected.
@@ -44,6 +46,28 @@ impl Router {
             }
         }
         Ok(next)
+    }
+
+    /// Has the nodes look at the partitions that differ from one manifest to the next: without that they plan for empty ones.
+    ///
+    /// # Errors
+    /// When a node does not answer.
+    pub async fn analyze(&self, collection: &Collection, held: &Manifest, next: &Manifest) -> Result<(), RouterError> {
+        let changed = |table: &TableDef, chunk: i32| {
+            let key = format!("{}.{}", collection.name, table.name);
+            let stats = |manifest: &Manifest| manifest.chunks.get(chunk as usize)?.tables.get(&key).cloned();
+            stats(held) != stats(next)
+        };
+        let analyze = |node: Arc<Node>| async move {
+            let here = next.chunks.iter().filter(|chunk| chunk.group == node.group());
+            let leaves = here.flat_map(|chunk| collection.tables.iter().map(|table| (table, chunk.chunk)));
+            let changed = leaves.filter(|(table, chunk)| changed(table, *chunk));
+            let names = changed.map(|(table, chunk)| format!(", {}.{}", collection.name, leaf(table, chunk)));
+            let sql = format!("ANALYZE spolia_node.file{}", names.collect::<String>());
+            node.writer().await?.batch_execute(&sql).await.map_err(node.failed("look at its new rows"))
+        };
+        try_join_all(self.nodes().iter().cloned().map(analyze)).await?;
+        Ok(())
     }
 }
 

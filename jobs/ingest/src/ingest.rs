@@ -290,6 +290,7 @@ impl Ingest<'_> {
             self.router.supersede_file(file, batch).await?;
         }
         let next = self.router.next_manifest(self.collection, manifest, batch).await?;
+        self.router.analyze(self.collection, manifest, &next).await?;
         let replaced: BTreeSet<i32> = superseded.iter().map(|file| file.file_id).collect();
         self.router.control().publish(&next, batch, &replaced.into_iter().collect::<Vec<_>>()).await?;
         Ok(next.epoch)
