@@ -9,17 +9,20 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, RecordBatch, UInt32Array,
 };
 use datafusion::arrow::compute::take_record_batch;
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, Schema};
 use futures::SinkExt;
 use futures::future::try_join_all;
 use pgpq::ArrowToPostgresBinaryEncoder;
 use spolia_catalogue::{ArchivedFile, Manifest, TableDef};
-use spolia_sky::{HPX29_ORDER, Position, SkyError, SourceId, healpix_index};
+use spolia_sky::{Cone, HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
 
 use crate::error::RouterError;
 use crate::node::Node;
+use crate::node_schema::{margin, tables_of};
 use crate::router::Router;
 
+/// The column of the chunk among those that rows have on a node.
+const CHUNK: usize = 1;
 /// Bytes sent to a node in one message.
 const MESSAGE_BYTES: usize = 256 << 10;
 
@@ -59,12 +62,12 @@ impl Router {
     ///
     /// # Errors
     /// When a node does not answer or refuses.
-    pub async fn remove_file(&self, file: &ArchivedFile) -> Result<(), RouterError> {
+    pub async fn remove_file(&self, file: &ArchivedFile, table: &TableDef) -> Result<(), RouterError> {
         let (first, end) = id_range(file.file_id);
-        let sql = format!(
-            "DELETE FROM {}.{} WHERE id >= {first} AND id < {end}; DELETE FROM spolia_node.file WHERE file_id = {}",
-            file.file.collection, file.file.table_name, file.file_id
-        );
+        let schema = &file.file.collection;
+        let delete = |name| format!("DELETE FROM {schema}.{name} WHERE id >= {first} AND id < {end}; ");
+        let sql = tables_of(table).map(delete).collect::<String>()
+            + &format!("DELETE FROM spolia_node.file WHERE file_id = {}", file.file_id);
         let remove = |node: Arc<Node>| {
             let sql = sql.clone();
             async move { node.writer().await?.batch_execute(&sql).await.map_err(node.failed("remove a file's rows")) }
@@ -77,12 +80,16 @@ impl Router {
     ///
     /// # Errors
     /// When a node does not answer or refuses.
-    pub async fn supersede_file(&self, file: &ArchivedFile, batch: i32) -> Result<(), RouterError> {
+    pub async fn supersede_file(&self, file: &ArchivedFile, table: &TableDef, batch: i32) -> Result<(), RouterError> {
         let (first, end) = id_range(file.file_id);
-        let sql = format!(
-            "UPDATE {}.{} SET superseded = {batch} WHERE id >= {first} AND id < {end} AND superseded IS DISTINCT FROM {batch}",
-            file.file.collection, file.file.table_name
-        );
+        let schema = &file.file.collection;
+        let update = |name| {
+            format!(
+                "UPDATE {schema}.{name} SET superseded = {batch} \
+                 WHERE id >= {first} AND id < {end} AND superseded IS DISTINCT FROM {batch}; "
+            )
+        };
+        let sql = tables_of(table).map(update).collect::<String>();
         let supersede = |node: Arc<Node>| {
             let sql = sql.clone();
             async move { node.writer().await?.batch_execute(&sql).await.map_err(node.failed("supersede a file's rows")) }
@@ -104,17 +111,28 @@ impl Router {
         rows: &RecordBatch,
     ) -> Result<(), RouterError> {
         let placed = Placed { table, file, manifest, rows };
+        let positions = placed.positions()?;
         let chunks = placed.chunks()?;
-        let complete = placed.complete(&chunks)?;
+        let complete = placed.complete(&chunks, positions.as_deref())?;
+        self.send(&placed, &table.name, &complete).await?;
+        let copies = placed.copies(&chunks, positions.as_deref());
+        if !copies.is_empty() {
+            self.send(&placed, &margin(table), &copied(&complete, copies)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends complete rows to the nodes of their chunks.
+    async fn send(&self, placed: &Placed<'_>, table: &str, complete: &RecordBatch) -> Result<(), RouterError> {
         let mut by_node: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
-        for (row, chunk) in (0u32..).zip(&chunks) {
-            by_node.entry(manifest.chunks[*chunk as usize].group).or_default().push(row);
+        for (row, chunk) in (0u32..).zip(complete.column(CHUNK).as_primitive::<Int32Type>().values()) {
+            by_node.entry(placed.manifest.chunks[*chunk as usize].group).or_default().push(row);
         }
         let names: Vec<String> = complete.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let copy =
-            format!("COPY {}.{} ({}) FROM STDIN (FORMAT binary)", file.file.collection, table.name, names.join(", "));
+        let schema = &placed.file.file.collection;
+        let copy = format!("COPY {schema}.{table} ({}) FROM STDIN (FORMAT binary)", names.join(", "));
         let send = |(group, rows): (i32, Vec<u32>)| {
-            let (complete, copy) = (&complete, &copy);
+            let copy = &copy;
             async move {
                 let rows = take_record_batch(complete, &UInt32Array::from(rows))?;
                 copy_in(self.node_of(group)?, copy, &rows).await
@@ -123,6 +141,15 @@ impl Router {
         try_join_all(by_node.into_iter().map(send)).await?;
         Ok(())
     }
+}
+
+/// Copies of rows for the chunks that they lie near.
+fn copied(complete: &RecordBatch, copies: Vec<(u32, i32)>) -> Result<RecordBatch, RouterError> {
+    let (rows, chunks): (Vec<u32>, Vec<i32>) = copies.into_iter().unzip();
+    let rows = take_record_batch(complete, &UInt32Array::from(rows))?;
+    let mut columns = rows.columns().to_vec();
+    columns[CHUNK] = Arc::new(Int32Array::from(chunks));
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 
 /// The ids that rows of a file have: the file's number above, the object's number below.
@@ -181,8 +208,24 @@ impl Placed<'_> {
         (0..self.rows.num_rows()).map(chunk).collect()
     }
 
+    /// The chunks beside its own that each row lies in or near: those that a circle of the table's margin around it touches.
+    fn copies(&self, chunks: &[i32], positions: Option<&[Position]>) -> Vec<(u32, i32)> {
+        let Some(margin_arcsec) = self.table.margin_arcsec else { return Vec::new() };
+        let mut copies = Vec::new();
+        for ((row, own), position) in (0u32..).zip(chunks).zip(positions.unwrap_or_default()) {
+            let Ok(cone) = Cone::new(*position, margin_arcsec / 3600.0) else { continue };
+            for range in cone.pixel_ranges(PIXEL_ORDER).as_slice() {
+                let touched = range.clone().filter_map(|pixel| Some(self.manifest.chunk_of(Some(pixel))?.chunk));
+                copies.extend(touched.filter(|chunk| chunk != own).map(|chunk| (row, chunk)));
+            }
+        }
+        copies.sort_unstable();
+        copies.dedup();
+        copies
+    }
+
     /// The rows with the columns that only the archive knows: id, chunk, batch, pixel and unit vector.
-    fn complete(&self, chunks: &[i32]) -> Result<RecordBatch, RouterError> {
+    fn complete(&self, chunks: &[i32], positions: Option<&[Position]>) -> Result<RecordBatch, RouterError> {
         let count = self.rows.num_rows();
         let (first, end) = id_range(self.file.file_id);
         let ids: Int64Array = self.ordinals()?.iter().map(|ordinal| ordinal.map(|o| first + o)).collect();
@@ -199,7 +242,7 @@ impl Placed<'_> {
             Arc::new(Int32Array::from(chunks.to_vec())),
             Arc::new(Int32Array::from(vec![self.file.batch; count])),
         ];
-        if let Some(positions) = self.positions()? {
+        if let Some(positions) = positions {
             let pixels = positions.iter().map(|position| healpix_index(HPX29_ORDER, position) as i64);
             fields.push(Field::new("hpx29", DataType::Int64, false));
             columns.push(Arc::new(Int64Array::from_iter_values(pixels)));

@@ -31,6 +31,21 @@ pub(crate) fn leaf(table: &TableDef, chunk: i32) -> String {
     format!("{}_c{chunk}", table.name)
 }
 
+/// The table of the copies that nodes keep of rows around their chunks.
+pub(crate) fn margin(table: &TableDef) -> String {
+    format!("{}_margin", table.name)
+}
+
+/// The name of that table's partition for one chunk.
+pub(crate) fn margin_leaf(table: &TableDef, chunk: i32) -> String {
+    format!("{}_m{chunk}", table.name)
+}
+
+/// All tables that hold rows of a table.
+pub(crate) fn tables_of(table: &TableDef) -> impl Iterator<Item = String> {
+    [table.name.clone()].into_iter().chain(table.margin_arcsec.map(|_| margin(table)))
+}
+
 /// Creates a collection's tables, with the partitions of `chunks`.
 pub(crate) fn collection_sql(collection: &Collection, chunks: &[i32]) -> String {
     let schema = &collection.name;
@@ -38,16 +53,29 @@ pub(crate) fn collection_sql(collection: &Collection, chunks: &[i32]) -> String 
     for table in &collection.tables {
         sql.push_str(&table_sql(schema, table));
         for chunk in chunks {
-            let leaf = leaf(table, *chunk);
+            sql.push_str(&partition_sql(schema, &table.name, &leaf(table, *chunk), *chunk));
+        }
+        if table.margin_arcsec.is_some() {
+            let (name, margin) = (&table.name, margin(table));
             let _ = writeln!(
                 sql,
-                "CREATE TABLE IF NOT EXISTS {schema}.{leaf} PARTITION OF {schema}.{} FOR VALUES IN ({chunk});
-                 GRANT SELECT ON {schema}.{leaf} TO {READER};",
-                table.name
+                "CREATE TABLE IF NOT EXISTS {schema}.{margin} (LIKE {schema}.{name}) PARTITION BY LIST (chunk);
+                 CREATE INDEX IF NOT EXISTS {margin}_id ON {schema}.{margin} (id);"
             );
+            // Chunk 0 has no place in the sky.
+            for chunk in chunks.iter().filter(|chunk| **chunk > 0) {
+                sql.push_str(&partition_sql(schema, &margin, &margin_leaf(table, *chunk), *chunk));
+            }
         }
     }
     sql
+}
+
+fn partition_sql(schema: &str, table: &str, leaf: &str, chunk: i32) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {schema}.{leaf} PARTITION OF {schema}.{table} FOR VALUES IN ({chunk});
+         GRANT SELECT ON {schema}.{leaf} TO {READER};\n"
+    )
 }
 
 fn table_sql(schema: &str, table: &TableDef) -> String {

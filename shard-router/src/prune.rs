@@ -73,6 +73,12 @@ impl Demand {
         self.covers().any(outside).then_some(SkipReason::OutsideRegion)
     }
 
+    /// Why the part of the sky that a chunk is can be skipped, whatever the ids of the rows there.
+    pub(crate) fn skips_part(&self, chunk: &Chunk) -> Option<SkipReason> {
+        let part = PixelRanges::new(PIXEL_ORDER, vec![chunk.pixels.clone()]);
+        self.covers().any(|cover| !cover.overlaps(&part)).then_some(SkipReason::OutsideRegion)
+    }
+
     /// About how many rows of a table, of which chunks have so many, it leaves at most.
     pub(crate) fn expected<'a>(&self, table: &TableDef, chunks: impl Iterator<Item = &'a ChunkStats>) -> f64 {
         let keys = self.keys.iter().find(|(column, _)| *column == table.shard_key);

@@ -216,6 +216,7 @@ pub(crate) mod tests {
             object: "CompleteSourceImpl".to_owned(),
             shard_key: "source_id".to_owned(),
             position: Some(PositionColumns { lon: "alpha".to_owned(), lat: "delta".to_owned() }),
+            margin_arcsec: None,
             transits_of: None,
             bounded: Vec::new(),
             columns: vec![

@@ -9,7 +9,7 @@ use spolia_sky::{HPX29_ORDER, PixelRanges};
 
 use crate::error::RouterError;
 use crate::node::Node;
-use crate::node_schema::leaf;
+use crate::node_schema::{leaf, margin_leaf};
 use crate::router::Router;
 
 /// The HEALPix order at which positions are first collected.
@@ -62,7 +62,11 @@ impl Router {
             let here = next.chunks.iter().filter(|chunk| chunk.group == node.group());
             let leaves = here.flat_map(|chunk| collection.tables.iter().map(|table| (table, chunk.chunk)));
             let changed = leaves.filter(|(table, chunk)| changed(table, *chunk));
-            let names = changed.map(|(table, chunk)| format!(", {}.{}", collection.name, leaf(table, chunk)));
+            let names = changed.flat_map(|(table, chunk)| {
+                let margin = table.margin_arcsec.filter(|_| chunk > 0).map(|_| margin_leaf(table, chunk));
+                [leaf(table, chunk)].into_iter().chain(margin)
+            });
+            let names = names.map(|name| format!(", {}.{name}", collection.name));
             let sql = format!("ANALYZE spolia_node.file{}", names.collect::<String>());
             node.writer().await?.batch_execute(&sql).await.map_err(node.failed("look at its new rows"))
         };

@@ -20,6 +20,7 @@ mod judges_tier;
 mod licences;
 mod measured;
 mod merged;
+mod neighbours;
 mod oracle;
 mod query;
 mod random_queries;

@@ -110,6 +110,10 @@ pub struct TableDef {
     /// Where the object is, if rows have positions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<PositionColumns>,
+    /// How far beyond the edge of a chunk its node keeps copies of other chunks' rows, in arcsec: neighbours that are no further apart
+    /// are found on one node. None are kept where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin_arcsec: Option<f64>,
     /// The table whose rows these belong to, by equal shard keys: transits to their sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transits_of: Option<String>,
@@ -179,6 +183,10 @@ impl Collection {
         for table in &self.tables {
             let place = format!("{}.{}", self.name, table.name);
             identifier(&place, &table.name)?;
+            if of_a_node(&table.name) {
+                let names = "names that end in _margin, or in _c or _m and a number, belong to the nodes".to_owned();
+                return Err(fault(&place, names));
+            }
             for (i, column) in table.columns.iter().enumerate() {
                 identifier(&place, &column.name)?;
                 let taken = table.columns[..i].iter().any(|other| other.name == column.name)
@@ -201,7 +209,31 @@ impl Collection {
 }
 
 /// Names that the nodes' own columns and computed columns take.
-const RESERVED_COLUMNS: &[&str] = &["chunk", "batch", "superseded", "hpx29", "ux", "uy", "uz", "ordinal", "access_url"];
+const RESERVED_COLUMNS: &[&str] = &[
+    "chunk",
+    "batch",
+    "superseded",
+    "hpx29",
+    "ux",
+    "uy",
+    "uz",
+    "ordinal",
+    "access_url",
+    "spolia_chunk",
+    "spolia_low",
+    "spolia_high",
+];
+/// A wider margin would copy most rows of small chunks.
+const MOST_MARGIN_ARCSEC: f64 = 60.0;
+
+/// Whether a table's name is one that nodes give to parts of tables.
+fn of_a_node(name: &str) -> bool {
+    let numbered = |part: &str| {
+        let number = part.strip_prefix(['c', 'm']);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|letter| letter.is_ascii_digit()))
+    };
+    name.ends_with("_margin") || name.rsplit_once('_').is_some_and(|(_, part)| numbered(part))
+}
 
 impl TableDef {
     fn check_references(&self, place: &str) -> Result<(), ValidationError> {
@@ -216,6 +248,17 @@ impl TableDef {
                 if !self.column(name).is_some_and(|column| column.required) {
                     return Err(fault(place, format!("position column {name:?} must be required")));
                 }
+            }
+        }
+        if let Some(margin) = self.margin_arcsec {
+            if self.position.is_none() {
+                return Err(fault(place, "margin_arcsec is for tables with a position".to_owned()));
+            }
+            if !(margin > 0.0 && margin <= MOST_MARGIN_ARCSEC) {
+                return Err(fault(
+                    place,
+                    format!("margin_arcsec is more than 0 and at most {MOST_MARGIN_ARCSEC}, not {margin}"),
+                ));
             }
         }
         match self.bounded.iter().find(|name| !self.column(name).is_some_and(ColumnDef::may_be_bounded)) {

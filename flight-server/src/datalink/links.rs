@@ -186,6 +186,7 @@ mod tests {
             object: String::new(),
             shard_key: "source_id".to_owned(),
             position: None,
+            margin_arcsec: None,
             transits_of: transits_of.map(str::to_owned),
             bounded: Vec::new(),
             columns: Vec::new(),

@@ -9,7 +9,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
-use spolia_catalogue::{ArchivedFile, Collection, FileState, Manifest, NewFile, Visibility};
+use spolia_catalogue::{ArchivedFile, Collection, FileState, Manifest, NewFile, TableDef, Visibility};
 use spolia_cutout::{Identity, RowModel, index, index_location, rows};
 use spolia_shard_router::{Router, lay_out_chunks};
 
@@ -165,11 +165,17 @@ impl Ingest<'_> {
             let same = asked.get(file.file.file_name.as_str()) == Some(&file.file.checksum.as_str());
             if file.state == FileState::Loading || !same {
                 tracing::info!(file = file.file.file_name, "taking back what an interrupted ingest left");
-                self.router.remove_file(&file).await?;
+                self.router.remove_file(&file, self.table_of(&file)?).await?;
                 control.forget_file(file.file_id).await?;
             }
         }
         Ok(())
+    }
+
+    /// The table that a file's rows are in.
+    fn table_of(&self, file: &ArchivedFile) -> Result<&TableDef, IngestError> {
+        let changed = || IngestError::ModelChanged(self.collection.name.clone());
+        self.collection.table(&file.file.table_name).ok_or_else(changed)
     }
 
     /// The version that a file loaded before an interruption replaces.
@@ -287,7 +293,7 @@ impl Ingest<'_> {
     async fn publish(&self, manifest: &Manifest, batch: i32, superseded: &[ArchivedFile]) -> Result<i64, IngestError> {
         (self.progress)(Event::Publishing);
         for file in superseded {
-            self.router.supersede_file(file, batch).await?;
+            self.router.supersede_file(file, self.table_of(file)?, batch).await?;
         }
         let next = self.router.next_manifest(self.collection, manifest, batch).await?;
         self.router.analyze(self.collection, manifest, &next).await?;

@@ -95,6 +95,17 @@ mod tests {
             check(&format!("{head}{table}column = [{{ name = 'chunk', type = 'bigint' }}]"))
                 .contains("belongs to the archive")
         );
+        let positioned = format!("{table}position = {{ lon = 'b', lat = 'b' }}\n");
+        let columns = "column = [{ name = 'a', type = 'bigint' }, { name = 'b', type = 'double', required = true }]";
+        for margin in ["0", "-1.0", "nan", "61"] {
+            let text = format!("{head}{positioned}margin_arcsec = {margin}\n{columns}");
+            assert!(check(&text).contains("margin_arcsec is more than 0"), "{margin}");
+        }
+        assert!(check(&format!("{head}{table}margin_arcsec = 5\n{columns}")).contains("for tables with a position"));
+        for name in ["t_margin", "t_c12", "t_m0"] {
+            let text = format!("{head}{}{columns}", table.replace("name = 't'", &format!("name = '{name}'")));
+            assert!(check(&text).contains("belong to the nodes"), "{name}");
+        }
         assert!(check("name = 3").contains("does not parse"));
     }
 }

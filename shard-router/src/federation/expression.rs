@@ -369,7 +369,7 @@ fn squared(a: &[String; 3], b: &[String; 3], sign: &str) -> String {
     format!("({} + {} + {})", square(0), square(1), square(2))
 }
 
-fn double(value: f64) -> String {
+pub(crate) fn double(value: f64) -> String {
     format!("'{value:e}'::double precision")
 }
 

@@ -17,7 +17,7 @@ use spolia_catalogue::ChunkStats;
 use spolia_sky::{HPX29_ORDER, PixelRanges};
 
 use super::expression::{Rendered, collated, column_name, column_number, condition, is_ordered, render};
-use super::statement::{Angle, Condition, From, Leaf, Origin, Select, SqlColumn};
+use super::statement::{Angle, Condition, From, Leaf, Origin, Rows, Select, SqlColumn};
 use crate::prune::{Demand, SkipReason};
 use crate::sharded_table::{Epoch, ShardedTable, cover_sql, node_column};
 
@@ -64,6 +64,8 @@ pub(crate) struct Fragment {
     pub tables: Vec<String>,
     /// About how many rows it has at most.
     pub expected: f64,
+    /// Regions that rows of a table lie in, by its number.
+    pub covers: Vec<(usize, PixelRanges)>,
 }
 
 impl Fragment {
@@ -93,7 +95,8 @@ impl Fragment {
         };
         let columns: Vec<SqlColumn> = fields.iter().filter_map(column).collect();
         let keys = columns.iter().position(|column| *column.field.name() == definition.shard_key);
-        let leaf = Leaf { number, table: Arc::clone(table), with_file, chunks: chunks.clone() };
+        let (rows, chunks_here) = (Rows::Own, chunks.clone());
+        let leaf = Leaf { number, table: Arc::clone(table), with_file, rows, chunks: chunks_here };
         let mut select = Select::new(From::Leaf(leaf), columns);
         select.conditions.push(Condition::Sql(table.visibility_sql(number)));
         Self {
@@ -107,6 +110,7 @@ impl Fragment {
             merge: Merge::Any,
             tables: vec![table.key()],
             expected: f64::INFINITY,
+            covers: Vec::new(),
         }
         .with_rows_of(number)
     }
@@ -215,7 +219,12 @@ impl Fragment {
         let demand = Demand::of(definition, conditions);
         let key = table.key();
         for chunk in &self.epoch.manifest.chunks {
-            if let Some(reason) = demand.skips(definition, chunk, chunk.tables.get(&key)) {
+            let reason = match leaf.rows {
+                Rows::Own => demand.skips(definition, chunk, chunk.tables.get(&key)),
+                Rows::Within => demand.skips_part(chunk),
+                Rows::Around => None,
+            };
+            if let Some(reason) = reason {
                 leaf.chunks.remove(&chunk.chunk);
                 if !self.whole && self.chunks.remove(&chunk.chunk) {
                     self.skipped.insert(chunk.chunk, reason);
@@ -224,6 +233,7 @@ impl Fragment {
         }
         self.expect(demand.expected(definition, self.held(number, &self.chunks).map(|(_, stats)| stats)));
         if definition.position.is_some() {
+            self.covers.extend(demand.covers().map(|cover| (number, cover)));
             let covers = demand.covers().filter(|cover| cover.sky_fraction() < MOST_SKY);
             let covers = covers.map(|cover| Condition::Sql(cover_sql(cover, number)));
             self.select.conditions.extend(covers);

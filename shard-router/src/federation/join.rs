@@ -10,12 +10,13 @@ use datafusion::logical_expr::{Expr, Join, when};
 
 use super::expression::{column_number, condition, render};
 use super::fragment::{Fragment, Merge, Numbers, column, outputs, renumbered, same_types};
+use super::neighbours::Neighbours;
 use super::statement::{Condition, From, Select, SqlColumn};
 use crate::prune::ROWS_OF_A_KEY;
 
 /// Which side's rows stay where the other side has none for them.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     Inner,
     Left,
     Right,
@@ -44,17 +45,19 @@ pub(crate) fn join(join: &Join, left: &Fragment, right: &Fragment, numbers: &Num
         return None;
     }
     let mut sides = Sides::new(join, left.clone(), right.clone(), kind, numbers)?;
+    let mut neighbours = Neighbours::of(join, &sides.left, &sides.right);
     if swapped {
         std::mem::swap(&mut sides.left, &mut sides.right);
         sides.on.iter_mut().for_each(|(a, b)| std::mem::swap(a, b));
+        neighbours.iter_mut().for_each(Neighbours::swap);
     }
-    sides.joined(join, kind, swapped)
+    sides.joined(join, kind, swapped, neighbours, numbers)
 }
 
 /// The two sides, and the pairs that are equal, over their columns.
-struct Sides {
-    left: Fragment,
-    right: Fragment,
+pub(crate) struct Sides {
+    pub left: Fragment,
+    pub right: Fragment,
     on: Vec<(Expr, Expr)>,
 }
 
@@ -87,16 +90,30 @@ impl Sides {
         self.on.iter().any(|(a, b)| is_key(&self.left, a) && is_key(&self.right, b))
     }
 
-    fn joined(self, join: &Join, kind: Kind, swapped: bool) -> Option<Fragment> {
+    fn joined(
+        mut self,
+        join: &Join,
+        kind: Kind,
+        swapped: bool,
+        neighbours: Option<Neighbours>,
+        numbers: &Numbers,
+    ) -> Option<Fragment> {
         let apart = self.left.groups() != self.right.groups() || !self.left.on_one_node();
         let together = self.on_keys() && !self.left.whole && !self.right.whole;
-        if !together && apart {
+        let neighbours = neighbours.filter(|_| !together && kind != Kind::Full);
+        let by_chunk = neighbours.as_ref().and_then(|neighbours| neighbours.by_chunk(&mut self, kind));
+        if !together && by_chunk.is_none() && apart {
             return None;
         }
+        let (mut on, filter) = self.conditions(join, kind, swapped)?;
+        if let Some(neighbours) = neighbours {
+            on.extend(by_chunk.iter().map(|_| neighbours.same_chunk()));
+            on.extend(neighbours.same_cells(&mut self, kind, numbers));
+        }
         let (left, right) = (&self.left, &self.right);
-        let (on, filter) = self.conditions(join, kind, swapped)?;
-        let mut chunks = left.chunks.clone();
+        let mut chunks = by_chunk.clone().unwrap_or_else(|| left.chunks.clone());
         match kind {
+            _ if by_chunk.is_some() => {}
             _ if !together => chunks.extend(&right.chunks),
             Kind::Inner | Kind::Exists { negated: false } => chunks.retain(|chunk| right.chunks.contains(chunk)),
             Kind::Right => chunks = right.chunks.clone(),
@@ -110,12 +127,17 @@ impl Sides {
         if matches!(kind, Kind::Inner | Kind::Right) {
             keys.extend(right.keys.iter().map(|key| key + left.select.columns.len()));
         }
+        if by_chunk.is_some() {
+            // Pairs lie where their positions do, which need not be where their ids say.
+            keys.clear();
+        }
         let outputs = self.outputs(kind)?;
         let tables = [left.tables.clone(), right.tables.clone()].concat();
         let (epoch, expected) = (Arc::clone(&left.epoch), self.expected(kind));
+        let covers = [left.covers.clone(), right.covers.clone()].concat();
         let select = self.select(kind, on, filter);
-        let whole = !together;
-        Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge: Merge::Any, tables, expected })
+        let (whole, merge) = (!together && by_chunk.is_none(), Merge::Any);
+        Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, tables, expected, covers })
     }
 
     /// About how many rows there are at most, where a key has no more than [`ROWS_OF_A_KEY`].
@@ -267,5 +289,5 @@ pub(crate) fn union(mut parts: Vec<Fragment>, numbers: &Numbers) -> Option<Fragm
     }
     let outputs = outputs(select.columns.len());
     let (epoch, merge) = (first.epoch, Merge::Any);
-    Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, tables, expected })
+    Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, tables, expected, covers: Vec::new() })
 }

@@ -10,6 +10,7 @@ mod expression;
 mod fragment;
 mod join;
 mod keyed;
+mod neighbours;
 mod node_query;
 mod planner;
 mod shared;

@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 
 use super::aggregate::{Grouped, group};
-use super::cells::by_cells;
+use super::cells::{by_cells, oriented};
 use super::fragment::{Fragment, Numbers};
 use super::join::{join, union};
 use super::keyed::{Side, by_keys};
@@ -119,6 +119,11 @@ impl Federation {
                 }
             }
             (LogicalPlan::Join(node), [Step::Down(left, _), Step::Down(right, _)]) => {
+                // A few positions are looked around faster than all of them are put into cells.
+                let few = node.on.is_empty() && oriented(node).is_some();
+                if few && let Some(plan) = by_keys(node, &Side::Down(left), &Side::Down(right), numbers)? {
+                    return Ok(Step::Above(plan));
+                }
                 if let Some(fragment) = join(node, left, right, numbers) {
                     return down(fragment);
                 }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::FieldRef;
 use spolia_catalogue::Manifest;
 
-use crate::node_schema::leaf;
+use super::neighbours::part_of_the_sky;
+use crate::node_schema::{leaf, margin_leaf};
 use crate::sharded_table::ShardedTable;
 
 /// What a statement is written down for.
@@ -57,8 +58,20 @@ pub(crate) struct Leaf {
     pub table: Arc<ShardedTable>,
     /// True where columns of the file that a row came from are wanted.
     pub with_file: bool,
+    pub rows: Rows,
     /// The chunks that may hold rows that count.
     pub chunks: BTreeSet<i32>,
+}
+
+/// Which rows of a table are read for a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// Those whose shard key belongs there.
+    Own,
+    /// Those whose position lies in its part of the sky.
+    Within,
+    /// Those, and what lies around it.
+    Around,
 }
 
 /// What a SELECT reads.
@@ -77,6 +90,8 @@ pub(crate) enum From {
     Union(Vec<Select>, usize),
     /// Ranges of pixels, as columns `low` and `high`.
     Ranges(Vec<Range<u64>>, usize),
+    /// Every step from one cell to the next, along any axis, as columns `x`, `y` and `z`.
+    Steps(usize),
 }
 
 /// Something that rows must satisfy.
@@ -176,7 +191,7 @@ impl From {
         match self {
             Self::Leaf(leaf) => (leaf.number == number).then_some(leaf),
             Self::Join { left, right, .. } => left.leaf_mut(number).or_else(|| right.leaf_mut(number)),
-            Self::Nested(..) | Self::Union(..) | Self::Ranges(..) => None,
+            Self::Nested(..) | Self::Union(..) | Self::Ranges(..) | Self::Steps(_) => None,
         }
     }
 
@@ -185,7 +200,7 @@ impl From {
         match self {
             Self::Leaf(leaf) => (leaf.number == number).then_some(leaf),
             Self::Join { left, right, .. } => left.leaf(number).or_else(|| right.leaf(number)),
-            Self::Nested(..) | Self::Union(..) | Self::Ranges(..) => None,
+            Self::Nested(..) | Self::Union(..) | Self::Ranges(..) | Self::Steps(_) => None,
         }
     }
 
@@ -221,30 +236,50 @@ impl From {
                 let (low, high) = (list(|range| range.start), list(|range| range.end - 1));
                 let _ = write!(sql, "unnest('{{{low}}}'::bigint[], '{{{high}}}'::bigint[]) AS t{number}(low, high)");
             }
+            Self::Steps(number) => {
+                let steps = (0..8).map(|step| format!("({}, {}, {})", step & 1, step >> 1 & 1, step >> 2));
+                let steps = steps.collect::<Vec<_>>().join(", ");
+                let _ = write!(sql, "(VALUES {steps}) AS t{number}(x, y, z)");
+            }
         }
     }
 }
 
 impl Leaf {
+    /// The rows of each partition, one after the other.
+    fn partitions(&self, part: &Part<'_>) -> Vec<String> {
+        let (schema, table) = (self.table.name().0, self.table.definition());
+        let chunks = self.chunks.intersection(part.chunks);
+        if self.rows == Rows::Own {
+            return chunks.map(|chunk| format!("SELECT * FROM {schema}.{}", leaf(table, *chunk))).collect();
+        }
+        let with_copies = |chunk: &i32| {
+            let pixels = part.manifest.chunks.get(*chunk as usize).map(|chunk| part_of_the_sky(&chunk.pixels));
+            let (low, high) = pixels.unwrap_or_default();
+            let marked = move |name| {
+                format!(
+                    "SELECT *, {chunk} AS spolia_chunk, {low}::bigint AS spolia_low, {high}::bigint AS spolia_high \
+                     FROM {schema}.{name}"
+                )
+            };
+            [leaf(table, *chunk), margin_leaf(table, *chunk)].map(marked)
+        };
+        chunks.flat_map(with_copies).collect()
+    }
+
     /// Partitions by their names, so that the node plans for no others; their conditions stand outside, so that the node may see
     /// through to their indexes.
     fn write(&self, part: &Part<'_>, sql: &mut String) {
         let (schema, _) = self.table.name();
-        let table = self.table.definition();
-        let (number, name) = (self.number, |chunk: &i32| format!("{schema}.{}", leaf(table, *chunk)));
+        let (number, partitions) = (self.number, self.partitions(part));
         sql.push_str(if self.with_file { "(" } else { "" });
-        let mut chunks = self.chunks.intersection(part.chunks);
-        match (chunks.next(), chunks.next()) {
-            (None, _) => {
-                let _ = write!(sql, "(SELECT * FROM {schema}.{} WHERE false)", table.name);
+        match partitions.as_slice() {
+            [] => {
+                let _ = write!(sql, "(SELECT * FROM {schema}.{} WHERE false)", self.table.definition().name);
             }
-            (Some(only), None) => sql.push_str(&name(only)),
-            (Some(first), Some(second)) => {
-                let _ = write!(sql, "(SELECT * FROM {} UNION ALL SELECT * FROM {}", name(first), name(second));
-                for chunk in chunks {
-                    let _ = write!(sql, " UNION ALL SELECT * FROM {}", name(chunk));
-                }
-                sql.push(')');
+            [only] if self.rows == Rows::Own => sql.push_str(only.trim_start_matches("SELECT * FROM ")),
+            partitions => {
+                let _ = write!(sql, "({})", partitions.join(" UNION ALL "));
             }
         }
         let _ = write!(sql, " AS t{number}");
