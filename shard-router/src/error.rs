@@ -14,6 +14,19 @@ pub enum RouterError {
         #[source]
         source: deadpool_postgres::PoolError,
     },
+    /// All connections to a node are taken.
+    #[error(
+        "node {node} is busy: all {connections} connections to it have been taken for {seconds} s; ask again later, or raise \
+         connections in [router]"
+    )]
+    Busy {
+        /// The node's name.
+        node: String,
+        /// The bound on them.
+        connections: usize,
+        /// How long one was waited for.
+        seconds: u64,
+    },
     /// The pool for a node could not be made.
     #[error("cannot set up connections to node {node}")]
     Pool {
@@ -45,6 +58,19 @@ pub enum RouterError {
         /// What it allows.
         seconds: u64,
     },
+    /// A statement wrote more temporary files than a node allows.
+    #[error(
+        "the query takes more temporary space on node {node} than it may; ask for less, or raise temporary_mb in [router]"
+    )]
+    TemporarySpace {
+        /// The node's name.
+        node: String,
+    },
+    /// A query reads more rows than it may.
+    #[error(
+        "the query reads more than {0} rows of the nodes, which is as many as it may; ask for less, or raise rows_per_query in [router]"
+    )]
+    TooManyRows(u64),
     /// A node has stopped answering in the middle of something.
     #[error("node {node} has been silent for {seconds} s in the middle of an answer (see `spolia status`)")]
     Silent {
@@ -95,6 +121,13 @@ pub enum RouterError {
     /// The catalogue failed.
     #[error(transparent)]
     Catalogue(#[from] spolia_catalogue::CatalogueError),
+}
+
+impl RouterError {
+    /// True when the query itself is at fault: what it computes, or how much it takes.
+    pub fn is_query(&self) -> bool {
+        matches!(self, Self::OutOfRange(_) | Self::TemporarySpace { .. } | Self::TooManyRows(_))
+    }
 }
 
 impl From<RouterError> for DataFusionError {

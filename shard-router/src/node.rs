@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
@@ -24,13 +26,25 @@ pub struct RouterSettings {
     pub connect_timeout_s: u64,
     /// Seconds after which a node gives up a statement.
     pub statement_timeout_s: u64,
+    /// Rows that nodes may send for one query.
+    pub rows_per_query: u64,
+    /// Temporary files that one statement may write on a node, in MB.
+    pub temporary_mb: u32,
     /// Seconds of silence in an answer after which a node must show a sign of life.
     pub silence_s: u64,
 }
 
 impl Default for RouterSettings {
     fn default() -> Self {
-        Self { connections: 16, range_scans: 2, connect_timeout_s: 10, statement_timeout_s: 600, silence_s: 15 }
+        Self {
+            connections: 16,
+            range_scans: 2,
+            connect_timeout_s: 10,
+            statement_timeout_s: 600,
+            rows_per_query: 1_000_000_000,
+            temporary_mb: 20_480,
+            silence_s: 15,
+        }
     }
 }
 
@@ -63,8 +77,10 @@ impl Node {
     /// [`RouterError::Pool`] when the settings cannot make a pool.
     pub fn new(address: NodeAddress, settings: &RouterSettings) -> Result<Self, RouterError> {
         let session = format!(
-            "SET ROLE {READER}; SET default_transaction_read_only = on; SET statement_timeout = '{}s'; SET jit = off",
-            settings.statement_timeout_s
+            // Where the site's user may not bound temporary files, the node's own settings do.
+            "DO $$ BEGIN SET temp_file_limit = '{}MB'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;
+             SET ROLE {READER}; SET default_transaction_read_only = on; SET statement_timeout = '{}s'; SET jit = off",
+            settings.temporary_mb, settings.statement_timeout_s
         );
         let pool = |size: usize, session: String| {
             let manager = Manager::from_config(
@@ -108,7 +124,13 @@ impl Node {
 
     /// A connection that can only read.
     pub(crate) async fn reader(&self) -> Result<Object, RouterError> {
-        self.reader.get().await.map_err(|source| RouterError::Connect { node: self.name.clone(), source })
+        let RouterSettings { connections, connect_timeout_s: seconds, .. } = self.settings;
+        self.reader.get().await.map_err(|source| match source {
+            PoolError::Timeout(TimeoutType::Wait) => {
+                RouterError::Busy { node: self.name.clone(), connections, seconds }
+            }
+            source => RouterError::Connect { node: self.name.clone(), source },
+        })
     }
 
     /// A connection that loads rows.
@@ -125,6 +147,9 @@ impl Node {
             }
             Some(error) if *error.code() == SqlState::QUERY_CANCELED && error.message().contains("timeout") => {
                 RouterError::Timeout { node, seconds }
+            }
+            Some(error) if *error.code() == SqlState::CONFIGURATION_LIMIT_EXCEEDED => {
+                RouterError::TemporarySpace { node }
             }
             _ => RouterError::Statement { node, act, source },
         }

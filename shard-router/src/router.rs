@@ -8,13 +8,14 @@ use spolia_catalogue::{Collection, Control, Manifest};
 use crate::error::RouterError;
 use crate::node::{Node, NodeAddress, RouterSettings};
 use crate::node_schema::{base_sql, collection_sql};
-use crate::sharded_table::{Epoch, ShardedTable};
+use crate::sharded_table::{Epoch, RowBound, ShardedTable};
 
 /// All nodes of a site and its control database.
 #[derive(Clone)]
 pub struct Router {
     control: Control,
     nodes: Vec<Arc<Node>>,
+    rows_per_query: u64,
 }
 
 impl Router {
@@ -27,7 +28,7 @@ impl Router {
             .into_iter()
             .map(|address| Node::new(address, settings).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Self { control, nodes })
+        Ok(Self { control, nodes, rows_per_query: settings.rows_per_query })
     }
 
     /// The control database.
@@ -68,7 +69,7 @@ impl Router {
         Ok(())
     }
 
-    /// The newest epoch: every table of it reads the same rows, whatever is ingested meanwhile.
+    /// The newest epoch, for one query: every table of it reads the same rows, whatever is ingested meanwhile.
     ///
     /// # Errors
     /// When the control node fails, or nothing has ever been ingested.
@@ -88,7 +89,8 @@ impl Router {
 
     async fn snapshot_of(&self, manifest: Manifest) -> Result<Snapshot, RouterError> {
         let collections = self.control.collections().await?;
-        Ok(Snapshot { epoch: Arc::new(Epoch { manifest, nodes: self.nodes.clone() }), collections })
+        let (nodes, rows) = (self.nodes.clone(), RowBound::new(self.rows_per_query));
+        Ok(Snapshot { epoch: Arc::new(Epoch { manifest, nodes, rows }), collections })
     }
 
     /// The node that serves a shard group.

@@ -26,6 +26,7 @@ use crate::copy_out::CopyDecoder;
 use crate::error::RouterError;
 use crate::node::Node;
 use crate::prune::SkipReason;
+use crate::sharded_table::Epoch;
 
 /// Batches that may wait between a node and the query; more, and the node is not read from.
 const BATCHES_IN_FLIGHT: usize = 2;
@@ -79,6 +80,7 @@ pub(crate) type Statements = Box<dyn Iterator<Item = String> + Send>;
 #[derive(Debug)]
 pub struct ShardScanExec {
     table: String,
+    epoch: Arc<Epoch>,
     scans: Vec<NodeScan>,
     inputs: Vec<Arc<dyn ExecutionPlan>>,
     awaited: Option<Arc<dyn Awaited>>,
@@ -87,7 +89,13 @@ pub struct ShardScanExec {
 }
 
 impl ShardScanExec {
-    pub(crate) fn new(table: String, schema: SchemaRef, scans: Vec<NodeScan>, order: Option<LexOrdering>) -> Self {
+    pub(crate) fn new(
+        table: String,
+        epoch: Arc<Epoch>,
+        schema: SchemaRef,
+        scans: Vec<NodeScan>,
+        order: Option<LexOrdering>,
+    ) -> Self {
         let partitions = scans.iter().filter(|scan| scan.sql.is_some()).count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new_with_orderings(schema, order),
@@ -96,7 +104,7 @@ impl ShardScanExec {
             Boundedness::Bounded,
         );
         let (inputs, awaited, metrics) = (Vec::new(), None, ExecutionPlanMetricsSet::new());
-        Self { table, scans, inputs, awaited, properties: Arc::new(properties), metrics }
+        Self { table, epoch, scans, inputs, awaited, properties: Arc::new(properties), metrics }
     }
 
     /// The same, whose statements are written down when `inputs` have been read.
@@ -197,7 +205,8 @@ impl ExecutionPlan for ShardScanExec {
         }
         let (table, scans, awaited) = (self.table.clone(), self.scans.clone(), self.awaited.clone());
         let (properties, metrics) = (Arc::clone(&self.properties), ExecutionPlanMetricsSet::new());
-        Ok(Arc::new(Self { table, scans, inputs: children, awaited, properties, metrics }))
+        let epoch = Arc::clone(&self.epoch);
+        Ok(Arc::new(Self { table, epoch, scans, inputs: children, awaited, properties, metrics }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -205,6 +214,7 @@ impl ExecutionPlan for ShardScanExec {
         if let Some(scan) = self.asked().nth(partition) {
             let read = NodeRead {
                 node: Arc::clone(&scan.node),
+                epoch: Arc::clone(&self.epoch),
                 schema: self.schema(),
                 batch_rows: context.session_config().batch_size(),
                 elapsed: MetricBuilder::new(&self.metrics).subset_time("answer_time", partition),
@@ -246,6 +256,7 @@ impl ExecutionPlan for ShardScanExec {
 /// Answers of one node, on their way into record batches.
 struct NodeRead {
     node: Arc<Node>,
+    epoch: Arc<Epoch>,
     schema: SchemaRef,
     batch_rows: usize,
     elapsed: datafusion::physical_plan::metrics::Time,
@@ -270,6 +281,7 @@ impl NodeRead {
             self.bytes.add(bytes.len());
             for batch in decoder.push(&bytes).map_err(damaged)? {
                 self.rows.add(batch.num_rows());
+                self.epoch.rows.add(batch.num_rows())?;
                 // Nobody listens any more: the guard cancels the statement.
                 if sender.send(Ok(batch)).await.is_err() {
                     return Ok(());
@@ -280,6 +292,7 @@ impl NodeRead {
         self.elapsed.add_elapsed(started);
         if let Some(batch) = decoder.finish().map_err(damaged)? {
             self.rows.add(batch.num_rows());
+            self.epoch.rows.add(batch.num_rows())?;
             let _ = sender.send(Ok(batch)).await;
         }
         Ok(())

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may panic, and a skipped test says so")]
 
 mod bare;
+mod bounds;
 mod connections;
 mod copies;
 mod cut;

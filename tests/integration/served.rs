@@ -49,7 +49,7 @@ impl Doors {
             .args(["-s", "-S", "--max-time", "120", "-w", "\n%{http_code}", &url])
             .args(["-d", "LANG=ADQL", "-d", "RESPONSEFORMAT=csv", "-d", "MAXREC=1000000", "--data-urlencode", &query]));
         match run.stdout.rsplit_once('\n') {
-            Some((answer, "200")) => Ok(answer.to_owned()),
+            Some((answer, "200")) if run.success => Ok(answer.to_owned()),
             _ => Err(format!("{}{}", run.stdout, run.stderr)),
         }
     }

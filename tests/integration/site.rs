@@ -71,6 +71,11 @@ impl TestSite {
 
     /// `psql` on one of the site's nodes; the answer as CSV.
     pub fn psql(&self, node: &str, database: &str, sql: &str) -> Run {
+        run(&mut self.psql_command(node, database, sql))
+    }
+
+    /// `psql` on a node, not yet run.
+    pub fn psql_command(&self, node: &str, database: &str, sql: &str) -> Command {
         let nodes = LocalNodes::new(self.path(), Default::default()).expect("the site has nodes");
         let node = nodes.open(node).expect("the node was made");
         let c = node.connection();
@@ -78,7 +83,8 @@ impl TestSite {
         psql.env("PGPASSWORD", &c.password)
             .args(["-X", "-q", "--csv", "-t", "-v", "ON_ERROR_STOP=1", "-h"])
             .arg(&c.host);
-        run(psql.args(["-p", &c.port.to_string(), "-U", &c.user, "-d", database, "-c", sql]))
+        psql.args(["-p", &c.port.to_string(), "-U", &c.user, "-d", database, "-c", sql]);
+        psql
     }
 
     /// The process of a node's server.

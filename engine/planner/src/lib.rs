@@ -6,6 +6,7 @@
 mod arithmetic;
 mod functions;
 mod integer_sum;
+mod query_memory;
 mod session;
 mod tap_schema;
 mod tie_break;

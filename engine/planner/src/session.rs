@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
@@ -18,10 +19,13 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use serde::{Deserialize, Serialize};
 use spolia_adql::{AdqlError, Schema, TapSchema};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::arithmetic::Operators;
 use crate::functions;
 use crate::integer_sum::CheckedIntegerSum;
+use crate::query_memory::QueryMemory;
 use crate::tap_schema::tap_schema_tables;
 use crate::tie_break::TieBreak;
 
@@ -32,8 +36,10 @@ const CATALOG: &str = "archive";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QuerySettings {
-    /// Memory that sorts, joins and groups of all running queries may take together, in MB; beyond, they spill to disk.
+    /// Memory that sorts, joins and groups of all running queries may take together, in MB.
     pub memory_mb: usize,
+    /// What one query may take of it, in MB; beyond, sorts and groups spill to disk.
+    pub query_memory_mb: usize,
     /// Partitions that joins and groups are computed in.
     pub partitions: usize,
     /// Rows of a table that comes with a query at most.
@@ -42,7 +48,7 @@ pub struct QuerySettings {
 
 impl Default for QuerySettings {
     fn default() -> Self {
-        Self { memory_mb: 1024, partitions: 2, upload_rows: 1_000_000 }
+        Self { memory_mb: 1024, query_memory_mb: 512, partitions: 2, upload_rows: 1_000_000 }
     }
 }
 
@@ -66,7 +72,7 @@ pub fn plain(error: &DataFusionError) -> String {
             .to_owned();
     }
     if message.contains("Resources exhausted") {
-        return "the query takes more memory than this service gives it (memory_mb in [query]); ask for less at once"
+        return "the query takes more memory than this service gives it (query_memory_mb and memory_mb in [query]); ask for less at once"
             .to_owned();
     }
     let innermost = message.rsplit("caused by\n").next().unwrap_or_default().trim();
@@ -164,7 +170,8 @@ impl Session {
     pub async fn plan(&self, adql: &str, limit: Option<usize>) -> Result<LogicalPlan, PlanError> {
         let query = spolia_adql::parse(adql)?.check(&self.schema)?;
         let statement = Statement::Statement(Box::new(query.statement().clone()));
-        let plan = self.context.state().statement_to_plan(statement).await.map_err(PlanError::Plan)?;
+        let state = self.context.state();
+        let plan = aside(async move { state.statement_to_plan(statement).await }).await?;
         let plan = match limit {
             Some(limit) => datafusion::logical_expr::LogicalPlanBuilder::from(plan)
                 .limit(0, Some(limit))
@@ -180,8 +187,27 @@ impl Session {
     /// # Errors
     /// [`PlanError::Plan`] when no way to run it is found.
     pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, PlanError> {
-        self.context.state().create_physical_plan(plan).await.map_err(PlanError::Plan)
+        let (state, plan) = (self.context.state(), plan.clone());
+        aside(async move { state.create_physical_plan(&plan).await }).await
     }
+}
+
+/// Queries that are planned at the same time.
+static PLANNING: Semaphore = Semaphore::const_new(4);
+
+/// Plans on a thread of its own: planning computes, and other queries go on meanwhile.
+async fn aside<T: Send + 'static>(
+    planning: impl Future<Output = Result<T, DataFusionError>> + Send + 'static,
+) -> Result<T, PlanError> {
+    let permit = PLANNING.acquire().await;
+    let runtime = Handle::current();
+    let planned = SpawnedTask::spawn_blocking(move || {
+        // Held to the end, even where nobody waits for it any more.
+        let _permit = permit;
+        runtime.block_on(planning)
+    });
+    let planned = planned.join().await;
+    planned.unwrap_or_else(|broken| Err(DataFusionError::ExecutionJoin(Box::new(broken)))).map_err(PlanError::Plan)
 }
 
 fn state(
@@ -197,7 +223,8 @@ fn state(
     // ADQL's own rules for identifiers have been applied already; DataFusion must fold nothing.
     config.options_mut().sql_parser.enable_ident_normalization = false;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
+    let pool = QueryMemory::new(pool, settings.query_memory_mb << 20);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
     // Asked before DataFusion's own, which the default features add.
     let operators: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators::new())];
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);

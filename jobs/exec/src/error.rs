@@ -49,7 +49,11 @@ pub enum ExecError {
 impl ExecError {
     /// True when the request was at fault, not the archive.
     pub fn is_request(&self) -> bool {
-        matches!(self, Self::Plan(_) | Self::Request(_) | Self::NotFound(_) | Self::Link(_))
+        match self {
+            Self::Plan(_) | Self::Request(_) | Self::NotFound(_) | Self::Link(_) => true,
+            Self::Run(error) => router_error(error).is_some_and(RouterError::is_query),
+            _ => false,
+        }
     }
 
     /// The message for a user: the error and what caused it, on one line.
@@ -60,16 +64,19 @@ impl ExecError {
 
 /// The innermost error that says something to a user: a node's own, else DataFusion's.
 fn cause(error: &DataFusionError) -> String {
-    let mut innermost: &(dyn std::error::Error + 'static) = error;
-    loop {
-        if let Some(router) = innermost.downcast_ref::<RouterError>() {
-            return chain(router);
+    router_error(error).map_or_else(|| plain(error), |router| chain(router))
+}
+
+/// The node's or router's error that is the cause of another.
+fn router_error(error: &DataFusionError) -> Option<&RouterError> {
+    let mut innermost: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = innermost {
+        if let Some(router) = error.downcast_ref() {
+            return Some(router);
         }
-        match innermost.source() {
-            Some(source) => innermost = source,
-            None => return plain(error),
-        }
+        innermost = error.source();
     }
+    None
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -132,7 +132,7 @@ impl Fragment {
 /// All rows of a table, without a plan around it.
 pub(crate) fn scan_exec(table: &ShardedTable, schema: SchemaRef) -> Result<Arc<dyn ExecutionPlan>> {
     let fragment = Fragment::scan(&Arc::new(table.clone()), schema.fields(), &Numbers::default());
-    Ok(Arc::new(ShardScanExec::new(table.key(), schema, fragment.scans(true)?, None)))
+    Ok(Arc::new(ShardScanExec::new(table.key(), Arc::clone(table.epoch()), schema, fragment.scans(true)?, None)))
 }
 
 /// The columns of a query for nodes, under a schema's names.
@@ -185,7 +185,7 @@ impl NodeQuery {
         let tables = self.fragment.tables.join(", ");
         let ordering = self.ordering();
         let order = ordering.as_ref().map(|(order, _)| order.clone());
-        let scan = ShardScanExec::new(tables, schema, self.scans()?, order);
+        let scan = ShardScanExec::new(tables, Arc::clone(&self.fragment.epoch), schema, self.scans()?, order);
         let scan = Arc::new(match &self.keys {
             Some(keys) => scan.awaiting(Arc::clone(&keys.statements) as Arc<dyn Awaited>, inputs.to_vec()),
             None => scan,

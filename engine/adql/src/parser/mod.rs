@@ -26,6 +26,9 @@ const MAX_NESTING: usize = 50;
 /// are balanced.
 const MAX_VALUE_DEPTH: usize = 300;
 
+/// Most levels of all operators of a query together: what it takes to plan a value grows with the square of its levels.
+const MAX_LEVELS: usize = 60_000;
+
 /// Most tables and sub-queries in all FROM clauses together; it bounds joins and set operations, too.
 const MAX_TABLES: usize = 200;
 
@@ -34,7 +37,7 @@ pub(crate) const MAX_COLUMNS: usize = 4096;
 
 /// The tree of the query that `text` is.
 pub(crate) fn parse(text: &str) -> Result<ast::Query, AdqlError> {
-    let mut parser = Parser { lexemes: tokens(text)?, next: 0, nesting: 0, tables: 0 };
+    let mut parser = Parser { lexemes: tokens(text)?, next: 0, nesting: 0, tables: 0, levels: 0 };
     parser.whole_query()
 }
 
@@ -44,6 +47,7 @@ struct Parser {
     next: usize,
     nesting: usize,
     tables: usize,
+    levels: usize,
 }
 
 impl Parser {

@@ -3,7 +3,7 @@
 use sqlparser::ast::{BinaryOperator, Expr, Ident, UnaryOperator, Value};
 use sqlparser::tokenizer::Location;
 
-use super::{MAX_VALUE_DEPTH, Parser};
+use super::{MAX_LEVELS, MAX_VALUE_DEPTH, Parser};
 use crate::error::{AdqlError, ErrorKind};
 use crate::functions::{Becomes, Geometry, function};
 use crate::lexer::{Lexeme, Token};
@@ -121,16 +121,18 @@ impl Parser {
         }
     }
 
-    fn arithmetic(&self, left: Term, op: BinaryOperator, right: Term) -> Result<Term, AdqlError> {
+    fn arithmetic(&mut self, left: Term, op: BinaryOperator, right: Term) -> Result<Term, AdqlError> {
         for operand in [&left, &right] {
             operand.require_number("arithmetic")?;
         }
         self.operation(left, op, right, Kind::Number)
     }
 
-    fn operation(&self, left: Term, op: BinaryOperator, right: Term, kind: Kind) -> Result<Term, AdqlError> {
+    fn operation(&mut self, left: Term, op: BinaryOperator, right: Term, kind: Kind) -> Result<Term, AdqlError> {
         let depth = left.depth.max(right.depth) + 1;
         self.bound(depth, MAX_VALUE_DEPTH, "operators in one expression")?;
+        self.bound(self.levels + depth, MAX_LEVELS, "levels of operators, which long sums have most of")?;
+        self.levels += depth;
         Ok(Term { expr: tree::binary(left.expr, op, right.expr), kind, at: left.at, depth })
     }
 
