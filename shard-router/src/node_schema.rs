@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use spolia_catalogue::{Collection, ColumnDef, TableDef};
+use spolia_catalogue::{Collection, ColumnDef, ColumnType, TableDef};
 
 use crate::node::READER;
 
@@ -90,16 +90,24 @@ fn table_sql(schema: &str, table: &TableDef) -> String {
         if table.position.is_some() { POSITION_COLUMNS } else { "" },
         table.columns.iter().map(column_sql).collect::<String>(),
     );
-    let spatial = table.position.iter().map(|_| "hpx29");
-    let indexed = table.columns.iter().filter(|column| column.indexed).map(|column| column.name.as_str());
-    for column in spatial.chain(indexed) {
-        let _ = writeln!(sql, "CREATE INDEX IF NOT EXISTS {name}_{column} ON {schema}.{name} ({column});");
+    let spatial = table.position.iter().map(|_| ("hpx29", "hpx29".to_owned()));
+    let indexed = table.columns.iter().filter(|column| column.indexed);
+    let indexed = indexed.map(|column| (column.name.as_str(), seen_sql(column, &column.name)));
+    for (column, value) in spatial.chain(indexed) {
+        let _ = writeln!(sql, "CREATE INDEX IF NOT EXISTS {name}_{column} ON {schema}.{name} (({value}));");
     }
     sql
 }
 
 fn column_sql(column: &ColumnDef) -> String {
-    let array = if column.length.is_some() { "[]" } else { "" };
     let null = if column.required { " NOT NULL" } else { "" };
-    format!(", {} {}{array}{null}", column.name, column.column_type.sql_name())
+    format!(", {} {}{null}", column.name, column.column_type.sql_name())
+}
+
+/// A column's value as queries see it, of which indexes are made: `stored` itself, or the text of a UUID.
+pub(crate) fn seen_sql(column: &ColumnDef, stored: &str) -> String {
+    match column.column_type {
+        ColumnType::Uuid => format!("{stored}::text"),
+        _ => stored.to_owned(),
+    }
 }

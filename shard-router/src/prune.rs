@@ -42,7 +42,7 @@ impl std::fmt::Display for SkipReason {
 /// What filters demand of every row: a necessary condition, never a sufficient one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Demand {
-    /// Allowed values by column (of timestamps in microseconds since 1970): sorted, disjoint ranges.
+    /// Allowed values by column (of timestamps in microseconds since 1970, of dates in days): sorted, disjoint ranges.
     keys: Vec<(String, Vec<RangeInclusive<i64>>)>,
     /// Regions the row's position lies in, all of them.
     cones: Vec<Cone>,
@@ -237,6 +237,7 @@ fn integer(expr: &Expr) -> Option<i64> {
         Expr::Literal(ScalarValue::Int64(value), _) => *value,
         Expr::Literal(ScalarValue::Int32(value), _) => value.map(i64::from),
         Expr::Literal(ScalarValue::TimestampMicrosecond(value, None), _) => *value,
+        Expr::Literal(ScalarValue::Date32(value), _) => value.map(i64::from),
         _ => None,
     }
 }
@@ -270,6 +271,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use datafusion::prelude::{col, lit};
+    use spolia_catalogue::{ColumnDef, ColumnType};
 
     use super::*;
     use crate::sharded_table::tests::source_table;
@@ -311,6 +313,30 @@ mod tests {
         assert_eq!(asked(&[col("source_id").eq(lit(ID)).or(col("alpha").gt(lit(1.0)))]), [0, 1, 2, 3]);
         assert_eq!(asked(&[col("source_id").eq(lit(ID)), col("source_id").eq(lit(1i64))]), [] as [i32; 0]);
         assert_eq!(asked(&[col("source_id").in_list(vec![lit(ID)], true)]), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn times_and_days_skip_chunks() {
+        let mut table = source_table();
+        let mut add = |name: &str, column_type| {
+            table.columns.push(ColumnDef { name: name.to_owned(), column_type, ..table.columns[3].clone() });
+        };
+        add("seen", ColumnType::Date);
+        add("at", ColumnType::Timestamp);
+        let (chunk, mut stats) = chunks().remove(1);
+        stats.bounds = BTreeMap::from([("seen".to_owned(), (-3, 5)), ("at".to_owned(), (-3_000, 5_000))]);
+        let skips = |filter: Expr| Demand::of(&table, &[filter]).skips(&table, &chunk, Some(&stats));
+        let day = |day| lit(ScalarValue::Date32(Some(day)));
+        let time = |us| lit(ScalarValue::TimestampMicrosecond(Some(us), None));
+        for (filter, column) in [
+            (col("seen").gt(day(5)), "seen"),
+            (col("seen").between(day(-9), day(-4)), "seen"),
+            (day(6).eq(col("seen")), "seen"),
+            (col("at").lt(time(-3_000)), "at"),
+        ] {
+            assert_eq!(skips(filter), Some(SkipReason::OutsideBounds(column.to_owned())));
+        }
+        assert_eq!(skips(col("seen").gt_eq(day(5)).and(col("at").gt(time(4_999)))), None);
     }
 
     #[test]

@@ -9,11 +9,12 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use spolia_catalogue::{ColumnDef, ColumnType, FILE_COLUMNS, Manifest, TableDef};
+use spolia_catalogue::{ColumnDef, ColumnType, ElementType, FILE_COLUMNS, Manifest, TableDef};
 
 use crate::error::RouterError;
 use crate::federation::scan_exec;
 use crate::node::Node;
+use crate::node_schema::seen_sql;
 
 /// Pixel ranges sent to a node at most; a longer cover is coarsened until it fits.
 const MAX_RANGES: usize = 256;
@@ -108,7 +109,7 @@ pub(crate) struct NodeColumn {
 pub(crate) fn node_column(table: &TableDef, name: &str, number: usize) -> Option<NodeColumn> {
     let own = |sql| Some(NodeColumn { sql, of_file: false, plain: true });
     if !FILE_COLUMNS.iter().any(|(column, ..)| *column == name) {
-        return own(format!("t{number}.{}", table.column(name)?.name));
+        return own(seen_sql(table.column(name)?, &format!("t{number}.{name}")));
     }
     match name {
         "id" => own(format!("t{number}.id")),
@@ -170,19 +171,27 @@ pub fn arrow_schema(table: &TableDef) -> SchemaRef {
             "file_version" => "meta.version",
             _ => "meta.file",
         };
-        field(name, element_type(*column_type), false, None, Some(ucd), description)
+        field(name, data_type(*column_type), false, None, Some(ucd), description)
     });
     let own = table.columns.iter().map(declared_field);
     Arc::new(Schema::new(of_file.chain(own).collect::<Vec<_>>()))
 }
 
 fn declared_field(column: &ColumnDef) -> Field {
-    let element = element_type(column.column_type);
-    let data_type = match column.length {
-        Some(length) => DataType::FixedSizeList(Arc::new(Field::new("item", element, true)), length as i32),
-        None => element,
-    };
-    field(&column.name, data_type, !column.required, column.unit.as_deref(), column.ucd.as_deref(), &column.description)
+    let data_type = data_type(column.column_type);
+    let (unit, ucd) = (column.unit.as_deref(), column.ucd.as_deref());
+    let field = field(&column.name, data_type, !column.required, unit, ucd, &column.description);
+    match column.column_type {
+        // DALI 1.2 section 3.3, "UUID".
+        ColumnType::Uuid => with_entry(field, "xtype", "uuid"),
+        _ => field,
+    }
+}
+
+fn with_entry(field: Field, key: &str, value: &str) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.insert(key.to_owned(), value.to_owned());
+    field.with_metadata(metadata)
 }
 
 fn field(
@@ -198,16 +207,29 @@ fn field(
     Field::new(name, data_type, nullable).with_metadata(metadata.collect())
 }
 
-fn element_type(column_type: ColumnType) -> DataType {
+/// The Arrow type that queries see. A UUID is text there, which everything that can be asked of texts may be asked of.
+fn data_type(column_type: ColumnType) -> DataType {
     match column_type {
         ColumnType::Bigint => DataType::Int64,
         ColumnType::Integer => DataType::Int32,
         ColumnType::Smallint => DataType::Int16,
         ColumnType::Double => DataType::Float64,
         ColumnType::Real => DataType::Float32,
-        ColumnType::Text => DataType::Utf8,
+        ColumnType::Text | ColumnType::Uuid => DataType::Utf8,
         ColumnType::Boolean => DataType::Boolean,
         ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        ColumnType::Date => DataType::Date32,
+        ColumnType::Numeric { precision, scale } => DataType::Decimal128(precision, scale as i8),
+        ColumnType::Bytea => DataType::Binary,
+        ColumnType::Array { element, length } => {
+            // Of what comes out of files only a NaN is null in an array.
+            let nullable = matches!(element, ElementType::Double | ElementType::Real);
+            let item = Arc::new(Field::new("item", data_type(element.into()), nullable));
+            match length {
+                Some(length) => DataType::FixedSizeList(item, length as i32),
+                None => DataType::List(item),
+            }
+        }
     }
 }
 
@@ -224,7 +246,6 @@ pub(crate) mod tests {
             name: name.to_owned(),
             field: None,
             column_type,
-            length: None,
             required,
             indexed: false,
             unit: None,
@@ -246,6 +267,10 @@ pub(crate) mod tests {
                 column("alpha", ColumnType::Double, true),
                 column("delta", ColumnType::Double, true),
                 column("varpi", ColumnType::Double, false),
+                column("seen", ColumnType::Date, false),
+                column("price", ColumnType::Numeric { precision: 12, scale: 3 }, false),
+                column("key", ColumnType::Uuid, false),
+                column("raw", ColumnType::Bytea, false),
             ],
         }
     }

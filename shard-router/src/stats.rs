@@ -88,6 +88,10 @@ async fn chunk_stats(
             let of = |end: &str| format!("(extract(epoch FROM {end}({name})) * 1000000)::bigint");
             format!(", {}, {}", of("min"), of("max"))
         }
+        Some(ColumnType::Date) => {
+            let of = |end: &str| format!("({end}({name}) - date '1970-01-01')::bigint");
+            format!(", {}, {}", of("min"), of("max"))
+        }
         _ => format!(", min({name}), max({name})"),
     };
     let bounds = table.bounded.iter().map(bound).collect::<String>();

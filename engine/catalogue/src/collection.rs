@@ -3,46 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Json;
 
+use crate::column_type::ColumnType;
 use crate::control::Control;
 use crate::error::{Act, CatalogueError};
-
-/// The type of a column, named as PostgreSQL names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ColumnType {
-    /// 64-bit integer; VOTable `long`.
-    Bigint,
-    /// 32-bit integer; VOTable `int`.
-    Integer,
-    /// 16-bit integer; VOTable `short`.
-    Smallint,
-    /// 64-bit float; VOTable `double`.
-    Double,
-    /// 32-bit float; VOTable `float`.
-    Real,
-    /// Text; VOTable `char` with arraysize `*`.
-    Text,
-    /// Truth value; VOTable `boolean`.
-    Boolean,
-    /// Microseconds, UTC, no zone; VOTable `char` with xtype `timestamp`.
-    Timestamp,
-}
-
-impl ColumnType {
-    /// The type's name in PostgreSQL.
-    pub fn sql_name(self) -> &'static str {
-        match self {
-            Self::Bigint => "bigint",
-            Self::Integer => "integer",
-            Self::Smallint => "smallint",
-            Self::Double => "double precision",
-            Self::Real => "real",
-            Self::Text => "text",
-            Self::Boolean => "boolean",
-            Self::Timestamp => "timestamp",
-        }
-    }
-}
 
 /// One column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,12 +16,9 @@ pub struct ColumnDef {
     /// The field of the object in the file that fills it; none for columns the archive fills itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// Its type, or that of its elements.
+    /// Its type.
     #[serde(rename = "type")]
     pub column_type: ColumnType,
-    /// The number of elements where it is an array.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub length: Option<u32>,
     /// True when an object without this field is refused.
     #[serde(default)]
     pub required: bool,
@@ -77,9 +37,9 @@ pub struct ColumnDef {
 }
 
 impl ColumnDef {
-    /// Whether the manifest can keep its minimum and maximum: of timestamps in microseconds since 1970.
+    /// Whether the manifest can keep its minimum and maximum: of timestamps in microseconds since 1970, of dates in days.
     pub fn may_be_bounded(&self) -> bool {
-        matches!(self.column_type, ColumnType::Bigint | ColumnType::Timestamp) && self.length.is_none()
+        matches!(self.column_type, ColumnType::Bigint | ColumnType::Timestamp | ColumnType::Date)
     }
 }
 
@@ -238,8 +198,8 @@ fn of_a_node(name: &str) -> bool {
 impl TableDef {
     fn check_references(&self, place: &str) -> Result<(), ValidationError> {
         let is = |name: &str, wanted: ColumnType| match self.column(name) {
-            Some(column) if column.column_type == wanted && column.length.is_none() => Ok(()),
-            _ => Err(fault(place, format!("column {name:?} must be there as a single {}", wanted.sql_name()))),
+            Some(column) if column.column_type == wanted => Ok(()),
+            _ => Err(fault(place, format!("column {name:?} must be there as a {wanted}"))),
         };
         is(&self.shard_key, ColumnType::Bigint)?;
         if let Some(position) = &self.position {
@@ -262,7 +222,7 @@ impl TableDef {
             }
         }
         match self.bounded.iter().find(|name| !self.column(name).is_some_and(ColumnDef::may_be_bounded)) {
-            Some(name) => Err(fault(place, format!("bounded column {name:?} must be a single bigint or timestamp"))),
+            Some(name) => Err(fault(place, format!("bounded column {name:?} must be a bigint, timestamp or date"))),
             None => Ok(()),
         }
     }

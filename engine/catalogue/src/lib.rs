@@ -6,6 +6,7 @@
 
 mod batch;
 mod collection;
+mod column_type;
 mod control;
 mod error;
 mod file;
@@ -14,7 +15,8 @@ mod migrations;
 mod signing_key;
 
 pub use batch::{Batch, BatchState, CollectionLock};
-pub use collection::{Collection, ColumnDef, ColumnType, FILE_COLUMNS, PositionColumns, TableDef, ValidationError};
+pub use collection::{Collection, ColumnDef, FILE_COLUMNS, PositionColumns, TableDef, ValidationError};
+pub use column_type::{ColumnType, ElementType, TypeError};
 pub use control::Control;
 pub use error::CatalogueError;
 pub use file::{ArchivedFile, FileState, NewFile};

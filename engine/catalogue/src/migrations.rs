@@ -57,6 +57,16 @@ CREATE TABLE spolia.signing_key (
         RAISE EXCEPTION 'the rows of this site were written by an earlier version; make a new site and ingest its files there';
     END IF;
 END $$",
+    // The length of an array belongs to its type: {"type": "integer", "length": 10} is {"type": "integer[10]"}.
+    "
+UPDATE spolia.collection SET definition = jsonb_set(definition, '{table}', (
+    SELECT jsonb_agg(jsonb_set(t, '{column}', (
+        SELECT jsonb_agg(CASE WHEN c ? 'length'
+                THEN c - 'length' || jsonb_build_object('type', format('%s[%s]', c->>'type', c->>'length'))
+                ELSE c END ORDER BY c_place)
+        FROM jsonb_array_elements(t->'column') WITH ORDINALITY AS columns(c, c_place))) ORDER BY t_place)
+    FROM jsonb_array_elements(definition->'table') WITH ORDINALITY AS tables(t, t_place)))
+WHERE definition @? '$.table[*].column[*].length'",
 ];
 
 /// The version this program reads and writes.

@@ -14,7 +14,7 @@ use spolia_hdf5_format::{Bounds, Reader};
 use crate::error::CutoutError;
 use crate::merge::group_at;
 use crate::plan::{CutFile, CutOptions, CutPlan, Ids, Provenance};
-use crate::row_model::{FieldType, RowField};
+use crate::row_model::FieldType;
 use crate::rows::values::{Place, Values};
 
 /// Bytes of one dataset of the provenance at most.
@@ -134,7 +134,7 @@ impl Told<'_> {
     fn attribute(&self, name: &str) -> Result<Option<Values>, CutoutError> {
         let found = self.attributes.iter().find(|attribute| attribute.name == name);
         let read = |attribute: &Attribute| {
-            self.place.values(&attribute.datatype, &attribute.value, 1, &field(name, attribute.datatype.size == 16))
+            self.place.values(&attribute.datatype, &attribute.value, field_type(attribute.datatype.size == 16))
         };
         found.map(read).transpose()
     }
@@ -161,7 +161,7 @@ impl Told<'_> {
         let header = ObjectHeader::read(reader, address).map_err(self.place.damaged())?;
         let dataset = Dataset::read(reader, &header).map_err(self.place.damaged())?;
         let content = elements(reader, &dataset, MOST_BYTES).map_err(self.place.damaged())?;
-        self.place.values(&dataset.datatype, &content, 1, &field(name, is_text(&dataset.datatype)))
+        self.place.values(&dataset.datatype, &content, field_type(is_text(&dataset.datatype)))
     }
 
     fn texts(&self, name: &str) -> Result<Vec<String>, CutoutError> {
@@ -179,9 +179,8 @@ impl Told<'_> {
     }
 }
 
-fn field(name: &str, is_text: bool) -> RowField {
-    let data_type = if is_text { FieldType::Utf8 } else { FieldType::Int64 };
-    RowField { name: name.to_owned(), field: name.to_owned(), data_type, length: None, required: true }
+fn field_type(is_text: bool) -> FieldType {
+    if is_text { FieldType::Utf8 } else { FieldType::Int64 }
 }
 
 fn text(values: Values) -> Result<String, CutoutError> {

@@ -17,7 +17,7 @@ use crate::error::CutoutError;
 use crate::files::{Files, public};
 use crate::merge::{OPENED, group_at};
 use crate::plan::{CutFile, CutOptions, CutPlan, Ids, Provenance};
-use crate::row_model::{FieldType, RowField};
+use crate::row_model::FieldType;
 use crate::rows::values::{Place, Values};
 
 /// Rows whose ids are read at once.
@@ -265,14 +265,7 @@ impl<'a> Wanted<'a> {
             found.for_each(|(at, number)| each(at, number.to_string()));
             return Ok(());
         }
-        let field = RowField {
-            name: String::new(),
-            field: String::new(),
-            data_type: FieldType::Utf8,
-            length: None,
-            required: true,
-        };
-        if let Values::Text(texts) = place.values(datatype, elements, 1, &field)? {
+        if let Values::Text(texts) = place.values(datatype, elements, FieldType::Utf8)? {
             let found = texts.into_iter().enumerate().filter(|(_, text)| self.texts.contains(text.as_str()));
             found.for_each(|(at, text)| each(at, text));
         }

@@ -32,5 +32,5 @@ pub use inspect::{
 };
 pub use plan::{CutFile, CutOptions, CutPlan, CutReport, Ids, Provenance};
 pub use progress::CutProgress;
-pub use row_model::{FieldType, RowField, RowModel};
+pub use row_model::{Count, FieldType, RowField, RowModel};
 pub use rows::rows;

@@ -1,17 +1,23 @@
 //! Reading the fields of a file's objects into record batches.
 
 mod column;
+mod items;
+mod literal;
+mod unfolded;
 pub(crate) mod values;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::Stream;
 use spolia_hdf5_format::attribute::attributes;
 use spolia_hdf5_format::dataset::Dataset;
+use spolia_hdf5_format::datatype::Datatype;
 use spolia_hdf5_format::elements::elements;
 use spolia_hdf5_format::link::{Target, find, links};
 use spolia_hdf5_format::object_header::ObjectHeader;
@@ -22,12 +28,14 @@ use tokio::sync::mpsc;
 
 use crate::error::CutoutError;
 use crate::index::sidecar::numbered;
-use crate::row_model::{FieldType, RowField, RowModel};
-use column::Column;
-use values::Place;
+use crate::row_model::{RowField, RowModel};
+use column::{At, Column, Found};
+use unfolded::{Unfolded, led_to, member};
+use values::{Place, Values};
 
-/// Rows in one batch.
+/// Rows in one batch at most, and bytes after which no more rows are added to it.
 const BATCH_ROWS: usize = 8192;
+const BATCH_BYTES: usize = 32 << 20;
 /// Batches that wait to be taken.
 const WAITING: usize = 2;
 /// Bytes of one field of one object at most.
@@ -94,14 +102,17 @@ fn read(path: &Path, model: &RowModel, taken: &dyn Fn(RecordBatch) -> bool) -> R
         let what = format!("it holds no object {}_<n> and no table {}", model.object, model.class);
         return Err(Place { reader: &reader, path: &path }.refused(what));
     }
-    for some in numbers.chunks(BATCH_ROWS) {
+    let mut rest = numbers.into_iter().peekable();
+    while rest.peek().is_some() {
         let mut columns: Vec<Column> = model.fields.iter().map(Column::new).collect();
-        for (number, address) in some {
+        let mut ordinals = Vec::new();
+        while ordinals.len() < BATCH_ROWS && columns.iter().map(Column::bytes).sum::<usize>() < BATCH_BYTES {
+            let Some((number, address)) = rest.next() else { break };
             let path = format!("{path}/{}_{number}", model.object);
-            object(&Place { reader: &reader, path: &path }, *address, model, &mut columns)?;
+            object(&Place { reader: &reader, path: &path }, address, model, &mut columns)?;
+            ordinals.push(number);
         }
-        let ordinals = some.iter().map(|(number, _)| *number).collect::<Int64Array>();
-        if !taken(batch(&schema, Arc::new(ordinals), columns)?) {
+        if !taken(batch(&schema, ordinals.into(), columns)?) {
             break;
         }
     }
@@ -110,25 +121,16 @@ fn read(path: &Path, model: &RowModel, taken: &dyn Fn(RecordBatch) -> bool) -> R
 
 fn schema(model: &RowModel) -> SchemaRef {
     let ordinal = Field::new("ordinal", DataType::Int64, false);
-    let fields = model.fields.iter().map(|field| Field::new(&field.name, data_type(field), !field.required));
+    let fields = model.fields.iter().map(|field| Field::new(&field.name, Column::data_type(field), !field.required));
     Arc::new(Schema::new(std::iter::once(ordinal).chain(fields).collect::<Vec<_>>()))
 }
 
-fn data_type(field: &RowField) -> DataType {
-    let element = match field.data_type {
-        FieldType::Int64 => DataType::Int64,
-        FieldType::Int32 => DataType::Int32,
-        FieldType::Int16 => DataType::Int16,
-        FieldType::Float64 => DataType::Float64,
-        FieldType::Float32 => DataType::Float32,
-        FieldType::Utf8 => DataType::Utf8,
-        FieldType::Bool => DataType::Boolean,
-        FieldType::TimestampUs => DataType::Timestamp(TimeUnit::Microsecond, None),
-    };
-    match field.length {
-        // Lists of any length: PostgreSQL's arrays have no length either. The length has been checked.
-        Some(_) => DataType::List(Arc::new(Field::new("item", element, true))),
-        None => element,
+/// The dataset or attribute that a field is of, and the path of a member in it: `fit.chi2` is member chi2 of fit, unless something
+/// has that whole name.
+fn parts(field: &RowField, is_there: impl Fn(&str) -> bool) -> (&str, &str) {
+    match field.field.split_once('.') {
+        Some(parts) if !is_there(&field.field) => parts,
+        _ => (&field.field, ""),
     }
 }
 
@@ -139,28 +141,48 @@ fn object(place: &Place, address: u64, model: &RowModel, columns: &mut [Column])
     let members: HashMap<_, _> =
         links(reader, &header).map_err(place.damaged())?.into_iter().map(|link| (link.name, link.target)).collect();
     let own = attributes(reader, &header).map_err(place.damaged())?;
+    let attribute = |name: &str| own.iter().find(|attribute| attribute.name == name);
     for (column, field) in columns.iter_mut().zip(&model.fields) {
         let path = format!("{}/{}", place.path, field.field);
-        let place = Place { reader, path: &path };
-        let value = match members.get(field.field.as_bytes()) {
-            Some(target) => {
+        let (place, at) = (Place { reader, path: &path }, At { path: &path, first_row: None });
+        let is_there = |name: &str| members.contains_key(name.as_bytes()) || attribute(name).is_some();
+        let (name, inside) = parts(field, is_there);
+        let found = match (members.get(name.as_bytes()), attribute(name)) {
+            (Some(target), _) => {
                 let (_, dataset) = dataset(&place, target)?;
                 let content = elements(reader, &dataset, MOST_BYTES).map_err(place.damaged())?;
-                let found = dataset.space.elements().unwrap_or(u64::MAX);
-                Some(place.values(&dataset.datatype, &content, found, field)?)
+                let width = dataset.space.elements().unwrap_or(u64::MAX);
+                found(&place, (&dataset.datatype, content.into(), inside), (width, 1), field)?
             }
-            None => match own.iter().find(|attribute| attribute.name == field.field) {
-                Some(attribute) => {
-                    let found = attribute.space.elements().unwrap_or(u64::MAX);
-                    Some(place.values(&attribute.datatype, &attribute.value, found, field)?)
-                }
-                None if !field.required => None,
-                None => return Err(place.refused("the object has no such dataset or attribute")),
-            },
+            (None, Some(attribute)) => {
+                let width = attribute.space.elements().unwrap_or(u64::MAX);
+                found(&place, (&attribute.datatype, Cow::Borrowed(&attribute.value), inside), (width, 1), field)?
+            }
+            (None, None) if !field.required => {
+                column.append_absent(1)?;
+                continue;
+            }
+            (None, None) => return Err(place.refused("the object has no such dataset or attribute")),
         };
-        column.append(value, 1, &path)?;
+        column.append(found, &at)?;
     }
     Ok(())
+}
+
+/// The values of a field in the elements of some rows, or in a member of these.
+fn found(
+    place: &Place,
+    (datatype, elements, inside): (&Datatype, Cow<[u8]>, &str),
+    (width, rows): (u64, usize),
+    field: &RowField,
+) -> Result<Found, CutoutError> {
+    let (datatype, elements) = member(place, datatype, elements, inside)?;
+    let Unfolded { datatype, elements, mut counts } = Unfolded::new(place, datatype, elements, width, rows)?;
+    let values = place.values(datatype, &elements, field.data_type)?;
+    if matches!(values, Values::Bytes(_)) {
+        counts.iter_mut().for_each(|count| *count = count.saturating_mul(datatype.size.into()));
+    }
+    Ok(Found { values, counts })
 }
 
 fn dataset(place: &Place, target: &Target) -> Result<(ObjectHeader, Dataset), CutoutError> {
@@ -198,44 +220,97 @@ fn table_rows(
         datasets.insert(link.name, dataset);
     }
     let length = length.ok_or_else(|| place.refused("the table has no columns"))?;
-    let mut readers = Vec::new();
+    let mut columns = Vec::new();
     for field in &model.fields {
         let path = format!("{}/{}", place.path, field.field);
         let place = Place { reader, path: &path };
-        let rows = match datasets.get(field.field.as_bytes()) {
+        let (name, inside) = parts(field, |name| datasets.contains_key(name.as_bytes()));
+        let rows = match datasets.get(name.as_bytes()) {
             Some(dataset) => Some((dataset, RowReader::new(reader, dataset).map_err(place.damaged())?)),
             None if !field.required => None,
             None => return Err(place.refused("the table has no such column")),
         };
-        readers.push((path, field, rows));
+        columns.push(TableColumn { path, field, inside, rows, content: Vec::new() });
     }
-    for start in (0..length).step_by(BATCH_ROWS) {
-        let some: Vec<u64> = (start..length.min(start + BATCH_ROWS as u64)).collect();
-        let mut columns = Vec::with_capacity(readers.len());
-        for (path, field, rows) in &mut readers {
-            let place = Place { reader, path };
-            let mut column = Column::new(field);
-            let value = match rows {
-                Some((dataset, rows)) => {
-                    let mut content = Vec::new();
-                    rows.read(&some, &mut content).map_err(place.damaged())?;
-                    let found = dataset.space.shape()[1..].iter().product();
-                    Some(place.values(&dataset.datatype, &content, found, field)?)
-                }
-                None => None,
-            };
-            column.append(value, some.len(), path)?;
-            columns.push(column);
-        }
-        let ordinals = some.iter().map(|row| *row as i64).collect::<Int64Array>();
-        if !taken(batch(schema, Arc::new(ordinals), columns)?) {
-            break;
+    let row_size = columns.iter().filter_map(|column| Some(column.rows.as_ref()?.1.row_size())).sum::<u64>();
+    let at_once = (BATCH_BYTES as u64 / row_size.max(1)).clamp(1, BATCH_ROWS as u64);
+    for start in (0..length).step_by(at_once as usize) {
+        let some: Vec<u64> = (start..length.min(start + at_once)).collect();
+        columns.iter_mut().try_for_each(|column| column.read(reader, &some))?;
+        for rows in together(reader, &columns, some.len())? {
+            let ordinals = some[rows.clone()].iter().map(|row| *row as i64).collect::<Int64Array>();
+            let filled = columns.iter().map(|column| column.filled(reader, &some, rows.clone()));
+            if !taken(batch(schema, ordinals, filled.collect::<Result<_, _>>()?)?) {
+                return Ok(());
+            }
         }
     }
     Ok(())
 }
 
-fn batch(schema: &SchemaRef, ordinals: ArrayRef, columns: Vec<Column>) -> Result<RecordBatch, CutoutError> {
-    let arrays = std::iter::once(ordinals).chain(columns.into_iter().map(Column::finish)).collect();
+/// A column of a table that is being read.
+struct TableColumn<'a> {
+    path: String,
+    field: &'a RowField,
+    /// The member of its elements that is wanted.
+    inside: &'a str,
+    /// Nothing where the table has no such column.
+    rows: Option<(&'a Dataset, RowReader<'a>)>,
+    /// Elements of the rows at hand.
+    content: Vec<u8>,
+}
+
+impl TableColumn<'_> {
+    fn place<'b>(&'b self, reader: &'b Reader) -> Place<'b> {
+        Place { reader, path: &self.path }
+    }
+
+    fn read(&mut self, reader: &Reader, rows: &[u64]) -> Result<(), CutoutError> {
+        self.content.clear();
+        let Some((_, of_rows)) = &mut self.rows else { return Ok(()) };
+        let read = of_rows.read(rows, &mut self.content);
+        read.map_err(self.place(reader).damaged())
+    }
+
+    /// The part of the rows at hand, whose numbers are `all`, as a column of the answer.
+    fn filled(&self, reader: &Reader, all: &[u64], rows: Range<usize>) -> Result<Column, CutoutError> {
+        let mut column = Column::new(self.field);
+        let Some((dataset, of_rows)) = &self.rows else {
+            column.append_absent(rows.len())?;
+            return Ok(column);
+        };
+        let size = of_rows.row_size() as usize;
+        let content = Cow::Borrowed(&self.content[rows.start * size..rows.end * size]);
+        let width = dataset.space.shape()[1..].iter().product();
+        let place = self.place(reader);
+        let found = found(&place, (&dataset.datatype, content, self.inside), (width, rows.len()), self.field)?;
+        column.append(found, &At { path: &self.path, first_row: all.get(rows.start).copied() })?;
+        Ok(column)
+    }
+}
+
+/// The rows at hand in parts that lead to no more data of variable length than a batch may have, or to those of a single row.
+fn together(reader: &Reader, columns: &[TableColumn], rows: usize) -> Result<Vec<Range<usize>>, CutoutError> {
+    let mut sizes = vec![0; rows];
+    for column in columns {
+        let Some((dataset, _)) = &column.rows else { continue };
+        let of_column = led_to(&column.place(reader), &dataset.datatype, &column.content, rows)?;
+        sizes.iter_mut().zip(of_column).for_each(|(size, more)| *size += more);
+    }
+    let (mut parts, mut begin, mut held) = (Vec::new(), 0, 0);
+    for (row, size) in sizes.into_iter().enumerate() {
+        if row > begin && held + size > BATCH_BYTES as u64 {
+            parts.push(begin..row);
+            (begin, held) = (row, 0);
+        }
+        held += size;
+    }
+    parts.push(begin..rows);
+    Ok(parts)
+}
+
+fn batch(schema: &SchemaRef, ordinals: Int64Array, columns: Vec<Column>) -> Result<RecordBatch, CutoutError> {
+    let columns = columns.into_iter().map(Column::finish);
+    let arrays = std::iter::once(Ok(Arc::new(ordinals) as ArrayRef)).chain(columns).collect::<Result<_, _>>()?;
     Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
 }

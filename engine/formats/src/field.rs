@@ -126,7 +126,8 @@ impl VoField {
     /// Describes an Arrow column; metadata is taken from the keys `unit`, `ucd`, `utype`, `xtype`, `description`, `arraysize`.
     ///
     /// Integers become the narrowest VOTable type that holds them, unsigned 64-bit ones `long`; times and dates `char` with
-    /// xtype `timestamp`; decimals `char`, since they are exact; binary `unsignedByte` arrays. A list whose metadata declares a
+    /// xtype `timestamp`; binary `unsignedByte` arrays. Decimals become `char`, whatever their precision: only text is exact, and the
+    /// sum of a column may have more digits than a double has, so that its form would hang on the query. A list whose metadata declares a
     /// fixed `arraysize` is of that size. `unsignedByte` arrays with nulls become `short`, so that a value is left for null.
     ///
     /// # Errors

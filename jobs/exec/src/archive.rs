@@ -110,7 +110,7 @@ impl Archive {
     /// # Errors
     /// When the control node fails.
     pub async fn tap_schema(&self) -> Result<TapSchema, ExecError> {
-        Ok(tap_schema(&self.router.control().collections().await?))
+        Ok(tap_schema(&self.router.control().collections().await?)?)
     }
 
     /// The row that a link id stands for.
@@ -136,7 +136,7 @@ impl Archive {
         let key = self.keys.first().cloned().unwrap_or(SigningKey { version: 0, secret: Vec::new() });
         let link = access_url(links.clone(), snapshot.manifest().epoch, key);
         let tables = snapshot.tables().into_iter().map(|table| linked(table, &link)).collect::<Result<_, _>>()?;
-        let schema = tap_schema(snapshot.collections());
+        let schema = tap_schema(snapshot.collections())?;
         let planner = Arc::new(FederatedPlanner);
         let mut session = Session::new(schema, tables, vec![link], planner, Arc::clone(&self.memory), &self.query)?;
         if let Some(schema) = upload::described(uploads)? {

@@ -3,6 +3,7 @@
 use datafusion::error::DataFusionError;
 use spolia_catalogue::CatalogueError;
 use spolia_cutout::CutoutError;
+use spolia_formats::FormatError;
 use spolia_planner::{PlanError, plain};
 use spolia_shard_router::RouterError;
 
@@ -32,6 +33,9 @@ pub enum ExecError {
     /// The cut failed.
     #[error(transparent)]
     Cutout(#[from] CutoutError),
+    /// A column has no form that could be told.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// A query failed while running.
     #[error("{}", cause(.0))]
     Run(#[from] DataFusionError),

@@ -1,8 +1,9 @@
 //! The collections as TAP_SCHEMA describes them.
 
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::Field;
 use spolia_adql::{Column, ForeignKey, Schema, Table, TapSchema};
 use spolia_catalogue::{Collection, FILE_COLUMNS, TableDef};
+use spolia_formats::{FormatError, VoField};
 use spolia_planner::tap_schema_declaration;
 use spolia_shard_router::arrow_schema;
 
@@ -15,31 +16,34 @@ pub(crate) const ACCESS_URL_DESCRIPTION: &str =
 pub(crate) const ACCESS_URL_UCD: &str = "meta.ref.url";
 
 /// What the service offers: every collection, and TAP_SCHEMA itself.
-pub(crate) fn tap_schema(collections: &[Collection]) -> TapSchema {
+///
+/// # Errors
+/// When a column has no form in VOTable, which would be a fault here.
+pub(crate) fn tap_schema(collections: &[Collection]) -> Result<TapSchema, FormatError> {
     let (own, own_keys) = tap_schema_declaration();
-    TapSchema {
-        schemas: collections.iter().map(schema).chain([own]).collect(),
+    Ok(TapSchema {
+        schemas: collections.iter().map(schema).chain([Ok(own)]).collect::<Result<_, _>>()?,
         keys: collections.iter().flat_map(keys).chain(own_keys).collect(),
-    }
+    })
 }
 
-fn schema(collection: &Collection) -> Schema {
-    Schema {
+fn schema(collection: &Collection) -> Result<Schema, FormatError> {
+    Ok(Schema {
         name: collection.name.clone(),
         description: Some(collection.description.clone()),
-        tables: collection.tables.iter().map(|table| described(&collection.name, table)).collect(),
-    }
+        tables: collection.tables.iter().map(|table| described(&collection.name, table)).collect::<Result<_, _>>()?,
+    })
 }
 
-fn described(schema: &str, table: &TableDef) -> Table {
+fn described(schema: &str, table: &TableDef) -> Result<Table, FormatError> {
     let indexed =
         |name: &str| name == "id" || table.column(name).is_some_and(|column| column.indexed) || table.shard_key == name;
     let of_file = |name: &str| FILE_COLUMNS.iter().any(|(column, ..)| *column == name);
-    let mut columns: Vec<Column> = arrow_schema(table)
-        .fields()
-        .iter()
-        .map(|field| Column { indexed: indexed(field.name()), principal: !of_file(field.name()), ..column(field) })
-        .collect();
+    let column = |field: &Field| {
+        let (indexed, principal) = (indexed(field.name()), !of_file(field.name()));
+        Ok(Column { indexed, principal, ..column(field)? })
+    };
+    let mut columns = arrow_schema(table).fields().iter().map(|field| column(field)).collect::<Result<Vec<_>, _>>()?;
     columns.push(Column {
         name: ACCESS_URL_COLUMN.to_owned(),
         description: Some(ACCESS_URL_DESCRIPTION.to_owned()),
@@ -49,41 +53,27 @@ fn described(schema: &str, table: &TableDef) -> Table {
         principal: true,
         ..Column::default()
     });
-    Table { name: format!("{schema}.{}", table.name), description: Some(table.description.clone()), columns }
+    let name = format!("{schema}.{}", table.name);
+    Ok(Table { name, description: Some(table.description.clone()), columns })
 }
 
-/// A column of a type, with what its metadata say.
-pub(crate) fn column(field: &Field) -> Column {
-    let (datatype, arraysize, xtype) = votable_type(field.data_type());
-    let metadata = |key: &str| field.metadata().get(key).cloned();
-    Column {
-        name: field.name().clone(),
-        description: metadata("description"),
-        datatype: datatype.to_owned(),
-        arraysize,
-        xtype: xtype.map(str::to_owned),
-        unit: metadata("unit"),
-        ucd: metadata("ucd"),
-        utype: metadata("utype"),
+/// A column as answers have it.
+///
+/// # Errors
+/// When it has no form in VOTable.
+pub(crate) fn column(field: &Field) -> Result<Column, FormatError> {
+    let field = VoField::from_arrow(field)?;
+    Ok(Column {
+        name: field.name,
+        description: field.description,
+        datatype: field.datatype.name().to_owned(),
+        arraysize: field.arraysize,
+        xtype: field.xtype,
+        unit: field.unit,
+        ucd: field.ucd,
+        utype: field.utype,
         ..Column::default()
-    }
-}
-
-/// VOTable datatype, arraysize and xtype of an Arrow type. VOTable 1.4 section 2.1, DALI 1.1 section 3.3.
-fn votable_type(data_type: &DataType) -> (&'static str, Option<String>, Option<&'static str>) {
-    match data_type {
-        DataType::Boolean => ("boolean", None, None),
-        DataType::Int16 => ("short", None, None),
-        DataType::Int32 => ("int", None, None),
-        DataType::Int64 => ("long", None, None),
-        DataType::Float32 => ("float", None, None),
-        DataType::Float64 => ("double", None, None),
-        DataType::Timestamp(..) => ("char", Some("*".to_owned()), Some("timestamp")),
-        DataType::FixedSizeList(element, length) => {
-            (votable_type(element.data_type()).0, Some(length.to_string()), None)
-        }
-        _ => ("char", Some("*".to_owned()), None),
-    }
+    })
 }
 
 /// Transits refer to their sources.
@@ -99,4 +89,43 @@ fn keys(collection: &Collection) -> Vec<ForeignKey> {
         })
     };
     collection.tables.iter().filter_map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_its_form() {
+        let columns = [
+            ("bigint", "long", None, None),
+            ("integer", "int", None, None),
+            ("smallint", "short", None, None),
+            ("double", "double", None, None),
+            ("real", "float", None, None),
+            ("boolean", "boolean", None, None),
+            ("text", "char", Some("*"), None),
+            ("timestamp", "char", Some("*"), Some("timestamp")),
+            ("date", "char", Some("*"), Some("timestamp")),
+            ("uuid", "char", Some("*"), Some("uuid")),
+            ("numeric(12,3)", "char", Some("*"), None),
+            ("bytea", "unsignedByte", Some("*"), None),
+            ("double[10]", "double", Some("10"), None),
+            ("boolean[3]", "boolean", Some("3"), None),
+            ("real[]", "float", Some("*"), None),
+            ("smallint[]", "short", Some("*"), None),
+        ];
+        let declared =
+            columns.iter().enumerate().map(|(i, (name, ..))| format!(r#"{{"name": "c{i}", "type": "{name}"}}"#));
+        let table = format!(
+            r#"{{"name": "t", "description": "", "class": "T", "object": "T", "shard_key": "c0", "column": [{}]}}"#,
+            declared.collect::<Vec<_>>().join(", ")
+        );
+        let table = described("s", &serde_json::from_str(&table).unwrap()).unwrap();
+        for (i, (name, datatype, arraysize, xtype)) in columns.into_iter().enumerate() {
+            let column = table.column(&format!("c{i}")).unwrap();
+            let found = (column.datatype.as_str(), column.arraysize.as_deref(), column.xtype.as_deref());
+            assert_eq!(found, (datatype, arraysize, xtype), "{name}");
+        }
+    }
 }

@@ -34,7 +34,7 @@ impl Upload {
             ExecError::Request(format!("{name:?} cannot be the name of an uploaded table or of its column"))
         };
         let columns = self.schema.fields().iter().map(|field| {
-            let mut column = column(field);
+            let mut column = column(field).map_err(|error| ExecError::Request(error.to_string()))?;
             column.name = as_written(field.name()).ok_or_else(|| refused(field.name()))?;
             Ok(column)
         });

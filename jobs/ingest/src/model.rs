@@ -1,7 +1,7 @@
 //! Data models: TOML documents that declare a collection.
 
 use spolia_catalogue::{Collection, ColumnType, TableDef};
-use spolia_cutout::{FieldType, RowField, RowModel};
+use spolia_cutout::{Count, FieldType, RowField, RowModel};
 
 use crate::error::IngestError;
 
@@ -43,7 +43,7 @@ pub fn row_model(table: &TableDef) -> RowModel {
             name: column.name.clone(),
             field: column.field.clone()?,
             data_type: field_type(column.column_type),
-            length: column.length,
+            count: count(column.column_type),
             required: column.required,
         })
     });
@@ -60,6 +60,19 @@ fn field_type(column_type: ColumnType) -> FieldType {
         ColumnType::Text => FieldType::Utf8,
         ColumnType::Boolean => FieldType::Bool,
         ColumnType::Timestamp => FieldType::TimestampUs,
+        ColumnType::Date => FieldType::Date,
+        ColumnType::Uuid => FieldType::Uuid,
+        ColumnType::Numeric { precision, scale } => FieldType::Decimal { precision, scale },
+        ColumnType::Bytea => FieldType::Binary,
+        ColumnType::Array { element, .. } => field_type(element.into()),
+    }
+}
+
+fn count(column_type: ColumnType) -> Count {
+    match column_type {
+        ColumnType::Array { length: Some(length), .. } => Count::Exactly(length),
+        ColumnType::Array { length: None, .. } => Count::Any,
+        _ => Count::One,
     }
 }
 
@@ -73,7 +86,7 @@ mod tests {
         let names: Vec<&str> = gaia.tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(names, ["completesource", "astroelementary", "crossmatch"]);
         let transits = row_model(gaia.table("astroelementary").unwrap());
-        assert_eq!((transits.object.as_str(), transits.fields[2].length), ("AstroElementaryImpl", Some(10)));
+        assert_eq!((transits.object.as_str(), transits.fields[2].count), ("AstroElementaryImpl", Count::Exactly(10)));
     }
 
     #[test]

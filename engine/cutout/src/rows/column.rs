@@ -2,138 +2,167 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, ListArray,
-    StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{Array, ArrayRef, ListArray, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::Field;
-use chrono::NaiveDateTime;
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, Field};
 
+use super::items::{item_type, items};
 use super::values::Values;
 use crate::error::CutoutError;
-use crate::row_model::{FieldType, RowField};
+use crate::row_model::{Count, FieldType, RowField};
 
-fn refused(place: &str, what: impl std::fmt::Display) -> CutoutError {
-    CutoutError::Refused(format!("{place}: {what}"))
+/// Elements of an array at most: those who read the column hold no longer ones.
+const MOST_ELEMENTS: u64 = 1 << 20;
+/// Arrays that are put together before there are more: an object has one for each field.
+const MOST_PIECES: usize = 256;
+
+/// Values of some rows.
+pub(super) struct Found {
+    pub values: Values,
+    /// How many of them belong to each row; of bytes, how many bytes.
+    pub counts: Vec<u64>,
 }
 
-/// A column of the answer: the values of all elements, none for an absent one.
+/// Where a message is to say that rows are.
+pub(super) struct At<'a> {
+    /// The dataset or attribute.
+    pub path: &'a str,
+    /// The number of the first row; nothing where the path tells the object.
+    pub first_row: Option<u64>,
+}
+
+impl At<'_> {
+    fn refused(&self, row: usize, what: impl std::fmt::Display) -> CutoutError {
+        let path = self.path;
+        CutoutError::Refused(match self.first_row {
+            Some(first) => format!("{path}, row {}: {what}", first + row as u64),
+            None => format!("{path}: {what}"),
+        })
+    }
+}
+
+/// A column of the answer.
 pub(super) struct Column {
     field: RowField,
-    ints: Vec<Option<i64>>,
-    floats: Vec<Option<f64>>,
-    texts: Vec<Option<String>>,
-    bools: Vec<Option<bool>>,
+    /// Its items, one array after the other.
+    pieces: Vec<ArrayRef>,
+    bytes: usize,
+    /// Of arrays, how many items each row has, and whether it has a value at all.
+    lengths: Vec<usize>,
     present: Vec<bool>,
 }
 
 impl Column {
     /// An empty column.
     pub(super) fn new(field: &RowField) -> Self {
-        let field = field.clone();
-        Self { field, ints: Vec::new(), floats: Vec::new(), texts: Vec::new(), bools: Vec::new(), present: Vec::new() }
+        Self { field: field.clone(), pieces: Vec::new(), bytes: 0, lengths: Vec::new(), present: Vec::new() }
     }
 
-    /// Appends the values of `rows` rows; none where the field is absent.
-    pub(super) fn append(&mut self, values: Option<Values>, rows: usize, place: &str) -> Result<(), CutoutError> {
-        self.present.extend(std::iter::repeat_n(values.is_some(), rows));
-        let Some(values) = values else {
-            self.append_absent(rows * self.elements());
-            return Ok(());
-        };
-        match values {
-            Values::Int(values) => {
-                for value in values {
-                    self.ints.push(Some(self.ranged(value, place)?));
-                }
-            }
-            Values::Float(values) => {
-                for value in values {
-                    let value = (!value.is_nan()).then_some(value);
-                    if value.is_none() && self.field.required {
-                        return Err(refused(place, "it is NaN, where a value is required"));
-                    }
-                    self.floats.push(value);
-                }
-            }
-            Values::Text(values) if self.field.data_type == FieldType::TimestampUs => {
-                for value in values {
-                    self.ints.push(Some(microseconds(&value, place)?));
-                }
-            }
-            Values::Text(values) => self.texts.extend(values.into_iter().map(Some)),
-            Values::Bool(values) => self.bools.extend(values.into_iter().map(Some)),
+    /// About how many bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends rows that have no value.
+    pub(super) fn append_absent(&mut self, rows: usize) -> Result<(), CutoutError> {
+        if self.field.count == Count::One {
+            return self.push(new_null_array(&item_type(self.field.data_type), rows));
+        }
+        self.note(std::iter::repeat_n(0, rows), false);
+        Ok(())
+    }
+
+    /// Appends rows.
+    pub(super) fn append(&mut self, found: Found, at: &At) -> Result<(), CutoutError> {
+        self.check_counts(&found, at)?;
+        let Found { values, counts } = found;
+        let of_row = |item: usize| self.row_of(item, &counts);
+        let array = items(values, &counts, self.field.data_type);
+        let array = array.map_err(|(item, fault)| at.refused(of_row(item), fault))?;
+        if let Some(null) =
+            array.nulls().filter(|_| self.field.required).and_then(|nulls| (!nulls.inner()).set_indices().next())
+        {
+            return Err(at.refused(of_row(null), "it has no value (NaN, or an empty text), where one is required"));
+        }
+        if self.field.count != Count::One {
+            self.note(counts.iter().map(|count| *count as usize), true);
+        }
+        self.push(array)
+    }
+
+    fn note(&mut self, lengths: impl Iterator<Item = usize>, present: bool) {
+        self.lengths.extend(lengths);
+        self.present.resize(self.lengths.len(), present);
+    }
+
+    fn push(&mut self, piece: ArrayRef) -> Result<(), CutoutError> {
+        self.bytes += piece.get_array_memory_size();
+        self.pieces.push(piece);
+        if self.pieces.len() == MOST_PIECES {
+            self.pieces = vec![self.joined()?];
         }
         Ok(())
     }
 
-    fn elements(&self) -> usize {
-        self.field.length.map_or(1, |length| length as usize)
-    }
-
-    fn append_absent(&mut self, count: usize) {
-        match self.field.data_type {
-            FieldType::Float64 | FieldType::Float32 => self.floats.extend(std::iter::repeat_n(None, count)),
-            FieldType::Utf8 => self.texts.extend(std::iter::repeat_n(None, count)),
-            FieldType::Bool => self.bools.extend(std::iter::repeat_n(None, count)),
-            _ => self.ints.extend(std::iter::repeat_n(None, count)),
+    fn joined(&self) -> Result<ArrayRef, CutoutError> {
+        let pieces: Vec<&dyn Array> = self.pieces.iter().map(AsRef::as_ref).collect();
+        match pieces.as_slice() {
+            [] => Ok(new_null_array(&item_type(self.field.data_type), 0)),
+            pieces => Ok(concat(pieces)?),
         }
     }
 
-    fn ranged(&self, value: i64, place: &str) -> Result<i64, CutoutError> {
-        let fits = match self.field.data_type {
-            FieldType::Int32 => i32::try_from(value).is_ok(),
-            FieldType::Int16 => i16::try_from(value).is_ok(),
-            _ => true,
+    /// The row that an item belongs to.
+    fn row_of(&self, item: usize, counts: &[u64]) -> usize {
+        if self.field.count == Count::One {
+            return item;
+        }
+        let ends = counts.iter().scan(0, |end, count| {
+            *end += *count as usize;
+            Some(*end)
+        });
+        ends.take_while(|end| *end <= item).count()
+    }
+
+    /// Refuses rows with more or fewer values than the column has.
+    fn check_counts(&self, found: &Found, at: &At) -> Result<(), CutoutError> {
+        let bytes = matches!(found.values, Values::Bytes(_));
+        let wanted = match (self.field.data_type, self.field.count) {
+            (FieldType::Binary, _) | (_, Count::Any) => None,
+            (_, Count::One) if bytes => Some(16),
+            (_, Count::One) => Some(1),
+            (_, Count::Exactly(count)) => Some(count.into()),
         };
-        if fits { Ok(value) } else { Err(refused(place, format!("{value} does not fit {:?}", self.field.data_type))) }
+        let fits = |count: u64| wanted.map_or(count <= MOST_ELEMENTS, |wanted| count == wanted);
+        let Some(row) = found.counts.iter().position(|count| !fits(*count)) else { return Ok(()) };
+        let things = if bytes { "bytes" } else { "elements" };
+        let expected = match wanted {
+            Some(1) => "a single value is".to_owned(),
+            Some(wanted) => format!("{wanted} {things} are"),
+            None => format!("at most {MOST_ELEMENTS} {things} are"),
+        };
+        Err(at.refused(row, format!("it has {} {things} where {expected} expected", found.counts[row])))
+    }
+
+    /// The Arrow type of a column.
+    pub(super) fn data_type(field: &RowField) -> DataType {
+        let item = item_type(field.data_type);
+        match field.count {
+            Count::One => item,
+            // Of any length, whatever the model says: PostgreSQL's arrays have no length either. It has been checked.
+            _ => DataType::List(Arc::new(Field::new("item", item, true))),
+        }
     }
 
     /// The finished array.
-    pub(super) fn finish(self) -> ArrayRef {
-        let elements = self.elements();
-        let ints = self.ints.into_iter();
-        let array: ArrayRef = match self.field.data_type {
-            FieldType::Int64 => Arc::new(ints.collect::<Int64Array>()),
-            FieldType::Int32 => Arc::new(ints.map(|v| v.map(|v| v as i32)).collect::<Int32Array>()),
-            FieldType::Int16 => Arc::new(ints.map(|v| v.map(|v| v as i16)).collect::<Int16Array>()),
-            FieldType::Float64 => Arc::new(self.floats.into_iter().collect::<Float64Array>()),
-            FieldType::Float32 => {
-                Arc::new(self.floats.into_iter().map(|v| v.map(|v| v as f32)).collect::<Float32Array>())
-            }
-            FieldType::Utf8 => Arc::new(self.texts.into_iter().collect::<StringArray>()),
-            FieldType::Bool => Arc::new(self.bools.into_iter().collect::<BooleanArray>()),
-            FieldType::TimestampUs => Arc::new(ints.collect::<TimestampMicrosecondArray>()),
-        };
-        if self.field.length.is_none() {
-            return array;
+    pub(super) fn finish(self) -> Result<ArrayRef, CutoutError> {
+        let items = self.joined()?;
+        if self.field.count == Count::One {
+            return Ok(items);
         }
-        let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(elements, self.present.len()));
-        let item = Arc::new(Field::new("item", array.data_type().clone(), true));
-        Arc::new(ListArray::new(item, offsets, array, Some(NullBuffer::from(self.present))))
-    }
-}
-
-/// Microseconds since 1970 of an ISO 8601 text, UTC; a `Z` at the end is allowed.
-fn microseconds(text: &str, place: &str) -> Result<i64, CutoutError> {
-    let bare = text.strip_suffix('Z').unwrap_or(text);
-    let parsed = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
-        .iter()
-        .find_map(|f| NaiveDateTime::parse_from_str(bare, f).ok());
-    parsed
-        .map(|time| time.and_utc().timestamp_micros())
-        .ok_or_else(|| refused(place, format!("{:?} is no ISO 8601 time", text.chars().take(40).collect::<String>())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::microseconds;
-
-    #[test]
-    fn times_are_exact_to_the_microsecond() {
-        assert_eq!(microseconds("2017-05-05T15:27:27.522425", "").unwrap(), 1_493_998_047_522_425);
-        assert_eq!(microseconds("1969-12-31 23:59:59.999999Z", "").unwrap(), -1);
-        assert!(microseconds("yesterday", "").is_err());
+        let item = Arc::new(Field::new("item", items.data_type().clone(), true));
+        let offsets = OffsetBuffer::from_lengths(self.lengths);
+        Ok(Arc::new(ListArray::try_new(item, offsets, items, Some(NullBuffer::from(self.present)))?))
     }
 }

@@ -6,7 +6,7 @@ use spolia_hdf5_format::datatype::{ByteOrder, Class, Datatype, Padding};
 use spolia_hdf5_format::{HeapId, Reader};
 
 use crate::error::CutoutError;
-use crate::row_model::{FieldType, RowField};
+use crate::row_model::FieldType;
 
 /// Bytes of one text at most.
 const LONGEST_TEXT: usize = 1 << 20;
@@ -19,6 +19,7 @@ pub(crate) enum Values {
     Float(Vec<f64>),
     Text(Vec<String>),
     Bool(Vec<bool>),
+    Bytes(Vec<u8>),
 }
 
 /// Where a message is to say that values are.
@@ -37,26 +38,18 @@ impl Place<'_> {
         move |source| CutoutError::Hdf5 { file: file.clone(), source }
     }
 
-    /// Takes elements as values of a field; `found` of them are a row's.
+    /// Takes elements as values of a type. What decimals are made of become texts, for these are exact.
     pub(crate) fn values(
         &self,
         datatype: &Datatype,
         elements: &[u8],
-        found: u64,
-        field: &RowField,
+        wanted: FieldType,
     ) -> Result<Values, CutoutError> {
-        if found != field.length.map_or(1, u64::from) {
-            let expected = match field.length {
-                Some(length) => format!("{length} elements are"),
-                None => "a single value is".to_owned(),
-            };
-            return Err(self.refused(format!("it has {found} elements where {expected} expected")));
-        }
         let each = elements.chunks_exact(datatype.size.max(1) as usize);
         use FieldType as F;
-        match (field.data_type, &datatype.class) {
-            (F::Int64 | F::Int32 | F::Int16, Class::FixedPoint { order, signed, bit_offset: 0, precision })
-                if u32::from(*precision) == 8 * datatype.size && datatype.size <= 8 && *order != ByteOrder::Vax =>
+        match (wanted, &datatype.class) {
+            (F::Int64 | F::Int32 | F::Int16 | F::Date, Class::FixedPoint { order, signed, .. })
+                if is_integer(datatype) =>
             {
                 Ok(Values::Int(each.map(|bytes| self.integer(bytes, *order, *signed)).collect::<Result<_, _>>()?))
             }
@@ -76,17 +69,28 @@ impl Place<'_> {
                 };
                 Ok(Values::Bool(each.map(truth).collect::<Result<_, _>>()?))
             }
-            (F::Utf8 | F::TimestampUs, Class::String { padding, .. }) => {
+            (F::Utf8 | F::TimestampUs | F::Date | F::Uuid | F::Decimal { .. }, Class::String { padding, .. }) => {
                 Ok(Values::Text(self.texts(each.map(|bytes| Ok(Cow::Borrowed(unpadded(bytes, *padding)))))?))
             }
-            (F::Utf8 | F::TimestampUs, Class::VariableString { .. }) => {
+            (F::Utf8 | F::TimestampUs | F::Date | F::Uuid | F::Decimal { .. }, Class::VariableString { .. }) => {
                 Ok(Values::Text(self.texts(each.map(|bytes| self.variable(bytes).map(Cow::Owned)))?))
             }
-            (wanted, _) => {
-                let name = datatype.class_name();
-                Err(self
-                    .refused(format!("it is of the class {name} and {} bytes, which is not {wanted:?}", datatype.size)))
+            (F::Decimal { .. }, Class::FixedPoint { .. }) if let Some(numbers) = datatype.integers(elements) => {
+                Ok(Values::Text(numbers.map(|number| number.to_string()).collect()))
             }
+            (F::Decimal { .. }, Class::FloatingPoint { order, .. }) if is_ieee(datatype, 8) => Ok(Values::Text(
+                each.map(|bytes| decimal_text(f64::from_bits(bits(bytes, *order)).to_string())).collect(),
+            )),
+            (F::Decimal { .. }, Class::FloatingPoint { order, .. }) if is_ieee(datatype, 4) => Ok(Values::Text(
+                each.map(|bytes| decimal_text(f32::from_bits(bits(bytes, *order) as u32).to_string())).collect(),
+            )),
+            (F::Binary | F::Uuid, Class::Opaque { .. }) => Ok(Values::Bytes(elements.to_vec())),
+            (F::Binary | F::Uuid, Class::FixedPoint { signed: false, .. })
+                if is_integer(datatype) && datatype.size == 1 =>
+            {
+                Ok(Values::Bytes(elements.to_vec()))
+            }
+            (wanted, _) => Err(self.refused(format!("it is {}, which is not {wanted}", datatype.short_name()))),
         }
     }
 
@@ -128,6 +132,21 @@ fn bits(bytes: &[u8], order: ByteOrder) -> u64 {
         ByteOrder::Big => bytes.iter().fold(0, shifted),
         _ => bytes.iter().rev().fold(0, shifted),
     }
+}
+
+/// Whether it is an integer of whole bytes, at most 64 bits.
+fn is_integer(datatype: &Datatype) -> bool {
+    match &datatype.class {
+        Class::FixedPoint { order, bit_offset: 0, precision, .. } => {
+            u32::from(*precision) == 8 * datatype.size && datatype.size <= 8 && *order != ByteOrder::Vax
+        }
+        _ => false,
+    }
+}
+
+/// The text of a float as a decimal; an empty one for NaN, which is none.
+fn decimal_text(shortest: String) -> String {
+    if shortest == "NaN" { String::new() } else { shortest }
 }
 
 /// Whether it is a floating point number of IEEE 754 of so many bytes.
