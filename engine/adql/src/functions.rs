@@ -18,6 +18,8 @@ pub mod names {
     pub const NEGATE: &str = "adql_negate";
     /// `adql_bigint(x)`: a decimal without decimals as a 64-bit integer; an error where it is none.
     pub const BIGINT: &str = "adql_bigint";
+    /// `adql_numeric(x)`: a decimal as one of at most 38 digits; an error where it has more.
+    pub const NUMERIC: &str = "adql_numeric";
     /// `adql_sqrt(x)`: the square root; NULL for a negative number.
     pub const SQRT: &str = "adql_sqrt";
     /// `adql_log(x)`: the natural logarithm; NULL unless x is positive.

@@ -186,6 +186,7 @@ pub(crate) fn out_of_range<T>(data_type: &DataType) -> Result<T> {
         DataType::Int16 => "SMALLINT",
         DataType::Int32 => "INTEGER",
         DataType::Int64 => "BIGINT",
+        DataType::Decimal128(..) => "NUMERIC",
         _ => "DOUBLE PRECISION",
     };
     exec_err!("a computed number is out of the range of {name}")

@@ -3,9 +3,10 @@
 //! A [`Session`] knows the tables of one epoch, ADQL's own functions, and TAP_SCHEMA; it has bounded memory and no way to
 //! files or the network. What a table is made of is not its business: it takes any `TableProvider`.
 
+mod alike;
 mod arithmetic;
+mod exact_sum;
 mod functions;
-mod integer_sum;
 mod query_memory;
 mod session;
 mod tap_schema;

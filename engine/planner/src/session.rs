@@ -14,6 +14,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
@@ -22,9 +23,10 @@ use spolia_adql::{AdqlError, Schema, TapSchema};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::alike::AlikeOperands;
 use crate::arithmetic::Operators;
+use crate::exact_sum::ExactSum;
 use crate::functions;
-use crate::integer_sum::CheckedIntegerSum;
 use crate::query_memory::QueryMemory;
 use crate::tap_schema::tap_schema_tables;
 use crate::tie_break::TieBreak;
@@ -112,7 +114,7 @@ impl Session {
         for function in functions::all().into_iter().chain(functions) {
             context.register_udf(function);
         }
-        context.add_analyzer_rule(Arc::new(CheckedIntegerSum::new()));
+        context.add_analyzer_rule(Arc::new(ExactSum::new()));
         context.add_analyzer_rule(Arc::new(TieBreak));
         let own = tap_schema_tables(&schema)?.into_iter().map(|(name, table)| ("tap_schema".to_owned(), name, table));
         let catalog = MemoryCatalogProvider::new();
@@ -227,6 +229,9 @@ fn state(
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
     // Asked before DataFusion's own, which the default features add.
     let operators: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators::new())];
-    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
+    // DataFusion makes alike what is left.
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(AlikeOperands)];
+    rules.extend(Analyzer::new().rules);
+    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_analyzer_rules(rules);
     Ok(builder.with_expr_planners(operators).with_default_features().with_query_planner(planner).build())
 }

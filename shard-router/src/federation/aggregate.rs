@@ -189,21 +189,24 @@ impl Call {
         })
     }
 
-    /// Sums of integers are exact, whatever their size, in the type that the plan gives them.
+    /// Sums of integers and decimals are exact, whatever their size, in the type that the plan gives them.
     fn sum(&self, distinct: &str) -> Option<String> {
         let argument = &self.argument.sql;
         match (&self.argument.data_type, &self.result) {
             (DataType::Float64, DataType::Float64) => Some(format!("sum({distinct}{argument})")),
-            (DataType::Int64 | DataType::Decimal128(_, 0), DataType::Decimal128(_, 0)) => {
+            (DataType::Int64, DataType::Decimal128(_, 0)) => {
+                Some(format!("sum({distinct}{argument})::{}", sql_type(&self.result)?))
+            }
+            (DataType::Decimal128(_, scale), DataType::Decimal128(_, places)) if scale == places => {
                 Some(format!("sum({distinct}{argument})::{}", sql_type(&self.result)?))
             }
             _ => None,
         }
     }
 
-    /// PostgreSQL has no least boolean.
+    /// PostgreSQL has no least boolean, and no least bytes.
     fn may_be_compared(&self) -> bool {
-        is_ordered(&self.argument.data_type) && self.argument.data_type != DataType::Boolean
+        is_ordered(&self.argument.data_type) && !matches!(self.argument.data_type, DataType::Boolean | DataType::Binary)
     }
 
     /// What is made of the parts; nothing for what has none. What differs by the shard key differs by node.

@@ -15,6 +15,8 @@ use super::statement::{Angle, Condition, SqlColumn};
 
 /// Longer texts are not made: guards repeat what they guard, so that nested ones would grow without bound.
 const LONGEST: usize = 32 << 10;
+/// Decimal digits that a double holds exactly.
+const EXACT_DIGITS: u8 = 15;
 /// An IN with more ids than this is split among the nodes.
 const MANY_IDS: usize = 8;
 
@@ -93,7 +95,11 @@ pub(crate) fn is_ordered(data_type: &DataType) -> bool {
     is_number(data_type)
         || matches!(
             data_type,
-            DataType::Boolean | DataType::Utf8 | DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, None)
+            DataType::Boolean
+                | DataType::Utf8
+                | DataType::Binary
+                | DataType::Date32
+                | DataType::Timestamp(TimeUnit::Microsecond, None)
         )
 }
 
@@ -245,12 +251,20 @@ impl Renderer<'_> {
         let agreed = from == to
             || *from == DataType::Null
             || match (from, to) {
-                (from, DataType::Float64) => {
-                    is_integer(from) || matches!(from, DataType::Float32 | DataType::Decimal128(_, 0))
+                // What is an exact integer over an exact power of ten is rounded once, on either side.
+                (DataType::Decimal128(precision, scale), DataType::Float64) => {
+                    *scale == 0 || *precision <= EXACT_DIGITS
                 }
+                (from, DataType::Float64) => is_integer(from) || *from == DataType::Float32,
                 (from, DataType::Utf8) => is_integer(from),
+                (DataType::Decimal128(precision, scale), DataType::Decimal128(wider, places)) => {
+                    // No digit is lost on either side of the point.
+                    places >= scale
+                        && i16::from(*wider) - i16::from(*places) >= i16::from(*precision) - i16::from(*scale)
+                }
                 (DataType::Decimal128(_, 0), to) => is_integer(to),
                 (from, DataType::Decimal128(_, scale)) => is_integer(from) && *scale >= 0,
+                (DataType::Date32, DataType::Timestamp(TimeUnit::Microsecond, None)) => true,
                 // Both cut towards zero; PostgreSQL where it is told to.
                 (DataType::Float64, to) if is_integer(to) => {
                     let sql = format!("trunc({})::{}", inner.sql, sql_type(to)?);
@@ -432,6 +446,7 @@ fn literal(value: &ScalarValue) -> Option<Rendered> {
             format!("(timestamp '1970-01-01' + '{us} microseconds'::interval)")
         }
         ScalarValue::Decimal128(Some(value), _, 0) => quoted(value.to_string())?,
+        ScalarValue::Decimal128(Some(value), _, scale) if *scale > 0 => quoted(format!("{value}e-{scale}"))?,
         _ => return None,
     };
     Some(Rendered { sql, data_type })

@@ -106,6 +106,35 @@ async fn conditions_and_columns_go_down() {
 }
 
 #[tokio::test]
+async fn days_decimals_uuids_and_bytes_go_down() {
+    check_down(
+        "SELECT source_id, key FROM completesource WHERE seen > '2016-01-01' AND key = 'e0b895ca' AND price > 12.5::numeric(12, 3)",
+        &["n0", "n1"],
+        &[
+            "t1.key::text AS c",
+            "(t1.key::text = 'e0b895ca'::text)",
+            "(t1.seen > (date '1970-01-01' + 16801))",
+            "(t1.price > '12500e-3'::numeric(12,3))",
+        ],
+    )
+    .await;
+    check_down(
+        "SELECT price::numeric(20, 5) AS p, price::double AS d, seen::timestamp(6) AS t FROM completesource",
+        &["n0", "n1"],
+        &["(t1.price)::numeric(20,5)", "(t1.price)::double precision", "(t1.seen)::timestamp"],
+    )
+    .await;
+    let in_order = "SELECT raw, key FROM completesource ORDER BY raw, key LIMIT 5";
+    check_down(in_order, &["n0", "n1"], &["ORDER BY t1.raw, (t1.key::text COLLATE \"C\")", "LIMIT 5"]).await;
+    let sums = "SELECT sum(price) AS s, min(seen) AS d, max(key) AS k FROM completesource";
+    check_above(sums, "Aggregate", 1, &["sum(t1.price)::numeric(22,3)", "min(t1.seen)", "max((t1.key::text COLLATE"])
+        .await;
+    // PostgreSQL has no least bytes, and rounds where DataFusion cuts off.
+    check_above("SELECT min(raw) AS r FROM completesource", "min(", 1, &["t1.raw AS c0"]).await;
+    check_above("SELECT price::numeric(12, 1) AS p FROM completesource", "CAST(", 1, &["t1.price AS c0"]).await;
+}
+
+#[tokio::test]
 async fn an_id_leads_to_one_node_that_does_everything() {
     let wanted = format!("SELECT COUNT(*) AS n, AVG(varpi) AS a FROM completesource WHERE source_id = {LOW}");
     check_down(&wanted, &["n1"], &["count('1'::bigint)", "avg(t1.varpi)", "FROM gaia.completesource_c1 AS t1"]).await;

@@ -97,7 +97,8 @@ impl Parser {
             }
             "CHAR" => DataType::Char(self.length()?),
             "VARCHAR" => DataType::Varchar(self.length()?),
-            "TIMESTAMP" => DataType::Timestamp(None, TimezoneInfo::None),
+            // To the microsecond, like columns.
+            "TIMESTAMP" => DataType::Timestamp(Some(6), TimezoneInfo::None),
             "POINT" | "CIRCLE" | "POLYGON" => {
                 DataType::Custom(tree::object_name([Ident::with_span(span, word)]), vec![])
             }
