@@ -39,6 +39,11 @@ fn the_commands_about_sites_run() {
 }
 
 #[test]
+fn the_commands_about_models_run() {
+    check("models.md");
+}
+
+#[test]
 fn the_commands_about_queries_run() {
     check("query.md");
 }

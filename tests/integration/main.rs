@@ -28,4 +28,5 @@ mod random_queries;
 mod served;
 mod site;
 mod soak_tier;
+mod types;
 mod uploads;

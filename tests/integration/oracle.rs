@@ -25,14 +25,19 @@ pub struct Oracle<'a> {
 }
 
 impl<'a> Oracle<'a> {
-    /// Makes the tables anew.
+    /// Makes the tables of the Gaia collection anew.
     pub fn beside(site: &'a TestSite) -> Self {
+        Self::of(site, "gaia", &["completesource", "astroelementary", "crossmatch"])
+    }
+
+    /// Makes the tables of a collection anew.
+    pub fn of(site: &'a TestSite, collection: &str, tables: &[&str]) -> Self {
         let own = "f.did_rse, f.did_scope, f.did_name, f.checksum, f.file_version, f.file_name, f.file_extension, \
                    f.object || '_' || (t.id & 4294967295) AS key_name";
         site.psql("n1", "postgres", "DROP SCHEMA IF EXISTS plain CASCADE; CREATE SCHEMA plain").ok();
-        for table in ["completesource", "astroelementary", "crossmatch"] {
+        for table in tables {
             let sql = format!(
-                "CREATE TABLE plain.{table} AS SELECT {own}, t.* FROM gaia.{table} t \
+                "CREATE TABLE plain.{table} AS SELECT {own}, t.* FROM {collection}.{table} t \
                  JOIN spolia_node.file f ON f.file_id = t.id >> 32"
             );
             site.psql("n1", "postgres", &sql).ok();
