@@ -217,3 +217,34 @@ fn days_skip_chunks_and_uuids_are_looked_up() {
     let sum = site.spolia(&["query", "SELECT SUM(huge) AS s FROM kinds.thing WHERE huge > 1"]).refused();
     assert!(sum.contains("out of the range of NUMERIC"), "a sum that overflows is an error: {sum}");
 }
+
+#[test]
+fn long_arrays_come_in_whole() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with h5py (SPOLIA_PYTHON)");
+        return;
+    };
+    let (site, folder) = (TestSite::new(1), open_folder());
+    things(&python, "long", folder.path()).ok();
+    ingest(&site, &model(), &hdf5_files(folder.path())).ok();
+    let wrong = "SELECT count(*), count(*) FILTER (WHERE ds[1] <> source_id OR ds[16000] <> source_id + 15999 OR cardinality(ds) <> 16000 \
+         OR array_length(ss, 1) <> 5000 OR source_id <> ALL (ss)) FROM kinds.thing";
+    assert_eq!(site.psql("n1", "postgres", wrong).ok(), "300,0\n");
+    let longest = site.rows("SELECT ds FROM kinds.thing WHERE source_id = 299");
+    assert_eq!(longest[0][0].split(", ").count(), 16_000);
+}
+
+#[test]
+fn a_site_of_before_learns_how_arrays_are_written() {
+    let Some((_files, site)) = site(1) else { return };
+    let definition = "SELECT md5(definition::text) FROM spolia.collection";
+    let now = site.psql("n1", "postgres", definition).ok();
+    let before = "UPDATE spolia.collection SET definition = replace(definition::text, '\"integer[3]\"', '\"integer\", \"length\": 3')::jsonb; \
+         DELETE FROM spolia.version WHERE version = 3";
+    site.psql("n1", "postgres", before).ok();
+    assert_ne!(site.psql("n1", "postgres", definition).ok(), now);
+    assert!(site.spolia(&["query", "SELECT is3 FROM kinds.thing"]).refused().contains("run `spolia init`"));
+    site.spolia(&["init"]).ok();
+    assert_eq!(site.psql("n1", "postgres", definition).ok(), now);
+    assert_eq!(site.rows("SELECT COUNT(is3) AS n FROM kinds.thing"), [["11"]]);
+}

@@ -1,6 +1,7 @@
 """Makes files with values of every type, and holds what an archive answers of them against the same values.
 
 usage: things.py make FOLDER                    files of things and visits, in the layouts and types that files have for them
+       things.py long FOLDER                    a table of 300 things with long arrays: k to 16,000 + k of the k-th, and 5,000 times k
        things.py bad FOLDER                     files with a fault each; prints their names and what is to be said of them
        things.py answers FOLDER                 answers `things.<extension>` to SELECT of all COLUMNS, ORDER BY source_id
 """
@@ -156,6 +157,14 @@ def make(folder):
     object_file(folder / "Thing_1_0001.h5")
     table_file(folder / "Thing_1_0002.h5")
     visit_file(folder / "Visit_1_0001.h5")
+
+
+def long(folder):
+    with h5py.File(folder / "Thing_9_0001.h5", "w") as file:
+        table = file.create_group("Thing")
+        table["sourceId"], table["alpha"], table["delta"] = np.arange(300), np.zeros(300), np.zeros(300)
+        sequences(table, "doubles", "f8", [np.arange(k, 16_000 + k) for k in range(300)])
+        table["smalls"] = np.repeat(np.arange(300, dtype="i2")[:, None], 5_000, axis=1)
 
 
 def bad_table(path, name, data):
@@ -376,4 +385,4 @@ def answers(folder):
     print("every type is the same in every format")
 
 
-{"make": make, "bad": bad, "answers": answers}[sys.argv[1]](Path(sys.argv[2]))
+{"make": make, "long": long, "bad": bad, "answers": answers}[sys.argv[1]](Path(sys.argv[2]))
