@@ -122,10 +122,15 @@ impl Router {
         Ok(())
     }
 
-    /// Sends complete rows to the nodes of their chunks.
+    /// Sends complete rows to the nodes of their chunks, or to all nodes.
     async fn send(&self, placed: &Placed<'_>, table: &str, complete: &RecordBatch) -> Result<(), RouterError> {
         let mut by_node: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
-        for (row, chunk) in (0u32..).zip(complete.column(CHUNK).as_primitive::<Int32Type>().values()) {
+        if placed.table.replicated {
+            let all = 0..complete.num_rows() as u32;
+            by_node = self.nodes().iter().map(|node| (node.group(), all.clone().collect())).collect();
+        }
+        let by_chunk = (0u32..).zip(complete.column(CHUNK).as_primitive::<Int32Type>().values());
+        for (row, chunk) in by_chunk.filter(|_| !placed.table.replicated) {
             by_node.entry(placed.manifest.chunks[*chunk as usize].group).or_default().push(row);
         }
         let names: Vec<String> = complete.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -193,8 +198,11 @@ impl Placed<'_> {
         Ok(self.column("ordinal")?.as_primitive::<Int64Type>())
     }
 
-    /// The chunk of each row.
+    /// The chunk of each row; 0 for those that are everywhere.
     fn chunks(&self) -> Result<Vec<i32>, RouterError> {
+        if self.table.replicated {
+            return Ok(vec![0; self.rows.num_rows()]);
+        }
         let (keys, ordinals) = (self.column(&self.table.shard_key)?.as_primitive::<Int64Type>(), self.ordinals()?);
         let chunk = |row: usize| {
             let key = keys.is_valid(row).then(|| keys.value(row));

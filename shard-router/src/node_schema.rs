@@ -52,7 +52,8 @@ pub(crate) fn collection_sql(collection: &Collection, chunks: &[i32]) -> String 
     let mut sql = format!("CREATE SCHEMA IF NOT EXISTS {schema}; GRANT USAGE ON SCHEMA {schema} TO {READER};\n");
     for table in &collection.tables {
         sql.push_str(&table_sql(schema, table));
-        for chunk in chunks {
+        let everywhere = [0];
+        for chunk in if table.replicated { &everywhere } else { chunks } {
             sql.push_str(&partition_sql(schema, &table.name, &leaf(table, *chunk), *chunk));
         }
         if table.margin_arcsec.is_some() {

@@ -258,6 +258,7 @@ pub(crate) mod tests {
             class: "CompleteSource".to_owned(),
             object: "CompleteSourceImpl".to_owned(),
             shard_key: "source_id".to_owned(),
+            replicated: false,
             position: Some(PositionColumns { lon: "alpha".to_owned(), lat: "delta".to_owned() }),
             margin_arcsec: None,
             transits_of: None,

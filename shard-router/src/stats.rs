@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use spolia_catalogue::{ChunkStats, Collection, ColumnType, Manifest, TableDef};
+use spolia_catalogue::{Chunk, ChunkStats, Collection, ColumnType, Manifest, TableDef};
 use spolia_sky::{HPX29_ORDER, PixelRanges};
 
 use crate::error::RouterError;
@@ -36,7 +36,10 @@ impl Router {
                 let removed = chunk_stats(node, &collection.name, table, &format!("superseded = {batch}")).await?;
                 Ok::<_, RouterError>((added, removed))
             };
-            for (added, removed) in try_join_all(self.nodes().iter().map(|node| count(node.as_ref()))).await? {
+            // What every node has counts once, on the node of chunk 0.
+            let first = manifest.chunks.first().map(|chunk| chunk.group);
+            let counting = self.nodes().iter().filter(|node| !table.replicated || Some(node.group()) == first);
+            for (added, removed) in try_join_all(counting.map(|node| count(node.as_ref()))).await? {
                 for (chunk, stats) in added {
                     next.chunks[chunk as usize].tables.entry(key.clone()).or_default().add(&stats);
                 }
@@ -59,8 +62,11 @@ impl Router {
             stats(held) != stats(next)
         };
         let analyze = |node: Arc<Node>| async move {
-            let here = next.chunks.iter().filter(|chunk| chunk.group == node.group());
-            let leaves = here.flat_map(|chunk| collection.tables.iter().map(|table| (table, chunk.chunk)));
+            let leaves = next.chunks.iter().flat_map(|chunk| collection.tables.iter().map(move |table| (table, chunk)));
+            let here = |(table, chunk): &(&TableDef, &Chunk)| {
+                if table.replicated { chunk.chunk == 0 } else { chunk.group == node.group() }
+            };
+            let leaves = leaves.filter(here).map(|(table, chunk)| (table, chunk.chunk));
             let changed = leaves.filter(|(table, chunk)| changed(table, *chunk));
             let names = changed.flat_map(|(table, chunk)| {
                 let margin = table.margin_arcsec.filter(|_| chunk > 0).map(|_| margin_leaf(table, chunk));

@@ -25,6 +25,7 @@ mod neighbours;
 mod oracle;
 mod query;
 mod random_queries;
+mod replicated;
 mod served;
 mod site;
 mod soak_tier;

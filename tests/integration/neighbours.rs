@@ -26,9 +26,12 @@ const CENTRES: [(f64, f64); 10] = [
     (180.0, 0.001),
 ];
 
+/// The fields of a source.
+const HEADER: &str = "sourceId,alpha,delta,varpi\n";
+
 /// Sources as CSV: clusters, some sources far from all, pairs in the same place, and ids that say another place.
 fn sources(random: &mut ChaCha8Rng) -> String {
-    let mut csv = String::new();
+    let mut csv = HEADER.to_owned();
     let mut number = 0;
     let mut add = |lon: f64, lat: f64, random: &mut ChaCha8Rng| {
         number += 1;
@@ -43,7 +46,7 @@ fn sources(random: &mut ChaCha8Rng) -> String {
         let id = pixel.map_or(-number, |pixel| (pixel as i64) << 35 | number);
         let (alpha, delta) = (position.lon_rad().rem_euclid(std::f64::consts::TAU), position.lat_rad());
         let varpi = random.random_range(0..10);
-        let _ = writeln!(csv, "{id},{alpha:e},{delta:e},{varpi}");
+        let _ = writeln!(csv, "{id},{alpha:e},{delta:e},{varpi}.5");
     };
     for centre in CENTRES {
         for star in 0..220 {
@@ -86,8 +89,8 @@ fn sites() -> Option<[TestSite; 3]> {
     let folder = tempfile::tempdir().unwrap();
     let csv = folder.path().join("sources.csv");
     std::fs::write(&csv, sources(&mut ChaCha8Rng::seed_from_u64(20261127))).unwrap();
-    let write = own_folder().join("python/clusters.py");
-    run(Command::new(python).arg(write).arg(&csv).arg(folder.path())).ok();
+    let write = own_folder().join("python/table_file.py");
+    run(Command::new(python).arg(write).arg(&csv).arg(folder.path().join("CompleteSource_1.h5"))).ok();
     assert_eq!(hdf5_files(folder.path()).len(), 1);
     Some([1, 3, 8].map(|nodes| TestSite::with_files(nodes, folder.path())))
 }
@@ -193,12 +196,11 @@ fn regions_are_as_others_see_them(doors: &[Doors], oracle: &Oracle) {
 fn copies_come_and_go_with_their_rows(site: &TestSite) {
     let (adql, _) = pairs("SELECT COUNT(*) AS n FROM TABLE AS a JOIN TABLE AS b ON NEAR", 10.0);
     let folder = tempfile::tempdir().unwrap();
-    let two = "3425114617586286848,1.0,0.5,1\n3425114617586286849,1.0,0.50001,1\n";
-    std::fs::write(folder.path().join("two.csv"), two).unwrap();
-    let write = own_folder().join("python/clusters.py");
-    let made =
-        Command::new(python().unwrap()).arg(write).arg(folder.path().join("two.csv")).arg(folder.path()).status();
-    assert!(made.unwrap().success());
+    let two = format!("{HEADER}3425114617586286848,1.0,0.5,1.5\n3425114617586286849,1.0,0.50001,1.5\n");
+    let csv = folder.path().join("two.csv");
+    std::fs::write(&csv, two).unwrap();
+    let write = own_folder().join("python/table_file.py");
+    run(Command::new(python().unwrap()).arg(write).arg(&csv).arg(folder.path().join("CompleteSource_1.h5"))).ok();
     site.ingest(&hdf5_files(folder.path()), &["--supersede"]).ok();
     // Each of the two with itself and with the other, which is 2 arcsec away.
     assert_eq!(site.rows(&adql), [["4"]]);

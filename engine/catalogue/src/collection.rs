@@ -65,8 +65,12 @@ pub struct TableDef {
     pub class: String,
     /// The name of one object without its number: `CompleteSourceImpl` for `CompleteSourceImpl_5369`.
     pub object: String,
-    /// The column that decides where a row lives.
+    /// The column that decides where a row lives; empty for a table that is replicated.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub shard_key: String,
+    /// True for a small table that every node has whole, so that all others can be joined with it there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replicated: bool,
     /// Where the object is, if rows have positions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<PositionColumns>,
@@ -99,6 +103,11 @@ pub const FILE_COLUMNS: &[(&str, ColumnType, &str)] = &[
 ];
 
 impl TableDef {
+    /// The column by which a row is told from others on its node: the shard key, or the row's own key.
+    pub fn row_key(&self) -> &str {
+        if self.replicated { "id" } else { &self.shard_key }
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&ColumnDef> {
         self.columns.iter().find(|column| column.name == name)
@@ -160,8 +169,11 @@ impl Collection {
                 }
             }
             table.check_references(&place)?;
-            if let Some(name) = table.transits_of.as_ref().filter(|name| self.table(name).is_none()) {
-                return Err(fault(&place, format!("transits_of names {name:?}, which is no table of this collection")));
+            if let Some(name) = &table.transits_of
+                && self.table(name).is_none_or(|sources| sources.replicated)
+            {
+                let no_table = format!("transits_of names {name:?}, which is no sharded table of this collection");
+                return Err(fault(&place, no_table));
             }
         }
         Ok(())
@@ -201,7 +213,14 @@ impl TableDef {
             Some(column) if column.column_type == wanted => Ok(()),
             _ => Err(fault(place, format!("column {name:?} must be there as a {wanted}"))),
         };
-        is(&self.shard_key, ColumnType::Bigint)?;
+        match self.replicated {
+            false => is(&self.shard_key, ColumnType::Bigint)?,
+            true if self.shard_key.is_empty() && self.transits_of.is_none() && self.margin_arcsec.is_none() => {}
+            true => {
+                let alone = "a replicated table has no shard_key, no transits_of and no margin_arcsec";
+                return Err(fault(place, alone.to_owned()));
+            }
+        }
         if let Some(position) = &self.position {
             for name in [&position.lon, &position.lat] {
                 is(name, ColumnType::Double)?;

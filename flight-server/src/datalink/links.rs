@@ -185,6 +185,7 @@ mod tests {
             class: String::new(),
             object: String::new(),
             shard_key: "source_id".to_owned(),
+            replicated: false,
             position: None,
             margin_arcsec: None,
             transits_of: transits_of.map(str::to_owned),

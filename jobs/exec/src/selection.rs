@@ -130,7 +130,7 @@ impl<'a> Chooser<'a> {
         }
         let mut found = 0;
         for (table, ids) in by_table {
-            let Some(key) = self.table(&table).map(|table| table.shard_key.clone()) else { continue };
+            let Some(key) = self.table(&table).map(|table| table.row_key().to_owned()) else { continue };
             let rows = self.rows_where(&table, "id", &key, &ids).await?;
             found += rows.len();
             self.add(&table, rows);

@@ -211,6 +211,9 @@ impl Ingest<'_> {
 
     async fn keys_of(&self, load: &Load) -> Result<Vec<i64>, IngestError> {
         let table = &load.candidate.table;
+        if table.replicated {
+            return Ok(Vec::new());
+        }
         let whole = row_model(table);
         let fields = whole.fields.into_iter().filter(|field| field.name == table.shard_key).collect();
         let stream = rows(&load.candidate.path, &RowModel { fields, ..whole });

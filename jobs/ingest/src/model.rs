@@ -115,6 +115,9 @@ mod tests {
             assert!(check(&text).contains("margin_arcsec is more than 0"), "{margin}");
         }
         assert!(check(&format!("{head}{table}margin_arcsec = 5\n{columns}")).contains("for tables with a position"));
+        let replicated = table.replace("shard_key = 'a'", "replicated = true");
+        assert!(check(&format!("{head}{replicated}shard_key = 'a'\n{columns}")).contains("has no shard_key"));
+        assert!(check(&format!("{head}{replicated}transits_of = 't'\n{columns}")).contains("no transits_of"));
         for name in ["t_margin", "t_c12", "t_m0"] {
             let text = format!("{head}{}{columns}", table.replace("name = 't'", &format!("name = '{name}'")));
             assert!(check(&text).contains("belong to the nodes"), "{name}");

@@ -61,6 +61,8 @@ pub(crate) struct Fragment {
     /// True when one statement over all chunks must be made, on the one node that has them.
     pub whole: bool,
     pub merge: Merge,
+    /// True where every node has all of its rows.
+    pub everywhere: bool,
     pub tables: Vec<String>,
     /// About how many rows it has at most.
     pub expected: f64,
@@ -95,7 +97,8 @@ impl Fragment {
         };
         let columns: Vec<SqlColumn> = fields.iter().filter_map(column).collect();
         let keys = columns.iter().position(|column| *column.field.name() == definition.shard_key);
-        let (rows, chunks_here) = (Rows::Own, chunks.clone());
+        let rows = if definition.replicated { Rows::All } else { Rows::Own };
+        let chunks_here = chunks.clone();
         let leaf = Leaf { number, table: Arc::clone(table), with_file, rows, chunks: chunks_here };
         let mut select = Select::new(From::Leaf(leaf), columns);
         select.conditions.push(Condition::Sql(table.visibility_sql(number)));
@@ -108,6 +111,7 @@ impl Fragment {
             keys: keys.into_iter().collect(),
             whole: false,
             merge: Merge::Any,
+            everywhere: definition.replicated,
             tables: vec![table.key()],
             expected: f64::INFINITY,
             covers: Vec::new(),
@@ -223,6 +227,7 @@ impl Fragment {
                 Rows::Own => demand.skips(definition, chunk, chunk.tables.get(&key)),
                 Rows::Within => demand.skips_part(chunk),
                 Rows::Around => None,
+                Rows::All => demand.skips(definition, chunk, chunk.tables.get(&key)).filter(|_| self.everywhere),
             };
             if let Some(reason) = reason {
                 leaf.chunks.remove(&chunk.chunk);
@@ -325,6 +330,7 @@ impl Fragment {
         }
         self.select.order_by = order_by;
         self.select.limit = fetch;
+        self.everywhere = false;
         self.expect(fetch.map_or(f64::INFINITY, |fetch| fetch as f64));
         if whole {
             self.whole = true;
@@ -351,6 +357,7 @@ impl Fragment {
             return false;
         }
         self.expect(fetch.map_or(f64::INFINITY, |fetch| fetch.saturating_add(skip) as f64));
+        self.everywhere = false;
         if self.on_one_node() {
             if self.select.offset > 0 || (self.select.group_by.is_some() && self.select.order_by.is_empty()) {
                 self.open(numbers);

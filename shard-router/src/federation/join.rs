@@ -54,6 +54,23 @@ pub(crate) fn join(join: &Join, left: &Fragment, right: &Fragment, numbers: &Num
     sides.joined(join, kind, swapped, neighbours, numbers)
 }
 
+/// Where a join is made.
+#[derive(PartialEq)]
+enum Place {
+    /// In each chunk, for rows of equal shard keys lie together.
+    InChunks,
+    /// In these chunks, for each sees all that is near the positions in its part of the sky.
+    InSight(BTreeSet<i32>),
+    /// Where the left side's rows lie, for every node has the right side.
+    WithLeft,
+    /// The other way round.
+    WithRight,
+    /// On every node alike.
+    Everywhere,
+    /// On the one node that has all of it.
+    OnOneNode,
+}
+
 /// The two sides, and the pairs that are equal, over their columns.
 pub(crate) struct Sides {
     pub left: Fragment,
@@ -90,6 +107,29 @@ impl Sides {
         self.on.iter().any(|(a, b)| is_key(&self.left, a) && is_key(&self.right, b))
     }
 
+    /// Where the join is made; nothing where no node has what it takes.
+    fn place(&mut self, kind: Kind, neighbours: Option<&Neighbours>) -> Option<Place> {
+        if self.on_keys() && !self.left.whole && !self.right.whole {
+            return Some(Place::InChunks);
+        }
+        match (self.left.everywhere, self.right.everywhere, kind) {
+            (true, true, _) => return Some(Place::Everywhere),
+            (false, true, Kind::Inner | Kind::Left | Kind::Exists { .. }) => return Some(Place::WithLeft),
+            (true, false, Kind::Inner | Kind::Right) => return Some(Place::WithRight),
+            _ => {}
+        }
+        if let Some(chunks) = neighbours.and_then(|neighbours| neighbours.by_chunk(self, kind)) {
+            return Some(Place::InSight(chunks));
+        }
+        let nodes: BTreeSet<i32> = self.not_everywhere().flat_map(Fragment::groups).collect();
+        (nodes.len() == 1).then_some(Place::OnOneNode)
+    }
+
+    /// The sides that only some nodes have.
+    fn not_everywhere(&self) -> impl Iterator<Item = &Fragment> {
+        [&self.left, &self.right].into_iter().filter(|side| !side.everywhere)
+    }
+
     fn joined(
         mut self,
         join: &Join,
@@ -98,46 +138,66 @@ impl Sides {
         neighbours: Option<Neighbours>,
         numbers: &Numbers,
     ) -> Option<Fragment> {
-        let apart = self.left.groups() != self.right.groups() || !self.left.on_one_node();
-        let together = self.on_keys() && !self.left.whole && !self.right.whole;
-        let neighbours = neighbours.filter(|_| !together && kind != Kind::Full);
-        let by_chunk = neighbours.as_ref().and_then(|neighbours| neighbours.by_chunk(&mut self, kind));
-        if !together && by_chunk.is_none() && apart {
-            return None;
-        }
+        let place = self.place(kind, neighbours.as_ref())?;
         let (mut on, filter) = self.conditions(join, kind, swapped)?;
-        if let Some(neighbours) = neighbours {
-            on.extend(by_chunk.iter().map(|_| neighbours.same_chunk()));
+        if let Some(neighbours) = neighbours.filter(|_| place != Place::InChunks && kind != Kind::Full) {
+            on.extend(matches!(place, Place::InSight(_)).then(|| neighbours.same_chunk()));
             on.extend(neighbours.same_cells(&mut self, kind, numbers));
         }
         let (left, right) = (&self.left, &self.right);
-        let mut chunks = by_chunk.clone().unwrap_or_else(|| left.chunks.clone());
-        match kind {
-            _ if by_chunk.is_some() => {}
-            _ if !together => chunks.extend(&right.chunks),
-            Kind::Inner | Kind::Exists { negated: false } => chunks.retain(|chunk| right.chunks.contains(chunk)),
-            Kind::Right => chunks = right.chunks.clone(),
-            Kind::Full => chunks.extend(&right.chunks),
-            Kind::Left | Kind::Exists { negated: true } => {}
-        }
+        let chunks = self.chunks(&place, kind);
         let mut skipped = right.skipped.clone();
         skipped.extend(left.skipped.clone());
         skipped.retain(|chunk, _| !chunks.contains(chunk));
-        let mut keys = if matches!(kind, Kind::Right | Kind::Full) { Vec::new() } else { left.keys.clone() };
-        if matches!(kind, Kind::Inner | Kind::Right) {
-            keys.extend(right.keys.iter().map(|key| key + left.select.columns.len()));
+        let whole = match place {
+            Place::OnOneNode => true,
+            Place::WithLeft => left.whole,
+            Place::WithRight => right.whole,
+            _ => false,
+        };
+        Some(Fragment {
+            outputs: self.outputs(kind)?,
+            epoch: Arc::clone(&left.epoch),
+            keys: self.keys(&place, kind),
+            merge: Merge::Any,
+            everywhere: place == Place::Everywhere,
+            tables: [left.tables.clone(), right.tables.clone()].concat(),
+            expected: self.expected(kind),
+            covers: [left.covers.clone(), right.covers.clone()].concat(),
+            select: self.select(kind, on, filter),
+            chunks,
+            skipped,
+            whole,
+        })
+    }
+
+    /// The chunks that may have rows of the join.
+    fn chunks(&self, place: &Place, kind: Kind) -> BTreeSet<i32> {
+        let (left, right) = (&self.left.chunks, &self.right.chunks);
+        match place {
+            Place::InSight(chunks) => chunks.clone(),
+            Place::WithLeft | Place::Everywhere => left.clone(),
+            Place::WithRight => right.clone(),
+            Place::OnOneNode => self.not_everywhere().flat_map(|side| side.chunks.clone()).collect(),
+            Place::InChunks => match kind {
+                Kind::Inner | Kind::Exists { negated: false } => left & right,
+                Kind::Left | Kind::Exists { negated: true } => left.clone(),
+                Kind::Right => right.clone(),
+                Kind::Full => left | right,
+            },
         }
-        if by_chunk.is_some() {
-            // Pairs lie where their positions do, which need not be where their ids say.
-            keys.clear();
+    }
+
+    /// The columns that are equal to the shard key of the chunk's rows.
+    fn keys(&self, place: &Place, kind: Kind) -> Vec<usize> {
+        // Pairs lie where their positions do, which need not be where their ids say.
+        if matches!(place, Place::InSight(_)) {
+            return Vec::new();
         }
-        let outputs = self.outputs(kind)?;
-        let tables = [left.tables.clone(), right.tables.clone()].concat();
-        let (epoch, expected) = (Arc::clone(&left.epoch), self.expected(kind));
-        let covers = [left.covers.clone(), right.covers.clone()].concat();
-        let select = self.select(kind, on, filter);
-        let (whole, merge) = (!together && by_chunk.is_none(), Merge::Any);
-        Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, tables, expected, covers })
+        let shift = self.left.select.columns.len();
+        let left = self.left.keys.iter().copied().filter(|_| !matches!(kind, Kind::Right | Kind::Full));
+        let right = self.right.keys.iter().map(|key| key + shift);
+        left.chain(right.filter(|_| matches!(kind, Kind::Inner | Kind::Right))).collect()
     }
 
     /// About how many rows there are at most, where a key has no more than [`ROWS_OF_A_KEY`].
@@ -264,6 +324,11 @@ pub(crate) fn union(mut parts: Vec<Fragment>, numbers: &Numbers) -> Option<Fragm
             return None;
         }
     }
+    // What is everywhere would come from every node.
+    let everywhere = parts.iter().all(|part| part.everywhere);
+    if !everywhere && parts.iter().any(|part| part.everywhere) {
+        return None;
+    }
     let whole = parts.iter().any(|part| part.whole);
     if whole && (!first.on_one_node() || parts.iter().any(|part| part.groups() != groups)) {
         return None;
@@ -289,5 +354,6 @@ pub(crate) fn union(mut parts: Vec<Fragment>, numbers: &Numbers) -> Option<Fragm
     }
     let outputs = outputs(select.columns.len());
     let (epoch, merge) = (first.epoch, Merge::Any);
-    Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, tables, expected, covers: Vec::new() })
+    let covers = Vec::new();
+    Some(Fragment { select, outputs, epoch, chunks, skipped, keys, whole, merge, everywhere, tables, expected, covers })
 }

@@ -72,6 +72,8 @@ pub(crate) enum Rows {
     Within,
     /// Those, and what lies around it.
     Around,
+    /// All of a table that every node has, whatever the chunk.
+    All,
 }
 
 /// What a SELECT reads.
@@ -250,8 +252,11 @@ impl Leaf {
     fn partitions(&self, part: &Part<'_>) -> Vec<String> {
         let (schema, table) = (self.table.name().0, self.table.definition());
         let chunks = self.chunks.intersection(part.chunks);
-        if self.rows == Rows::Own {
-            return chunks.map(|chunk| format!("SELECT * FROM {schema}.{}", leaf(table, *chunk))).collect();
+        let plain = |chunk: &i32| format!("SELECT * FROM {schema}.{}", leaf(table, *chunk));
+        match self.rows {
+            Rows::Own => return chunks.map(plain).collect(),
+            Rows::All => return self.chunks.iter().map(plain).collect(),
+            Rows::Within | Rows::Around => {}
         }
         let with_copies = |chunk: &i32| {
             let pixels = part.manifest.chunks.get(*chunk as usize).map(|chunk| part_of_the_sky(&chunk.pixels));
@@ -277,7 +282,9 @@ impl Leaf {
             [] => {
                 let _ = write!(sql, "(SELECT * FROM {schema}.{} WHERE false)", self.table.definition().name);
             }
-            [only] if self.rows == Rows::Own => sql.push_str(only.trim_start_matches("SELECT * FROM ")),
+            [only] if matches!(self.rows, Rows::Own | Rows::All) => {
+                sql.push_str(only.trim_start_matches("SELECT * FROM "))
+            }
             partitions => {
                 let _ = write!(sql, "({})", partitions.join(" UNION ALL "));
             }
