@@ -71,6 +71,11 @@ impl BenchSite {
 
     /// The site, opened.
     pub async fn archive(&self) -> Archive {
+        self.archive_with(RouterSettings::default().range_scans).await
+    }
+
+    /// The site, opened, where one query asks so many statements of a node at the same time.
+    pub async fn archive_with(&self, range_scans: usize) -> Archive {
         let node = |(group, c): (usize, &Connection)| {
             let name = format!("n{}", group + 1);
             NodeAddress::unix_socket(&name, group as i32, &c.host, c.port, &c.user, &c.password, &c.dbname)
@@ -81,7 +86,7 @@ impl BenchSite {
             control: nodes[0].clone(),
             nodes,
             store: StoreSettings::default(),
-            router: RouterSettings::default(),
+            router: RouterSettings { range_scans, ..RouterSettings::default() },
             cut: Default::default(),
             query: QuerySettings::default(),
             log: LogSettings::default(),

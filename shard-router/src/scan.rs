@@ -84,6 +84,7 @@ pub struct ShardScanExec {
     scans: Vec<NodeScan>,
     inputs: Vec<Arc<dyn ExecutionPlan>>,
     awaited: Option<Arc<dyn Awaited>>,
+    expected: Option<u64>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -103,8 +104,15 @@ impl ShardScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        let (inputs, awaited, metrics) = (Vec::new(), None, ExecutionPlanMetricsSet::new());
-        Self { table, epoch, scans, inputs, awaited, properties: Arc::new(properties), metrics }
+        let (inputs, awaited, expected) = (Vec::new(), None, None);
+        let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
+        Self { table, epoch, scans, inputs, awaited, expected, properties, metrics }
+    }
+
+    /// The same, which is expected to have about so many rows at most.
+    pub(crate) fn expecting(mut self, rows: f64) -> Self {
+        self.expected = Some(rows.ceil() as u64);
+        self
     }
 
     /// The same, whose statements are written down when `inputs` have been read.
@@ -116,6 +124,11 @@ impl ShardScanExec {
     /// The table, as `schema.name`.
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// About how many rows it has at most, where that is known.
+    pub fn expected(&self) -> Option<u64> {
+        self.expected
     }
 
     /// What every node is asked, those with nothing to read included.
@@ -206,7 +219,16 @@ impl ExecutionPlan for ShardScanExec {
         let (table, scans, awaited) = (self.table.clone(), self.scans.clone(), self.awaited.clone());
         let (properties, metrics) = (Arc::clone(&self.properties), ExecutionPlanMetricsSet::new());
         let epoch = Arc::clone(&self.epoch);
-        Ok(Arc::new(Self { table, epoch, scans, inputs: children, awaited, properties, metrics }))
+        Ok(Arc::new(Self {
+            table,
+            epoch,
+            scans,
+            inputs: children,
+            awaited,
+            expected: self.expected,
+            properties,
+            metrics,
+        }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -248,6 +270,7 @@ impl ExecutionPlan for ShardScanExec {
             Some(partition) => self.asked().nth(partition).map_or(0, rows),
             None => self.asked().map(rows).sum(),
         };
+        let rows = self.expected.map_or(rows, |expected| rows.min(expected as usize));
         let unknown = Statistics::new_unknown(&self.schema());
         Ok(Arc::new(unknown.with_num_rows(Precision::Inexact(rows))))
     }

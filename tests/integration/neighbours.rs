@@ -114,7 +114,10 @@ fn pairs(shape: &str, radius_arcsec: f64) -> (String, [String; 2]) {
     let sphere = format!(
         "(b.p <@ scircle(a.p, radians({radius_arcsec} / 3600.)) AND b.p <-> a.p < radians({radius_arcsec} / 3600.))"
     );
-    let of = |near: &str, table: &str| shape.replace("NEAR", near).replace("TABLE", table);
+    // The third table is close to the second one.
+    let close = |near: &str| near.replace("b.", "c.").replace("a.", "b.");
+    let of =
+        |near: &str, table: &str| shape.replace("NEAR", near).replace("CLOSE", &close(near)).replace("TABLE", table);
     (of(&adql, "gaia.completesource"), [of(&q3c, "plain.s"), of(&sphere, "plain.s")])
 }
 
@@ -128,6 +131,7 @@ const SHAPES: &[&str] = &[
     "SELECT COUNT(*) AS n, AVG(a.varpi + b.varpi) AS m, COUNT(DISTINCT a.source_id) AS d FROM TABLE AS a JOIN TABLE AS b ON NEAR",
     "SELECT a.source_id, c.varpi FROM TABLE AS a JOIN TABLE AS b ON NEAR JOIN TABLE AS c ON c.source_id = b.source_id WHERE a.delta > 1.5",
     "SELECT a.source_id, b.source_id AS other FROM TABLE AS a JOIN TABLE AS b ON NEAR WHERE a.source_id < 0",
+    "SELECT a.source_id, c.source_id AS other FROM TABLE AS a JOIN TABLE AS b ON NEAR JOIN TABLE AS c ON CLOSE WHERE c.source_id < 0 AND b.varpi < 5",
     "SELECT a.source_id, b.source_id AS other FROM TABLE AS a JOIN TABLE AS b ON NEAR WHERE a.alpha > 6.2 AND b.varpi < 3",
 ];
 

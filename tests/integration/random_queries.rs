@@ -74,7 +74,7 @@ impl Text {
 /// A query, and the same for the oracle.
 pub fn draw(random: &mut ChaCha8Rng) -> Question {
     let table = TABLES.choose(random).unwrap();
-    let Text { adql, sql } = match random.random_range(0..14) {
+    let Text { adql, sql } = match random.random_range(0..15) {
         0 => grouped(table, random),
         1 => joined(random),
         2 | 3 => top(table, random),
@@ -86,6 +86,7 @@ pub fn draw(random: &mut ChaCha8Rng) -> Question {
         9 => top_within(table, random),
         10 => matched_by_transit(random),
         11 => distinct(table, random),
+        12 => near(random),
         _ => filtered(table, random),
     };
     Question { name: "random".to_owned(), sql: sql.replace("gaia.", "plain."), adql, tolerance: 1e-9 }
@@ -226,6 +227,33 @@ fn matched_by_transit(random: &mut ChaCha8Rng) -> Text {
         "SELECT t.id, x.flags FROM gaia.astroelementary AS t JOIN gaia.crossmatch AS x ON t.transit_id = x.transit_id WHERE {} AND {}",
         &[&first, &second],
     )
+}
+
+/// Sources that are near others, within a margin or not, or near none.
+fn near(random: &mut ChaCha8Rng) -> Text {
+    let radius = [0.002, 0.02, 0.4, 3.0, 20.0].choose(random).unwrap();
+    let angles = "DEGREES(a.alpha), DEGREES(a.delta), DEGREES(b.alpha), DEGREES(b.delta)";
+    let near = Text::new(format!("DISTANCE({angles}) < {radius}"), format!("plain.dist({angles}) < {radius}"));
+    let (first, second) = (condition(&TABLES[0], "a.", 2, random), condition(&TABLES[0], "b.", 1, random));
+    let sources = "gaia.completesource";
+    let select = match random.random_range(0..5) {
+        0 => format!("SELECT a.id, b.id AS other FROM {sources} AS a JOIN {sources} AS b ON {{}} WHERE {{}} AND {{}}"),
+        1 => format!(
+            "SELECT a.id, b.id AS other FROM {sources} AS b LEFT JOIN {sources} AS a ON {{}} AND {{}} WHERE {{}}"
+        ),
+        2 => format!(
+            "SELECT COUNT(*) AS n, MAX(b.alpha) AS m FROM {sources} AS a JOIN {sources} AS b ON {{}} AND a.id <> b.id WHERE {{}} AND {{}}"
+        ),
+        3 => format!(
+            "SELECT a.id FROM {sources} AS a WHERE NOT EXISTS (SELECT 1 AS one FROM {sources} AS b WHERE {{}} AND a.id <> b.id AND {{}}) AND {{}}"
+        ),
+        _ => format!(
+            "SELECT b.source_id, COUNT(*) AS n FROM {sources} AS a JOIN {sources} AS b ON {{}} WHERE {{}} AND {{}} GROUP BY b.source_id"
+        ),
+    };
+    let swapped = select.contains("EXISTS");
+    let (first, second) = if swapped { (second, first) } else { (first, second) };
+    Text::around(&select, &[&near, &first, &second])
 }
 
 fn distinct(table: &Table, random: &mut ChaCha8Rng) -> Text {

@@ -33,6 +33,8 @@ pub struct Explanation {
 pub struct TableExplanation {
     /// The table.
     pub table: String,
+    /// About how many rows the nodes send at most, as far as that can be told before.
+    pub expected: Option<u64>,
     /// Every node.
     pub nodes: Vec<NodeExplanation>,
 }
@@ -119,7 +121,7 @@ fn explain_table(scan: &ShardScanExec, analyze: bool) -> TableExplanation {
             }),
         }
     });
-    TableExplanation { table: scan.table().to_owned(), nodes: nodes.collect() }
+    TableExplanation { table: scan.table().to_owned(), expected: scan.expected(), nodes: nodes.collect() }
 }
 
 impl Explanation {
@@ -150,6 +152,9 @@ impl Explanation {
             }),
             ("chunks_skipped", "Chunks that are not read, and why", {
                 text(with_last(nodes().map(|(_, node)| Some(node.reasons().join("; "))).collect(), None))
+            }),
+            ("rows_expected", "About how many rows the nodes send at most, all together", {
+                whole(nodes().map(|(table, _)| table.expected.map(|rows| rows as i64)).chain([None]).collect())
             }),
             ("rows_there", "Rows of the chunks that are read", {
                 whole(nodes().map(|(_, node)| Some(node.rows)).chain([None]).collect())
@@ -207,7 +212,9 @@ impl fmt::Display for Explanation {
                 let nodes = table.nodes.iter().filter(|node| !asked || node.sql.is_some());
                 nodes.map(|node| node.node.as_str()).collect::<BTreeSet<_>>().len()
             };
-            writeln!(f, "\n{}: {} of {} nodes asked", table.table, names(true), names(false))?;
+            let expected = table.expected.map(|rows| format!(", about {rows} rows expected at most"));
+            let (asked, all, expected) = (names(true), names(false), expected.unwrap_or_default());
+            writeln!(f, "\n{}: {asked} of {all} nodes asked{expected}", table.table)?;
             for node in &table.nodes {
                 write!(f, "{node}")?;
             }

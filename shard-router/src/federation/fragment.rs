@@ -14,7 +14,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, Limit, SortExpr};
 use datafusion::logical_expr::{FetchType, SkipType};
 use spolia_catalogue::ChunkStats;
-use spolia_sky::{HPX29_ORDER, PixelRanges};
+use spolia_sky::{HPX29_ORDER, PIXEL_ORDER, PIXELS, PixelRanges};
 
 use super::expression::{Rendered, collated, column_name, column_number, condition, is_ordered, render};
 use super::statement::{Angle, Condition, From, Leaf, Origin, Rows, Select, SqlColumn};
@@ -138,7 +138,18 @@ impl Fragment {
 
     /// The pixels of order 29 in which rows of a table may lie, by chunk.
     pub(crate) fn positions(&self, leaf: usize, chunks: &BTreeSet<i32>) -> Vec<(i32, PixelRanges)> {
-        self.held(leaf, chunks).map(|(chunk, stats)| (chunk, stats.positions().covering(HPX29_ORDER))).collect()
+        let rows = self.select.from.leaf(leaf).map(|leaf| leaf.rows);
+        let part_of_the_sky = |chunk: &i32| {
+            let chunk = self.epoch.manifest.chunks.get(*chunk as usize)?;
+            Some((chunk.chunk, PixelRanges::new(PIXEL_ORDER, vec![chunk.pixels.clone()])))
+        };
+        let anywhere = |chunk: &i32| (*chunk, PixelRanges::new(PIXEL_ORDER, vec![0..PIXELS]));
+        let held: Vec<(i32, PixelRanges)> = match rows {
+            Some(Rows::Within) => chunks.iter().filter_map(part_of_the_sky).collect(),
+            Some(Rows::Around) => chunks.iter().map(anywhere).collect(),
+            _ => self.held(leaf, chunks).map(|(chunk, stats)| (chunk, stats.positions())).collect(),
+        };
+        held.into_iter().map(|(chunk, pixels)| (chunk, pixels.covering(HPX29_ORDER))).collect()
     }
 
     /// The shard groups that are asked.

@@ -37,12 +37,12 @@ const ROWS_OF_A_PART: i64 = 200_000;
 pub(crate) struct NodeQuery {
     fragment: Arc<Fragment>,
     schema: DFSchemaRef,
-    keys: Option<Keys>,
+    lookup: Option<Lookup>,
 }
 
-/// Keys of the rows that are wanted, which another plan gives.
+/// What rows are wanted, by keys that another plan gives.
 #[derive(Debug, Clone)]
-struct Keys {
+struct Lookup {
     plan: LogicalPlan,
     wanted: Wanted,
     statements: Arc<KeyedStatements>,
@@ -67,7 +67,7 @@ impl Fragment {
         let outputs = self.outputs.clone();
         let query = NodeQuery::new(self)?;
         let statements = Arc::new(KeyedStatements::new(Arc::clone(&query.fragment), wanted.clone(), numbers.next()));
-        let query = NodeQuery { keys: Some(Keys { plan: keys, wanted, statements }), ..query };
+        let query = NodeQuery { lookup: Some(Lookup { plan: keys, wanted, statements }), ..query };
         named(outputs, query.logical(), schema)
     }
 
@@ -150,7 +150,7 @@ impl NodeQuery {
         let field = |(number, column): (usize, &SqlColumn)| Field::clone(&column.field).with_name(column_name(number));
         let fields: Vec<Field> = fragment.select.columns.iter().enumerate().map(field).collect();
         let schema = Arc::new(DFSchema::try_from(Schema::new(fields))?);
-        Ok(Self { fragment: Arc::new(fragment), schema, keys: None })
+        Ok(Self { fragment: Arc::new(fragment), schema, lookup: None })
     }
 
     fn logical(self) -> LogicalPlan {
@@ -174,9 +174,9 @@ impl NodeQuery {
 
     /// What each node is asked.
     pub(crate) fn scans(&self) -> Result<Vec<NodeScan>> {
-        let Some(keys) = &self.keys else { return self.fragment.scans(true) };
+        let Some(lookup) = &self.lookup else { return self.fragment.scans(true) };
         let mut shown = Fragment::clone(&self.fragment);
-        shown.select.conditions.push(keys.wanted.placeholder(&shown.select.columns));
+        shown.select.conditions.push(lookup.wanted.placeholder(&shown.select.columns));
         shown.scans(false)
     }
 
@@ -185,9 +185,10 @@ impl NodeQuery {
         let tables = self.fragment.tables.join(", ");
         let ordering = self.ordering();
         let order = ordering.as_ref().map(|(order, _)| order.clone());
-        let scan = ShardScanExec::new(tables, Arc::clone(&self.fragment.epoch), schema, self.scans()?, order);
-        let scan = Arc::new(match &self.keys {
-            Some(keys) => scan.awaiting(Arc::clone(&keys.statements) as Arc<dyn Awaited>, inputs.to_vec()),
+        let scan = ShardScanExec::new(tables, Arc::clone(&self.fragment.epoch), schema, self.scans()?, order)
+            .expecting(self.fragment.expected);
+        let scan = Arc::new(match &self.lookup {
+            Some(lookup) => scan.awaiting(Arc::clone(&lookup.statements) as Arc<dyn Awaited>, inputs.to_vec()),
             None => scan,
         });
         Ok(match ordering {
@@ -224,7 +225,7 @@ impl UserDefinedLogicalNodeCore for NodeQuery {
     }
 
     fn inputs(&self) -> Vec<&LogicalPlan> {
-        self.keys.iter().map(|keys| &keys.plan).collect()
+        self.lookup.iter().map(|lookup| &lookup.plan).collect()
     }
 
     fn schema(&self) -> &DFSchemaRef {
@@ -241,8 +242,8 @@ impl UserDefinedLogicalNodeCore for NodeQuery {
 
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         let mut query = self.clone();
-        if let Some((keys, plan)) = query.keys.as_mut().zip(inputs.into_iter().next()) {
-            keys.plan = plan;
+        if let Some((lookup, plan)) = query.lookup.as_mut().zip(inputs.into_iter().next()) {
+            lookup.plan = plan;
         }
         Ok(query)
     }

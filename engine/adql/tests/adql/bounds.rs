@@ -56,7 +56,7 @@ fn reasonable_nesting_passes() {
 fn the_deepest_tree_that_is_taken_fits_the_stack() {
     let sum = vec!["alpha"; 240].join(" + ");
     let value = format!("{}{sum}{}", "(".repeat(15), ")".repeat(15));
-    let unions = vec![select(&format!("{value} > 1")); 150].join(" UNION ");
+    let unions = [vec![select("alpha > 1"); 149], vec![select(&format!("{value} > 1"))]].concat().join(" UNION ");
     let open = "source_id IN (SELECT source_id FROM gaia.crossmatch WHERE ".repeat(30);
     check(select(&format!("{open} source_id IN ({unions}){}", ")".repeat(30)))).unwrap();
 }
@@ -79,6 +79,8 @@ fn long_chains_are_refused() {
     for link in ["1 + ", "1 * ", "alpha || ", "1 - - "] {
         assert!(check(select(&format!("{}1 = 1", link.repeat(400_000)))).is_err(), "{link}");
     }
+    let sums = vec![select(&format!("{} > 1", vec!["alpha"; 240].join(" + "))); 3].join(" UNION ");
+    assert_eq!(refusal(sums).kind, ErrorKind::TooComplex, "each of them is short enough");
     let union = "SELECT 1 FROM gaia.crossmatch UNION ".repeat(50_000);
     assert_eq!(refusal(union).kind, ErrorKind::TooComplex);
     let join = "JOIN gaia.crossmatch USING (id) ".repeat(50_000);
