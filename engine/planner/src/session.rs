@@ -225,6 +225,8 @@ fn state(
     // ADQL's own rules for identifiers have been applied already; DataFusion must fold nothing.
     config.options_mut().sql_parser.enable_ident_normalization = false;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    // In DataFusion 55.2 a limit above DISTINCT fails where the rows below it are in an order ("Ordering direction required").
+    config.options_mut().optimizer.enable_distinct_aggregation_soft_limit = false;
     let pool = QueryMemory::new(pool, settings.query_memory_mb << 20);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
     // Asked before DataFusion's own, which the default features add.
