@@ -214,6 +214,20 @@ fn days_skip_chunks_and_uuids_are_looked_up() {
         "SET enable_seqscan = off; EXPLAIN SELECT * FROM kinds.thing_c1 AS t1 WHERE (t1.key::text = 'e0b8'::text)";
     let nodes = ["n1", "n2", "n3"].map(|node| site.psql(node, "postgres", plan));
     assert!(nodes.iter().any(|run| run.stdout.contains("Index Scan using thing_c1_key_idx")), "{nodes:?}");
+    for (adql, words) in [
+        (
+            "SELECT seen + 1 AS x FROM kinds.thing",
+            "spolia: the query cannot be planned: arithmetic is for numbers, not for Date32",
+        ),
+        (
+            "SELECT seen FROM kinds.thing WHERE seen > '2016-13-01'",
+            "Cannot cast string '2016-13-01' to value of Date32 type",
+        ),
+        ("SELECT price FROM kinds.thing WHERE price = 'cheap'", "Cannot cast string 'cheap'"),
+    ] {
+        let complaint = site.spolia(&["query", adql]).refused();
+        assert!(complaint.contains(words) && !complaint.contains("adql_"), "{complaint}");
+    }
     let sum = site.spolia(&["query", "SELECT SUM(huge) AS s FROM kinds.thing WHERE huge > 1"]).refused();
     assert!(sum.contains("out of the range of NUMERIC"), "a sum that overflows is an error: {sum}");
 }

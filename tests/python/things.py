@@ -12,6 +12,8 @@ import decimal
 import io
 import json
 import math
+import shutil
+import subprocess
 import sys
 import uuid
 import warnings
@@ -281,6 +283,11 @@ def votables(folder):
             "is3": ("int", "3", None), "fs2": ("boolean", "2", None), "rs2": ("float", "2", None), "bs": ("long", "*", None),
         }.items():
             assert fields[column] == expected, (name, column, fields[column])
+        if shutil.which("stilts"):
+            said = subprocess.run(["stilts", "votlint", f"votable={folder / name}"], capture_output=True, text=True)
+            # One of before DALI 1.2 knows no UUIDs.
+            told = [line for line in (said.stdout + said.stderr).splitlines() if 'xtype value "uuid"' not in line]
+            assert not "".join(told).strip(), f"votlint {name}: {told}"
         price = next(field for field in table.fields if field.name == "price")
         assert str(price.unit) == "mag" and price.description == "To the thousandth"
 

@@ -78,6 +78,9 @@ pub fn plain(error: &DataFusionError) -> String {
             .to_owned();
     }
     let innermost = message.rsplit("caused by\n").next().unwrap_or_default().trim();
+    // What a function says of its arguments stands between DataFusion's own words.
+    let of_arguments = innermost.split_once(" user-defined coercion failed with: ").map(|(_, said)| said);
+    let innermost = of_arguments.map_or(innermost, |said| said.split(". No function matches").next().unwrap_or(said));
     let parts = [
         "Error during planning: ",
         "Schema error: ",
