@@ -129,7 +129,7 @@ fn an_explanation_tells_what_each_node_is_asked_and_has_done() {
         site.spolia(&["query", "EXPLAIN ANALYZE SELECT source_id FROM gaia.completesource", "-f", "json"]).ok();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     let rows = answer["data"].as_array().unwrap();
-    let sent: usize = rows.iter().filter_map(|row| row[6].as_str()?.parse::<usize>().ok()).sum();
+    let sent: usize = rows.iter().filter_map(|row| row[7].as_str()?.parse::<usize>().ok()).sum();
     assert_eq!((rows.len(), sent), (5, 400), "four statements and what runs above them: {answer}");
     let fault = site.spolia(&["query", "EXPLAIN\nSELECT paralax FROM gaia.completesource"]).refused();
     assert!(fault.contains("line 2, column 8"), "{fault}");
