@@ -248,28 +248,23 @@ impl From {
 }
 
 impl Leaf {
-    /// The rows of each partition, one after the other.
-    fn partitions(&self, part: &Part<'_>) -> Vec<String> {
+    /// The names of the partitions, each with what its rows are marked by.
+    fn partitions(&self, part: &Part<'_>) -> Vec<(String, String)> {
         let (schema, table) = (self.table.name().0, self.table.definition());
-        let chunks = self.chunks.intersection(part.chunks);
-        let plain = |chunk: &i32| format!("SELECT * FROM {schema}.{}", leaf(table, *chunk));
-        match self.rows {
-            Rows::Own => return chunks.map(plain).collect(),
-            Rows::All => return self.chunks.iter().map(plain).collect(),
-            Rows::Within | Rows::Around => {}
-        }
+        let plain = |chunk: &i32| (format!("{schema}.{}", leaf(table, *chunk)), String::new());
         let with_copies = |chunk: &i32| {
             let pixels = part.manifest.chunks.get(*chunk as usize).map(|chunk| part_of_the_sky(&chunk.pixels));
             let (low, high) = pixels.unwrap_or_default();
-            let marked = move |name| {
-                format!(
-                    "SELECT *, {chunk} AS spolia_chunk, {low}::bigint AS spolia_low, {high}::bigint AS spolia_high \
-                     FROM {schema}.{name}"
-                )
-            };
-            [leaf(table, *chunk), margin_leaf(table, *chunk)].map(marked)
+            let marks =
+                format!(", {chunk} AS spolia_chunk, {low}::bigint AS spolia_low, {high}::bigint AS spolia_high");
+            [leaf(table, *chunk), margin_leaf(table, *chunk)].map(|name| (format!("{schema}.{name}"), marks.clone()))
         };
-        chunks.flat_map(with_copies).collect()
+        let chunks = self.chunks.intersection(part.chunks);
+        match self.rows {
+            Rows::Own => chunks.map(plain).collect(),
+            Rows::All => self.chunks.iter().map(plain).collect(),
+            Rows::Within | Rows::Around => chunks.flat_map(with_copies).collect(),
+        }
     }
 
     /// Partitions by their names, so that the node plans for no others; their conditions stand outside, so that the node may see
@@ -282,11 +277,10 @@ impl Leaf {
             [] => {
                 let _ = write!(sql, "(SELECT * FROM {schema}.{} WHERE false)", self.table.definition().name);
             }
-            [only] if matches!(self.rows, Rows::Own | Rows::All) => {
-                sql.push_str(only.trim_start_matches("SELECT * FROM "))
-            }
+            [(only, marks)] if marks.is_empty() => sql.push_str(only),
             partitions => {
-                let _ = write!(sql, "({})", partitions.join(" UNION ALL "));
+                let rows = partitions.iter().map(|(name, marks)| format!("SELECT *{marks} FROM {name}"));
+                let _ = write!(sql, "({})", rows.collect::<Vec<_>>().join(" UNION ALL "));
             }
         }
         let _ = write!(sql, " AS t{number}");
