@@ -8,8 +8,9 @@ use spolia_catalogue::{Chunk, ChunkStats, TableDef};
 use spolia_sky::{Cone, PIXEL_ORDER, PixelRanges, Position, Zone};
 
 use crate::near::{Near, number};
+use crate::region::polygon_of;
 
-/// Cones, zones and key lists kept per filter at most; beyond, the rest prunes nothing.
+/// Regions kept per filter at most; beyond, the rest prunes nothing.
 const MAX_REGIONS: usize = 16;
 
 /// Rows that a table has of one shard key, where it has several.
@@ -44,16 +45,18 @@ impl std::fmt::Display for SkipReason {
 pub(crate) struct Demand {
     /// Allowed values by column (of timestamps in microseconds since 1970, of dates in days): sorted, disjoint ranges.
     keys: Vec<(String, Vec<RangeInclusive<i64>>)>,
-    /// Regions the row's position lies in, all of them.
-    cones: Vec<Cone>,
-    /// The longitudes and latitudes allowed, if any are bounded.
+    /// Pixels of regions that the row's position lies in, all of them.
+    regions: Vec<PixelRanges>,
+    /// The longitudes and latitudes allowed, if any are bounded, until their pixels are known as well.
     zone: Option<Zone>,
 }
 
 impl Demand {
     /// What all `filters` together demand of rows of `table`.
     pub(crate) fn of(table: &TableDef, filters: &[Expr]) -> Self {
-        filters.iter().map(|filter| demand(table, filter)).fold(Self::default(), Self::and)
+        let mut all = filters.iter().map(|filter| demand(table, filter)).fold(Self::default(), Self::and);
+        all.regions.extend(all.zone.take().map(|zone| zone.pixel_ranges(zone.cover_order())));
+        all
     }
 
     /// Why `chunk` can be skipped; nothing when it must be asked.
@@ -68,15 +71,17 @@ impl Demand {
                 return Some(SkipReason::OutsideBounds(column.clone()));
             }
         }
-        let positions = table.position.is_some().then(|| stats.positions());
-        let outside = |cover: PixelRanges| positions.as_ref().is_some_and(|held| !held.overlaps(&cover));
-        self.covers().any(outside).then_some(SkipReason::OutsideRegion)
+        if self.regions.is_empty() || table.position.is_none() {
+            return None;
+        }
+        let positions = stats.positions();
+        self.regions.iter().any(|region| !positions.overlaps(region)).then_some(SkipReason::OutsideRegion)
     }
 
     /// Why the part of the sky that a chunk is can be skipped, whatever the ids of the rows there.
     pub(crate) fn skips_part(&self, chunk: &Chunk) -> Option<SkipReason> {
         let part = PixelRanges::new(PIXEL_ORDER, vec![chunk.pixels.clone()]);
-        self.covers().any(|cover| !cover.overlaps(&part)).then_some(SkipReason::OutsideRegion)
+        self.regions.iter().any(|region| !region.overlaps(&part)).then_some(SkipReason::OutsideRegion)
     }
 
     /// About how many rows of a table, of which chunks have so many, it leaves at most.
@@ -85,20 +90,17 @@ impl Demand {
         let of_a_key = if table.transits_of.is_some() { ROWS_OF_A_KEY } else { 1.0 };
         let width = |range: &RangeInclusive<i64>| (*range.end() as f64 - *range.start() as f64 + 1.0) * of_a_key;
         let by_keys = keys.map_or(f64::INFINITY, |(_, ranges)| ranges.iter().map(width).sum());
-        let covers: Vec<f64> = self.covers().map(|cover| cover.sky_fraction()).collect();
+        let smallest = self.regions.iter().map(PixelRanges::sky_fraction).reduce(f64::min);
         let in_regions = |stats: &ChunkStats| {
-            let all = stats.positions().sky_fraction();
-            let part = covers.iter().fold(1.0, |part: f64, cover| part.min(cover / all));
+            let part = smallest.map_or(1.0, |smallest| (smallest / stats.positions().sky_fraction()).min(1.0));
             stats.rows as f64 * part
         };
         chunks.map(in_regions).sum::<f64>().min(by_keys)
     }
 
     /// Pixel covers of the regions, for a range scan of `hpx29` inside a node.
-    pub(crate) fn covers(&self) -> impl Iterator<Item = PixelRanges> {
-        let cones = self.cones.iter().map(|cone| cone.pixel_ranges(cone.cover_order()));
-        let zone = self.zone.iter().map(|zone| zone.pixel_ranges(zone.cover_order()));
-        cones.chain(zone)
+    pub(crate) fn covers(&self) -> &[PixelRanges] {
+        &self.regions
     }
 
     fn and(mut self, other: Self) -> Self {
@@ -108,8 +110,8 @@ impl Demand {
                 None => self.keys.push((column, ranges)),
             }
         }
-        self.cones.extend(other.cones);
-        self.cones.truncate(MAX_REGIONS);
+        self.regions.extend(other.regions);
+        self.regions.truncate(MAX_REGIONS);
         self.zone = match (self.zone, other.zone) {
             (Some(a), Some(b)) => Some(a.intersection(b)),
             (a, b) => a.or(b),
@@ -143,12 +145,16 @@ fn demand(table: &TableDef, filter: &Expr) -> Demand {
             demand(table, left).and(demand(table, right))
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => demand(table, left).or(demand(table, right)),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match cone(table, filter) {
-            Some(cone) => Demand { cones: vec![cone], ..Demand::default() },
-            None => comparison(table, left, *op, right)
-                .or_else(|| comparison(table, right, op.swap()?, left))
-                .unwrap_or_default(),
-        },
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let cover = cone(table, filter).map(|cone| cone.pixel_ranges(cone.cover_order()));
+            let cover = cover.or_else(|| polygon(table, left, *op, right)).or_else(|| polygon(table, right, *op, left));
+            match cover {
+                Some(cover) => Demand { regions: vec![cover], ..Demand::default() },
+                None => comparison(table, left, *op, right)
+                    .or_else(|| comparison(table, right, op.swap()?, left))
+                    .unwrap_or_default(),
+            }
+        }
         Expr::Between(between) if !between.negated => {
             let low = comparison(table, &between.expr, Operator::GtEq, &between.low).unwrap_or_default();
             low.and(comparison(table, &between.expr, Operator::LtEq, &between.high).unwrap_or_default())
@@ -184,7 +190,7 @@ fn comparison(table: &TableDef, left: &Expr, op: Operator, right: &Expr) -> Opti
 /// A point that the table's own position is near.
 fn cone(table: &TableDef, filter: &Expr) -> Option<Cone> {
     let Near { a, b, radius_deg } = Near::of(filter)?;
-    let centre = match (is_degrees_of_position(table, &a), is_degrees_of_position(table, &b)) {
+    let centre = match (is_degrees_of_position(table, a.each_ref()), is_degrees_of_position(table, b.each_ref())) {
         (true, _) => b,
         (_, true) => a,
         _ => return None,
@@ -192,8 +198,15 @@ fn cone(table: &TableDef, filter: &Expr) -> Option<Cone> {
     Cone::new(Position::from_degrees(number(&centre[0])?, number(&centre[1])?).ok()?, radius_deg).ok()
 }
 
+/// The pixels of a polygon that the table's own position lies in.
+fn polygon(table: &TableDef, call: &Expr, op: Operator, value: &Expr) -> Option<PixelRanges> {
+    let (Expr::ScalarFunction(call), Operator::Eq, Some(1.0)) = (call, op, number(value)) else { return None };
+    let (position, polygon) = polygon_of(call)?;
+    is_degrees_of_position(table, position).then(|| polygon.pixel_ranges(polygon.cover_order()))
+}
+
 /// True for `degrees(alpha), degrees(delta)` of the table's position columns.
-fn is_degrees_of_position(table: &TableDef, [lon, lat]: &[Expr; 2]) -> bool {
+fn is_degrees_of_position(table: &TableDef, [lon, lat]: [&Expr; 2]) -> bool {
     let names = |expr: &Expr| match expr {
         Expr::ScalarFunction(call) if call.name() == "degrees" => match call.args.as_slice() {
             [Expr::Column(column)] => Some(column.name.clone()),

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use spolia_catalogue::{Collection, Control, Manifest};
+use spolia_catalogue::{CatalogueError, Collection, Control, Edition, Manifest};
 
 use crate::error::RouterError;
+use crate::federation::FederatedPlanner;
 use crate::node::{Node, NodeAddress, RouterSettings};
 use crate::node_schema::{base_sql, collection_sql};
-use crate::sharded_table::{Epoch, RowBound, ShardedTable};
+use crate::row_bound::RowBound;
+use crate::sharded_table::{Epoch, ShardedTable};
 
 /// All nodes of a site and its control database.
 #[derive(Clone)]
@@ -69,28 +71,19 @@ impl Router {
         Ok(())
     }
 
-    /// The newest epoch, for one query: every table of it reads the same rows, whatever is ingested meanwhile.
-    ///
-    /// # Errors
-    /// When the control node fails, or nothing has ever been ingested.
-    pub async fn snapshot(&self) -> Result<Snapshot, RouterError> {
-        let manifest = self.control.manifest().await?.ok_or(spolia_catalogue::CatalogueError::Empty)?;
-        self.snapshot_of(manifest).await
-    }
-
-    /// An earlier epoch.
+    /// What an edition describes: all queries of it read the same rows, whatever is ingested meanwhile.
     ///
     /// # Errors
     /// When the control node fails, or does not have the epoch.
-    pub async fn snapshot_at(&self, epoch: i64) -> Result<Snapshot, RouterError> {
-        let manifest = self.control.manifest_at(epoch).await?.ok_or(spolia_catalogue::CatalogueError::Empty)?;
-        self.snapshot_of(manifest).await
+    pub async fn snapshot(&self, edition: &Edition) -> Result<Snapshot, RouterError> {
+        let manifest = self.control.manifest_at(edition.epoch).await?.ok_or(CatalogueError::Empty)?;
+        let collections = self.control.collections().await?;
+        Ok(Snapshot { epoch: Arc::new(Epoch { manifest, nodes: self.nodes.clone() }), collections })
     }
 
-    async fn snapshot_of(&self, manifest: Manifest) -> Result<Snapshot, RouterError> {
-        let collections = self.control.collections().await?;
-        let (nodes, rows) = (self.nodes.clone(), RowBound::new(self.rows_per_query));
-        Ok(Snapshot { epoch: Arc::new(Epoch { manifest, nodes, rows }), collections })
+    /// The planner of one query, or of several that are bounded as one.
+    pub fn planner(&self) -> FederatedPlanner {
+        FederatedPlanner::new(RowBound::new(self.rows_per_query))
     }
 
     /// The node that serves a shard group.

@@ -26,7 +26,7 @@ use crate::copy_out::CopyDecoder;
 use crate::error::RouterError;
 use crate::node::Node;
 use crate::prune::SkipReason;
-use crate::sharded_table::Epoch;
+use crate::row_bound::RowBound;
 
 /// Batches that may wait between a node and the query; more, and the node is not read from.
 const BATCHES_IN_FLIGHT: usize = 2;
@@ -80,7 +80,7 @@ pub(crate) type Statements = Box<dyn Iterator<Item = String> + Send>;
 #[derive(Debug)]
 pub struct ShardScanExec {
     table: String,
-    epoch: Arc<Epoch>,
+    bound: RowBound,
     scans: Vec<NodeScan>,
     inputs: Vec<Arc<dyn ExecutionPlan>>,
     awaited: Option<Arc<dyn Awaited>>,
@@ -92,7 +92,7 @@ pub struct ShardScanExec {
 impl ShardScanExec {
     pub(crate) fn new(
         table: String,
-        epoch: Arc<Epoch>,
+        bound: RowBound,
         schema: SchemaRef,
         scans: Vec<NodeScan>,
         order: Option<LexOrdering>,
@@ -106,7 +106,7 @@ impl ShardScanExec {
         );
         let (inputs, awaited, expected) = (Vec::new(), None, None);
         let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
-        Self { table, epoch, scans, inputs, awaited, expected, properties, metrics }
+        Self { table, bound, scans, inputs, awaited, expected, properties, metrics }
     }
 
     /// The same, which is expected to have about so many rows at most.
@@ -218,10 +218,10 @@ impl ExecutionPlan for ShardScanExec {
         }
         let (table, scans, awaited) = (self.table.clone(), self.scans.clone(), self.awaited.clone());
         let (properties, metrics) = (Arc::clone(&self.properties), ExecutionPlanMetricsSet::new());
-        let epoch = Arc::clone(&self.epoch);
+        let bound = self.bound.clone();
         Ok(Arc::new(Self {
             table,
-            epoch,
+            bound,
             scans,
             inputs: children,
             awaited,
@@ -236,7 +236,7 @@ impl ExecutionPlan for ShardScanExec {
         if let Some(scan) = self.asked().nth(partition) {
             let read = NodeRead {
                 node: Arc::clone(&scan.node),
-                epoch: Arc::clone(&self.epoch),
+                bound: self.bound.clone(),
                 schema: self.schema(),
                 batch_rows: context.session_config().batch_size(),
                 elapsed: MetricBuilder::new(&self.metrics).subset_time("answer_time", partition),
@@ -279,7 +279,7 @@ impl ExecutionPlan for ShardScanExec {
 /// Answers of one node, on their way into record batches.
 struct NodeRead {
     node: Arc<Node>,
-    epoch: Arc<Epoch>,
+    bound: RowBound,
     schema: SchemaRef,
     batch_rows: usize,
     elapsed: datafusion::physical_plan::metrics::Time,
@@ -304,7 +304,7 @@ impl NodeRead {
             self.bytes.add(bytes.len());
             for batch in decoder.push(&bytes).map_err(damaged)? {
                 self.rows.add(batch.num_rows());
-                self.epoch.rows.add(batch.num_rows())?;
+                self.bound.add(batch.num_rows())?;
                 // Nobody listens any more: the guard cancels the statement.
                 if sender.send(Ok(batch)).await.is_err() {
                     return Ok(());
@@ -315,7 +315,7 @@ impl NodeRead {
         self.elapsed.add_elapsed(started);
         if let Some(batch) = decoder.finish().map_err(damaged)? {
             self.rows.add(batch.num_rows());
-            self.epoch.rows.add(batch.num_rows())?;
+            self.bound.add(batch.num_rows())?;
             let _ = sender.send(Ok(batch)).await;
         }
         Ok(())

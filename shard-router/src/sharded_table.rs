@@ -1,7 +1,6 @@
 //! One epoch of a sharded table, as DataFusion sees it and as nodes know it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -11,7 +10,6 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use spolia_catalogue::{ColumnDef, ColumnType, ElementType, FILE_COLUMNS, Manifest, TableDef};
 
-use crate::error::RouterError;
 use crate::federation::scan_exec;
 use crate::node::Node;
 use crate::node_schema::seen_sql;
@@ -24,26 +22,6 @@ const MAX_RANGES: usize = 256;
 pub(crate) struct Epoch {
     pub manifest: Manifest,
     pub nodes: Vec<Arc<Node>>,
-    pub rows: RowBound,
-}
-
-/// How many rows nodes may send for one query.
-#[derive(Debug)]
-pub(crate) struct RowBound {
-    most: u64,
-    sent: AtomicU64,
-}
-
-impl RowBound {
-    pub(crate) fn new(most: u64) -> Self {
-        Self { most, sent: AtomicU64::new(0) }
-    }
-
-    /// Counts rows that have come.
-    pub(crate) fn add(&self, rows: usize) -> std::result::Result<(), RouterError> {
-        let sent = self.sent.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64;
-        if sent > self.most { Err(RouterError::TooManyRows(self.most)) } else { Ok(()) }
-    }
 }
 
 /// A table whose rows lie on many nodes, at one epoch.
@@ -302,7 +280,7 @@ pub(crate) mod tests {
             let address = NodeAddress { name: format!("n{group}"), group, config: tokio_postgres::Config::new() };
             Arc::new(Node::new(address, &RouterSettings::default()).unwrap())
         };
-        Arc::new(Epoch { manifest, nodes: vec![node(0), node(1)], rows: RowBound::new(u64::MAX) })
+        Arc::new(Epoch { manifest, nodes: vec![node(0), node(1)] })
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::process::Command;
 
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use spolia_sky::{PIXEL_ORDER, Position, healpix_index};
@@ -72,11 +73,14 @@ fn somewhere(random: &mut ChaCha8Rng) -> (f64, f64) {
 }
 
 /// A position within so many arcsec of another, at the poles too.
-fn around((lon, lat): (f64, f64), arcsec: f64, random: &mut ChaCha8Rng) -> (f64, f64) {
-    let (distance, angle) = (
-        (arcsec * random.random::<f64>().sqrt() / 3600.0).to_radians(),
-        random.random_range(0.0..std::f64::consts::TAU),
-    );
+fn around(position: (f64, f64), arcsec: f64, random: &mut ChaCha8Rng) -> (f64, f64) {
+    let distance_deg = arcsec * random.random::<f64>().sqrt() / 3600.0;
+    away(position, distance_deg, random.random_range(0.0..std::f64::consts::TAU))
+}
+
+/// The position at some distance from another, in the direction of an angle from north over east.
+fn away((lon, lat): (f64, f64), distance_deg: f64, angle: f64) -> (f64, f64) {
+    let distance = distance_deg.to_radians();
     let (lat, sin) = (lat.to_radians(), distance.sin());
     let new = (lat.sin() * distance.cos() + lat.cos() * sin * angle.cos()).clamp(-1.0, 1.0).asin();
     let turn = (angle.sin() * sin * lat.cos()).atan2(distance.cos() - lat.sin() * new.sin());
@@ -159,6 +163,7 @@ fn neighbours_are_found_across_the_edges_of_chunks() {
     }
     made_where_they_must_be(&sites[2]);
     regions_are_as_others_see_them(&doors, &oracle);
+    polygons_are_as_others_see_them(&doors, &oracle);
     copies_come_and_go_with_their_rows(&sites[1]);
 }
 
@@ -188,6 +193,40 @@ fn regions_are_as_others_see_them(doors: &[Doors], oracle: &Oracle) {
                 [distance, angle].map(|near| oracle.rows(&format!("SELECT source_id FROM plain.s WHERE {near}")));
             let agreed = same(&adql, expected.clone(), other, 0.0);
             assert!(agreed.is_ok(), "q3c and pgsphere differ: {adql}: {agreed:?}");
+            for doors in doors {
+                let difference = same(&adql, cells(&doors.csv(&adql).unwrap()), expected.clone(), 0.0);
+                assert!(difference.is_ok(), "{adql}: {difference:?}");
+            }
+        }
+    }
+}
+
+/// Stars of 4 to 12 vertices, with bays or without, of every size, around every sort of centre.
+fn polygons_are_as_others_see_them(doors: &[Doors], oracle: &Oracle) {
+    let random = &mut ChaCha8Rng::seed_from_u64(20261128);
+    for centre in CENTRES.into_iter().chain([(359.999_999, -12.0), (13.0, 89.9993)]) {
+        for size_deg in [0.001, 0.01, 1.0, 30.0, 60.0] {
+            let count = random.random_range(4..=12);
+            let deepest = *[0.2, 0.95].choose(random).unwrap();
+            let vertex = |number: i32| {
+                let turn = f64::from(number) * std::f64::consts::TAU / f64::from(count);
+                away(centre, size_deg * random.random_range(deepest..1.0), turn)
+            };
+            let vertices: Vec<_> = (0..count).map(vertex).collect();
+            let written = |of: fn(&(f64, f64)) -> String| vertices.iter().map(of).collect::<Vec<_>>().join(", ");
+            let corners = written(|(lon, lat)| format!("{lon}, {lat}"));
+            let adql = format!(
+                "SELECT source_id FROM gaia.completesource WHERE 1 = CONTAINS(POINT(DEGREES(alpha), DEGREES(delta)), POLYGON({corners}))"
+            );
+            let sphere = format!("p <@ spoly '{{{}}}'", written(|(lon, lat)| format!("({lon}d, {lat}d)")));
+            let q3c = format!("q3c_poly_query(ra, dec, ARRAY[{corners}])");
+            let rows = |inside: &str| oracle.rows(&format!("SELECT source_id FROM plain.s WHERE {inside}"));
+            let expected = rows(&sphere);
+            // q3c has none that are wider than some 23 degrees.
+            if size_deg < 10.0 {
+                let agreed = same(&adql, expected.clone(), rows(&q3c), 0.0);
+                assert!(agreed.is_ok(), "q3c and pgsphere differ: {adql}: {agreed:?}");
+            }
             for doors in doors {
                 let difference = same(&adql, cells(&doors.csv(&adql).unwrap()), expected.clone(), 0.0);
                 assert!(difference.is_ok(), "{adql}: {difference:?}");

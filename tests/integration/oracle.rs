@@ -3,6 +3,7 @@
 //! Rows are compared in order where the query has ORDER BY, else as sets; numbers are compared as numbers, computed ones
 //! within a relative tolerance; integers are exact.
 
+use std::borrow::Borrow;
 use std::sync::Mutex;
 
 use crate::served::Doors;
@@ -10,6 +11,24 @@ use crate::site::{TestSite, cells, split};
 
 /// Questions that are asked at the same time.
 const AT_ONCE: usize = 2;
+/// Faults after which nothing more is asked.
+const MOST_FAULTS: usize = 100;
+
+/// Angles on the sky in plain SQL, in degrees: the distance of two positions, on which side of the great circle from one position to
+/// another a third one lies, whether it lies in a triangle, and whether in a box.
+const FUNCTIONS: &str = "
+CREATE FUNCTION plain.dist(a1 float8, d1 float8, a2 float8, d2 float8) RETURNS float8 IMMUTABLE STRICT LANGUAGE sql AS
+    $$ SELECT degrees(2 * asin(sqrt(least(1, sin(radians(d2 - d1) / 2) ^ 2
+       + cos(radians(d1)) * cos(radians(d2)) * sin(radians(a2 - a1) / 2) ^ 2)))) $$;
+CREATE FUNCTION plain.side(a float8, d float8, a1 float8, d1 float8, a2 float8, d2 float8) RETURNS float8 IMMUTABLE STRICT LANGUAGE sql AS
+    $$ SELECT cosd(d) * (cosd(d1) * sind(d2) * sind(a1 - a) + sind(d1) * cosd(d2) * sind(a - a2)) + sind(d) * cosd(d1) * cosd(d2) * sind(a2 - a1) $$;
+CREATE FUNCTION plain.in_triangle(a float8, d float8, a1 float8, d1 float8, a2 float8, d2 float8, a3 float8, d3 float8)
+    RETURNS boolean IMMUTABLE STRICT LANGUAGE sql AS
+    $$ SELECT least(s1 * o, s2 * o, s3 * o) >= 0 FROM (SELECT plain.side(a, d, a1, d1, a2, d2) AS s1, plain.side(a, d, a2, d2, a3, d3) AS s2,
+       plain.side(a, d, a3, d3, a1, d1) AS s3, sign(plain.side(a1, d1, a2, d2, a3, d3)) AS o) AS s $$;
+CREATE FUNCTION plain.in_box(a float8, d float8, ca float8, cd float8, w float8, h float8) RETURNS boolean IMMUTABLE STRICT LANGUAGE sql AS
+    $$ SELECT abs(atan2d(cosd(d) * sind(a - ca), x)) <= w / 2 AND abs(atan2d(sind(d) * cosd(cd) - cosd(d) * sind(cd) * cosd(a - ca), x)) <= h / 2
+       FROM (SELECT sind(d) * sind(cd) + cosd(d) * cosd(cd) * cosd(a - ca) AS x) AS s $$";
 
 /// A query in ADQL, and the SQL that the oracle is asked instead.
 pub struct Question {
@@ -42,10 +61,7 @@ impl<'a> Oracle<'a> {
             );
             site.psql("n1", "postgres", &sql).ok();
         }
-        let functions = "CREATE FUNCTION plain.dist(a1 float8, d1 float8, a2 float8, d2 float8) RETURNS float8 IMMUTABLE STRICT LANGUAGE sql AS \
-            $$ SELECT degrees(2 * asin(sqrt(least(1, sin(radians(d2 - d1) / 2) ^ 2 \
-               + cos(radians(d1)) * cos(radians(d2)) * sin(radians(a2 - a1) / 2) ^ 2)))) $$";
-        site.psql("n1", "postgres", functions).ok();
+        site.psql("n1", "postgres", FUNCTIONS).ok();
         Self { site }
     }
 
@@ -55,16 +71,20 @@ impl<'a> Oracle<'a> {
         answer.lines().map(split).collect()
     }
 
-    /// Asks each question of the oracle and of every site, some at the same time; what differs, a line each.
-    pub fn faults(&self, questions: &[Question], sites: &[&TestSite]) -> Vec<String> {
+    /// Asks each question of the oracle and of every site, some at the same time; what differs, a line each, until it is much.
+    pub fn faults<Q: Borrow<Question>>(
+        &self,
+        questions: impl IntoIterator<Item = Q, IntoIter: Send>,
+        sites: &[&TestSite],
+    ) -> Vec<String> {
         // Doors that stay open answer sooner than programs that begin anew.
         let doors: Vec<(&TestSite, Doors)> = sites.iter().map(|site| (*site, Doors::of(site, &[]))).collect();
-        let (waiting, faults) = (Mutex::new(questions.iter()), Mutex::new(Vec::new()));
+        let (waiting, faults) = (Mutex::new(questions.into_iter()), Mutex::new(Vec::new()));
         let work = || {
-            loop {
+            while faults.lock().unwrap().len() < MOST_FAULTS {
                 let next = waiting.lock().unwrap().next();
                 let Some(question) = next else { break };
-                let found = self.faults_of(question, &doors);
+                let found = self.faults_of(question.borrow(), &doors);
                 faults.lock().unwrap().extend(found);
             }
         };

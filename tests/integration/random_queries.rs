@@ -304,7 +304,7 @@ fn condition(table: &Table, prefix: &str, depth: u32, random: &mut ChaCha8Rng) -
         };
     }
     if !table.floats.is_empty() && random.random_bool(0.15) {
-        return cone(prefix, random);
+        return region(prefix, random);
     }
     let name = column(table, random);
     let float = table.floats.contains(&name);
@@ -334,17 +334,41 @@ fn condition(table: &Table, prefix: &str, depth: u32, random: &mut ChaCha8Rng) -
     })
 }
 
-/// Rows that lie within some distance of a position, poles and the wrap of longitudes among them.
-fn cone(prefix: &str, random: &mut ChaCha8Rng) -> Text {
+/// Rows that lie in a region, with poles and the wrap of longitudes, or outside of it.
+fn region(prefix: &str, random: &mut ChaCha8Rng) -> Text {
     let lon = [0.0, 359.9, random.random_range(0.0..360.0)].choose(random).copied().unwrap();
     let lat = [89.5, -90.0, random.random_range(-90.0..90.0)].choose(random).copied().unwrap();
-    let radius = [0.5, 10.0, 80.0, 130.0].choose(random).unwrap();
     let position = format!("DEGREES({prefix}alpha), DEGREES({prefix}delta)");
-    let sql = |sign| format!("plain.dist({position}, {lon:.3}, {lat:.3}) {sign} {radius}");
-    let point = format!("POINT({lon:.3}, {lat:.3})");
-    match random.random_range(0..3) {
-        0 => Text::new(format!("DISTANCE(POINT({position}), {point}) < {radius}"), sql("<")),
-        1 => Text::new(format!("0 = CONTAINS(POINT({position}), CIRCLE({point}, {radius}))"), sql(">")),
-        _ => Text::new(format!("1 = CONTAINS(POINT({position}), CIRCLE({point}, {radius}))"), sql("<=")),
-    }
+    let centre = format!("{lon:.3}, {lat:.3}");
+    let (shape, inside) = match random.random_range(0..4) {
+        0 => {
+            let radius = [0.5, 10.0, 80.0, 130.0].choose(random).unwrap();
+            let distance = format!("DISTANCE(POINT({position}), POINT({centre})) < {radius}");
+            return Text::new(distance, format!("plain.dist({position}, {centre}) < {radius}"));
+        }
+        1 => {
+            let radius = [0.5, 10.0, 80.0, 130.0].choose(random).unwrap();
+            (format!("CIRCLE({centre}, {radius})"), format!("plain.dist({position}, {centre}) <= {radius}"))
+        }
+        2 => {
+            let [width, height] = [(); 2].map(|()| *[0.3, 8.0, 60.0, 170.0].choose(random).unwrap());
+            let sides = format!("{centre}, {width}, {height}");
+            (format!("BOX({sides})"), format!("plain.in_box({position}, {sides})"))
+        }
+        _ => {
+            // Corners less than a quarter of the circle from the centre make a triangle that is less than half of the sky.
+            let corner = |turn: f64, random: &mut ChaCha8Rng| {
+                let away: f64 = *[1.0, 20.0, 80.0].choose(random).unwrap();
+                let (sin_lat, cos_lat) = f64::to_radians(lat).sin_cos();
+                let (turn, away) = ((turn + random.random_range(-50.0..50.0)).to_radians(), away.to_radians());
+                let north = (sin_lat * away.cos() + cos_lat * away.sin() * turn.cos()).clamp(-1.0, 1.0);
+                let east = (turn.sin() * away.sin() * cos_lat).atan2(away.cos() - sin_lat * north).to_degrees();
+                format!("{:.4}, {:.4}", lon + east, north.asin().to_degrees())
+            };
+            let corners = [0.0, 120.0, 240.0].map(|turn| corner(turn, random)).join(", ");
+            (format!("POLYGON({corners})"), format!("plain.in_triangle({position}, {corners})"))
+        }
+    };
+    let (value, not) = *[(1, ""), (1, ""), (0, "NOT ")].choose(random).unwrap();
+    Text::new(format!("{value} = CONTAINS(POINT({position}), {shape})"), format!("{not}{inside}"))
 }

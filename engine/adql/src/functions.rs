@@ -39,6 +39,11 @@ pub mod names {
     /// `adql_in_circle(lon, lat, centre_lon, centre_lat, radius)`: 1 if the position lies in the circle or on its
     /// edge, else 0. Degrees.
     pub const IN_CIRCLE: &str = "adql_in_circle";
+    /// `adql_in_box(lon, lat, centre_lon, centre_lat, width, height)`: 1 if the position lies in the box or on its edge, else 0. Degrees.
+    pub const IN_BOX: &str = "adql_in_box";
+    /// `adql_in_polygon(lon, lat, lon1, lat1, lon2, lat2, lon3, lat3, …)`: 1 if the position lies in the polygon of these vertices or on its
+    /// edge, else 0. Degrees.
+    pub const IN_POLYGON: &str = "adql_in_polygon";
     /// `gaia_healpix_index(order, source_id)`: the HEALPix pixel (NESTED, order 0 to 12) in a source's identifier; NULL for an id
     /// without one.
     pub const GAIA_HEALPIX_INDEX: &str = "gaia_healpix_index";

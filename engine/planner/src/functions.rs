@@ -11,7 +11,7 @@ use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use spolia_adql::names;
-use spolia_sky::{Cone, HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
+use spolia_sky::{Cone, HPX29_ORDER, PIXEL_ORDER, Polygon, Position, SkyError, SourceId, healpix_index};
 
 use crate::arithmetic::{self, in_range, out_of_range};
 
@@ -22,6 +22,13 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
     let point = DataType::List(Arc::new(Field::new("item", DataType::Float64, true)));
     let functions = [
         AdqlFunction { name: names::IN_CIRCLE, signature: doubles(5), returns: DataType::Int32, eval: in_circle },
+        AdqlFunction { name: names::IN_BOX, signature: doubles(6), returns: DataType::Int32, eval: in_box },
+        AdqlFunction {
+            name: names::IN_POLYGON,
+            signature: Signature::variadic(vec![DataType::Float64], Volatility::Immutable),
+            returns: DataType::Int32,
+            eval: in_polygon,
+        },
         AdqlFunction { name: names::DISTANCE, signature: doubles(4), returns: DataType::Float64, eval: distance },
         AdqlFunction { name: names::POINT, signature: doubles(2), returns: point, eval: point_of },
         AdqlFunction {
@@ -186,6 +193,44 @@ fn in_circle(arrays: &[ArrayRef]) -> Result<ArrayRef> {
         Ok(Some(i32::from(cone.contains(&Position::from_degrees(lon, lat).map_err(sky)?))))
     };
     Ok(Arc::new((0..rows).map(one).collect::<Result<Int32Array>>()?))
+}
+
+/// CONTAINS(POINT(lon, lat), BOX(clon, clat, width, height)): 1 or 0; all in degrees.
+fn in_box(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    within(arrays, |shape| match shape {
+        [lon, lat, width, height] => Polygon::of_box(&Position::from_degrees(*lon, *lat)?, *width, *height),
+        _ => Err(SkyError::Polygon("another number of arguments")),
+    })
+}
+
+/// CONTAINS(POINT(lon, lat), POLYGON(lon1, lat1, lon2, lat2, …)): 1 or 0; all in degrees.
+fn in_polygon(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    within(arrays, |shape| {
+        let vertices = shape.chunks_exact(2).map(|vertex| Position::from_degrees(vertex[0], vertex[1]));
+        Polygon::new(&vertices.collect::<std::result::Result<Vec<_>, _>>()?)
+    })
+}
+
+/// Whether positions, the first two arrays, lie in the polygons that the others make.
+fn within(arrays: &[ArrayRef], make: impl Fn(&[f64]) -> std::result::Result<Polygon, SkyError>) -> Result<ArrayRef> {
+    let arrays: Vec<_> = arrays.iter().map(|array| array.as_primitive::<Float64Type>()).collect();
+    let rows = arrays.first().map_or(0, |array| array.len());
+    // Mostly it is the same in all rows.
+    let mut last: Option<(Vec<f64>, Polygon)> = None;
+    let mut one = |row: usize| {
+        let value = |array: &&Float64Array| array.is_valid(row).then(|| array.value(row));
+        let Some(values) = arrays.iter().map(value).collect::<Option<Vec<f64>>>() else { return Ok(None) };
+        let Some(([lon, lat], shape)) = values.split_first_chunk::<2>() else { return Ok(None) };
+        let position = Position::from_degrees(*lon, *lat).map_err(sky)?;
+        let polygon = match last.take() {
+            Some((made_of, polygon)) if made_of == shape => polygon,
+            _ => make(shape).map_err(sky)?,
+        };
+        let contains = polygon.contains(&position);
+        last = Some((shape.to_vec(), polygon));
+        Ok(Some(i32::from(contains)))
+    };
+    Ok(Arc::new((0..rows).map(&mut one).collect::<Result<Int32Array>>()?))
 }
 
 /// DISTANCE(POINT(lon1, lat1), POINT(lon2, lat2)) in degrees.

@@ -12,6 +12,6 @@ mod session;
 mod tap_schema;
 mod tie_break;
 
-pub use session::{PlanError, QuerySettings, Session, plain};
+pub use session::{PlanError, QuerySettings, Session, SessionBase, plain};
 pub use tap_schema::{tap_schema_declaration, tap_schema_tables};
 pub use tie_break::DERIVED_FROM;

@@ -1,22 +1,26 @@
-//! A session: the tables of one epoch, ADQL's functions, and bounds.
+//! Sessions: queries over the tables of one epoch, with ADQL's functions and bounds.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider, TableProvider,
 };
+use datafusion::common::config::ConfigExtension;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{
+    FunctionRegistry, SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext,
+};
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use serde::{Deserialize, Serialize};
 use spolia_adql::{AdqlError, Schema, TapSchema};
@@ -93,15 +97,19 @@ pub fn plain(error: &DataFusionError) -> String {
     bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The tables of one epoch, ready for queries.
-pub struct Session {
-    context: SessionContext,
-    schema: TapSchema,
+/// What all queries over one epoch have in common: its tables, ADQL's functions, and rules. Made once, since it takes longer to make
+/// than a small query takes.
+pub struct SessionBase {
+    state: SessionState,
+    schema: Arc<TapSchema>,
+    tables: Vec<(String, Arc<dyn SchemaProvider>)>,
+    pool: Arc<dyn MemoryPool>,
+    query_memory: usize,
 }
 
-impl Session {
-    /// A session over `tables` (schema, name, provider) that `schema` describes, with `functions` beside ADQL's own; `planner`
-    /// turns optimised plans into ones that run.
+impl SessionBase {
+    /// Over `tables` (schema, name, provider) that `schema` describes, with `functions` beside ADQL's own. Queries together take of
+    /// `pool`.
     ///
     /// # Errors
     /// When DataFusion refuses a table.
@@ -109,30 +117,59 @@ impl Session {
         schema: TapSchema,
         tables: Vec<(String, String, Arc<dyn TableProvider>)>,
         functions: Vec<ScalarUDF>,
-        planner: Arc<dyn QueryPlanner + Send + Sync>,
         pool: Arc<dyn MemoryPool>,
         settings: &QuerySettings,
     ) -> Result<Self, DataFusionError> {
-        let context = SessionContext::new_with_state(state(planner, pool, settings)?);
+        let mut state = state(settings);
         for function in functions::all().into_iter().chain(functions) {
-            context.register_udf(function);
+            state.register_udf(Arc::new(function))?;
         }
-        context.add_analyzer_rule(Arc::new(ExactSum::new()));
-        context.add_analyzer_rule(Arc::new(TieBreak));
+        state.add_analyzer_rule(Arc::new(ExactSum::new()));
+        state.add_analyzer_rule(Arc::new(TieBreak));
         let own = tap_schema_tables(&schema)?.into_iter().map(|(name, table)| ("tap_schema".to_owned(), name, table));
-        let catalog = MemoryCatalogProvider::new();
-        let mut schemas: HashMap<String, Arc<MemorySchemaProvider>> = HashMap::new();
+        let mut schemas: BTreeMap<String, MemorySchemaProvider> = BTreeMap::new();
         for (schema, name, table) in tables.into_iter().chain(own) {
-            let provider = schemas.entry(schema).or_default();
-            provider.register_table(name, table)?;
+            schemas.entry(schema).or_default().register_table(name, table)?;
         }
-        for (name, provider) in schemas {
-            catalog.register_schema(&name, provider)?;
-        }
-        context.register_catalog(CATALOG, Arc::new(catalog));
-        Ok(Self { context, schema })
+        let tables = schemas.into_iter().map(|(name, tables)| (name, Arc::new(tables) as Arc<dyn SchemaProvider>));
+        let query_memory = settings.query_memory_mb << 20;
+        Ok(Self { state, schema: Arc::new(schema), tables: tables.collect(), pool, query_memory })
     }
 
+    /// A session for one query, or for several that are bounded as one; `planner` turns optimised plans into ones that run.
+    ///
+    /// # Errors
+    /// When DataFusion refuses the bounds.
+    pub fn session(&self, planner: Arc<dyn QueryPlanner + Send + Sync>) -> Result<Session, DataFusionError> {
+        let mut state = self.state.clone();
+        let catalog = MemoryCatalogProvider::new();
+        for (name, tables) in &self.tables {
+            catalog.register_schema(name, Arc::clone(tables))?;
+        }
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        state.register_catalog_list(Arc::new(catalogs));
+        state.mark_start_execution();
+        let pool = QueryMemory::new(Arc::clone(&self.pool), self.query_memory);
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+        Ok(Session { state: Arc::new(state), planner, runtime, schema: Arc::clone(&self.schema) })
+    }
+
+    /// What the tables are.
+    pub fn schema(&self) -> &TapSchema {
+        &self.schema
+    }
+}
+
+/// One query over the tables of one epoch, and over what came with it.
+pub struct Session {
+    state: Arc<SessionState>,
+    planner: Arc<dyn QueryPlanner + Send + Sync>,
+    runtime: Arc<RuntimeEnv>,
+    schema: Arc<TapSchema>,
+}
+
+impl Session {
     /// Adds tables that TAP_SCHEMA does not list: those that came with the query.
     ///
     /// # Errors
@@ -146,11 +183,19 @@ impl Session {
         for (name, table) in tables {
             provider.register_table(name, table)?;
         }
-        let catalog = self.context.catalog(CATALOG);
+        let catalog = self.state.catalog_list().catalog(CATALOG);
         let catalog = catalog.ok_or_else(|| DataFusionError::Internal("a session has its catalog".to_owned()))?;
         catalog.register_schema(&schema.name, Arc::new(provider))?;
-        self.schema.schemas.push(schema);
+        Arc::make_mut(&mut self.schema).schemas.push(schema);
         Ok(())
+    }
+
+    /// Lets the session's functions know `option`.
+    pub fn set_option(&mut self, option: impl ConfigExtension) {
+        let state = Arc::make_mut(&mut self.state);
+        state.config_mut().options_mut().extensions.insert(option);
+        // Functions are given the options of this moment.
+        state.mark_start_execution();
     }
 
     /// The memory that all sessions share.
@@ -158,14 +203,13 @@ impl Session {
         Arc::new(FairSpillPool::new(settings.memory_mb << 20))
     }
 
-    /// What the session's tables are.
-    pub fn schema(&self) -> &TapSchema {
-        &self.schema
-    }
-
-    /// The DataFusion context, for running plans.
-    pub fn context(&self) -> &SessionContext {
-        &self.context
+    /// Begins to run a plan of this session.
+    ///
+    /// # Errors
+    /// When the plan cannot begin.
+    pub fn run(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let task = TaskContext::from(self.state.as_ref()).with_runtime(Arc::clone(&self.runtime));
+        execute_stream(Arc::clone(plan), Arc::new(task))
     }
 
     /// Parses, checks and plans an ADQL query, with at most `limit` rows.
@@ -175,7 +219,7 @@ impl Session {
     pub async fn plan(&self, adql: &str, limit: Option<usize>) -> Result<LogicalPlan, PlanError> {
         let query = spolia_adql::parse(adql)?.check(&self.schema)?;
         let statement = Statement::Statement(Box::new(query.statement().clone()));
-        let state = self.context.state();
+        let state = Arc::clone(&self.state);
         let plan = aside(async move { state.statement_to_plan(statement).await }).await?;
         let plan = match limit {
             Some(limit) => datafusion::logical_expr::LogicalPlanBuilder::from(plan)
@@ -192,8 +236,8 @@ impl Session {
     /// # Errors
     /// [`PlanError::Plan`] when no way to run it is found.
     pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, PlanError> {
-        let (state, plan) = (self.context.state(), plan.clone());
-        aside(async move { state.create_physical_plan(&plan).await }).await
+        let (state, planner, plan) = (Arc::clone(&self.state), Arc::clone(&self.planner), plan.clone());
+        aside(async move { planner.create_physical_plan(&state.optimize(&plan)?, state.as_ref()).await }).await
     }
 }
 
@@ -215,11 +259,7 @@ async fn aside<T: Send + 'static>(
     planned.unwrap_or_else(|broken| Err(DataFusionError::ExecutionJoin(Box::new(broken)))).map_err(PlanError::Plan)
 }
 
-fn state(
-    planner: Arc<dyn QueryPlanner + Send + Sync>,
-    pool: Arc<dyn MemoryPool>,
-    settings: &QuerySettings,
-) -> Result<SessionState, DataFusionError> {
+fn state(settings: &QuerySettings) -> SessionState {
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, "gaia")
@@ -230,13 +270,11 @@ fn state(
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     // In DataFusion 55.2 a limit above DISTINCT fails where the rows below it are in an order ("Ordering direction required").
     config.options_mut().optimizer.enable_distinct_aggregation_soft_limit = false;
-    let pool = QueryMemory::new(pool, settings.query_memory_mb << 20);
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
     // Asked before DataFusion's own, which the default features add.
     let operators: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators::new())];
     // DataFusion makes alike what is left.
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(AlikeOperands)];
     rules.extend(Analyzer::new().rules);
-    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_analyzer_rules(rules);
-    Ok(builder.with_expr_planners(operators).with_default_features().with_query_planner(planner).build())
+    let builder = SessionStateBuilder::new().with_config(config).with_analyzer_rules(rules);
+    builder.with_expr_planners(operators).with_default_features().build()
 }

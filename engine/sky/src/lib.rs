@@ -1,13 +1,15 @@
-//! The sky without I/O: positions in ICRS, cones, HEALPix ranges, and the bit layouts of Gaia's identifiers.
+//! The sky without I/O: positions in ICRS, cones, polygons, HEALPix ranges, and the bit layouts of Gaia's identifiers.
 
 mod cone;
 mod gaia_ids;
 mod healpix;
+mod polygon;
 mod position;
 mod zone;
 
 pub use cone::{Cone, Reach};
 pub use gaia_ids::{FieldOfView, SourceId, TransitId};
 pub use healpix::{HPX29_ORDER, PIXEL_ORDER, PIXELS, PixelRanges, healpix_index};
+pub use polygon::{Convex, MOST_VERTICES, Polygon};
 pub use position::{Position, SkyError};
 pub use zone::Zone;

@@ -12,6 +12,12 @@ pub enum SkyError {
     /// The radius of a cone is negative, above 180 degrees, or not a number.
     #[error("radius {0} deg lies outside 0 to 180")]
     Radius(f64),
+    /// The width or height of a box is negative, above 180 degrees, or not a number.
+    #[error("the side {0} deg of a box lies outside 0 to 180")]
+    Side(f64),
+    /// The vertices make no polygon.
+    #[error("a polygon cannot have {0}")]
+    Polygon(&'static str),
 }
 
 /// A point on the sky in ICRS; longitude in [0, 2 pi) and latitude in [-pi/2, pi/2], kept in radians.
@@ -62,10 +68,7 @@ impl Position {
     ///
     /// Nodes keep it beside each row: what is tested with it takes nothing but products and sums, which every machine computes alike.
     pub fn unit_vector(&self) -> [f64; 3] {
-        let (sin_lon, cos_lon) = self.lon_rad.sin_cos();
-        let (sin_lat, cos_lat) = self.lat_rad.sin_cos();
-        // Squares of differences of these must not be too small for a double.
-        [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat].map(|axis| if axis.abs() < 1e-30 { 0.0 } else { axis })
+        unit_vector(self.lon_rad, self.lat_rad)
     }
 
     /// The angle to another position, in radians; exact to rounding for all angles.
@@ -79,6 +82,35 @@ impl Position {
     }
 }
 
+/// The unit vector of a longitude and a latitude in radians.
+pub(crate) fn unit_vector(lon_rad: f64, lat_rad: f64) -> [f64; 3] {
+    let (sin_lon, cos_lon) = lon_rad.sin_cos();
+    let (sin_lat, cos_lat) = lat_rad.sin_cos();
+    // Squares of differences of these must not be too small for a double.
+    [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat].map(|axis| if axis.abs() < 1e-30 { 0.0 } else { axis })
+}
+
+/// The sum of two vectors.
+pub(crate) fn sum(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
+    [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+}
+
+/// The scalar product of two vectors.
+pub(crate) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+/// The vector product of two vectors.
+pub(crate) fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+}
+
+/// The unit vector of the same direction.
+pub(crate) fn normalised(a: [f64; 3]) -> [f64; 3] {
+    let length = dot(a, a).sqrt();
+    a.map(|axis| axis / length)
+}
+
 /// The square of the distance of two points.
 pub(crate) fn squared_distance(a: [f64; 3], b: [f64; 3]) -> f64 {
     let [x, y, z] = [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
@@ -86,7 +118,7 @@ pub(crate) fn squared_distance(a: [f64; 3], b: [f64; 3]) -> f64 {
 }
 
 /// The angle between two unit vectors, in radians: twice that whose tangent is half their difference over half their sum.
-fn angle_rad(a: [f64; 3], b: [f64; 3]) -> f64 {
+pub(crate) fn angle_rad(a: [f64; 3], b: [f64; 3]) -> f64 {
     let apart = squared_distance(a, b).sqrt();
     let together = squared_distance(a, b.map(|axis| -axis)).sqrt();
     2.0 * apart.atan2(together)

@@ -22,7 +22,7 @@ const NAMESPACES: [(&str, &str); 5] = [
 ];
 /// Optional features of ADQL 2.1 on offer, by TAPRegExt's feature types.
 const FEATURES: [(&str, &[&str]); 7] = [
-    ("adqlgeo", &["POINT", "CIRCLE", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2"]),
+    ("adqlgeo", &["POINT", "CIRCLE", "BOX", "POLYGON", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2"]),
     ("adql-string", &["LOWER", "UPPER", "ILIKE"]),
     ("adql-type", &["CAST"]),
     ("adql-sets", &["UNION", "EXCEPT", "INTERSECT"]),
@@ -203,6 +203,8 @@ mod tests {
             let query = match *form {
                 "POINT" => "SELECT POINT(1, 2) AS p FROM t",
                 "CIRCLE" | "CONTAINS" => "SELECT a FROM t WHERE 1 = CONTAINS(POINT(a, b), CIRCLE(1, 2, 3))",
+                "BOX" => "SELECT a FROM t WHERE 1 = CONTAINS(POINT(a, b), BOX(1, 2, 3, 4))",
+                "POLYGON" => "SELECT a FROM t WHERE 1 = CONTAINS(POINT(a, b), POLYGON(1, 2, 3, 4, 5, 6))",
                 "INTERSECTS" => "SELECT a FROM t WHERE 1 = INTERSECTS(POINT(a, b), CIRCLE(1, 2, 3))",
                 "DISTANCE" => "SELECT DISTANCE(POINT(a, b), POINT(1, 2)) AS d FROM t",
                 "COORD1" | "COORD2" => "SELECT COORD1(POINT(a, b)) AS x, COORD2(POINT(a, b)) AS y FROM t",

@@ -3,25 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::catalog::{TableProvider, default_table_source::DefaultTableSource, view::ViewTable};
-use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryPool;
-use datafusion::logical_expr::{LogicalPlanBuilder, ScalarUDF};
-use datafusion::prelude::{col, ident};
 use object_store::ObjectStore;
+use quick_cache::sync::Cache;
 use spolia_adql::TapSchema;
-use spolia_catalogue::{Control, SigningKey};
+use spolia_catalogue::{Control, Edition, SigningKey};
 use spolia_cutout::Files;
-use spolia_planner::{DERIVED_FROM, QuerySettings, Session};
-use spolia_shard_router::{FederatedPlanner, NodeAddress, Router, RouterSettings, ShardedTable, Snapshot};
+use spolia_planner::{QuerySettings, Session};
+use spolia_shard_router::{NodeAddress, Router, RouterSettings};
 
 use crate::cut::CutSettings;
 use crate::error::ExecError;
-use crate::link::{LinkBase, LinkError, RowLink, access_url};
+use crate::link::{LinkError, RowLink};
+use crate::open_epoch::{EPOCHS_KEPT, OpenEpoch};
 use crate::operation_log::{LogSettings, OperationLog};
 use crate::store::{Store, StoreSettings};
-use crate::tap_schema::{ACCESS_URL_COLUMN, ACCESS_URL_DESCRIPTION, ACCESS_URL_UCD, tap_schema};
-use crate::upload::{self, Upload};
+use crate::tap_schema::tap_schema;
 
 /// What it takes to open a site.
 #[derive(Debug, Clone)]
@@ -50,9 +47,10 @@ pub struct Archive {
     router: Router,
     store: Store,
     site: PathBuf,
-    keys: Vec<SigningKey>,
-    memory: Arc<dyn MemoryPool>,
-    query: QuerySettings,
+    pub(crate) keys: Vec<SigningKey>,
+    pub(crate) memory: Arc<dyn MemoryPool>,
+    pub(crate) query: QuerySettings,
+    pub(crate) epochs: Arc<Cache<Edition, Arc<OpenEpoch>>>,
     log: OperationLog,
 }
 
@@ -71,6 +69,7 @@ impl Archive {
             log: OperationLog::new(&settings.site.join("log"), settings.log),
             memory: Session::memory_pool(&settings.query),
             query: settings.query,
+            epochs: Arc::new(Cache::new(EPOCHS_KEPT)),
             site: settings.site,
         })
     }
@@ -125,39 +124,4 @@ impl Archive {
     pub fn sign_link(&self, link: RowLink) -> String {
         self.keys.first().map(|key| link.sign(key)).unwrap_or_default()
     }
-
-    /// A session over one epoch, whose rows carry links under `links`, with tables that came along.
-    pub(crate) fn session(
-        &self,
-        snapshot: &Snapshot,
-        links: &LinkBase,
-        uploads: &[Upload],
-    ) -> Result<Session, ExecError> {
-        let key = self.keys.first().cloned().unwrap_or(SigningKey { version: 0, secret: Vec::new() });
-        let link = access_url(links.clone(), snapshot.manifest().epoch, key);
-        let tables = snapshot.tables().into_iter().map(|table| linked(table, &link)).collect::<Result<_, _>>()?;
-        let schema = tap_schema(snapshot.collections())?;
-        let planner = Arc::new(FederatedPlanner);
-        let mut session = Session::new(schema, tables, vec![link], planner, Arc::clone(&self.memory), &self.query)?;
-        if let Some(schema) = upload::described(uploads)? {
-            let table = |upload: &Upload| Ok((upload.name.clone(), upload.provider()?));
-            session.add_schema(schema, uploads.iter().map(table).collect::<Result<_, ExecError>>()?)?;
-        }
-        Ok(session)
-    }
-}
-
-/// A table with the column that leads to DataLink.
-fn linked(
-    table: Arc<ShardedTable>,
-    link: &ScalarUDF,
-) -> Result<(String, String, Arc<dyn TableProvider>), DataFusionError> {
-    let (schema, name) = (table.name().0.to_owned(), table.name().1.to_owned());
-    let mut columns: Vec<_> = table.schema().fields().iter().map(|field| ident(field.name())).collect();
-    let metadata = [("ucd", ACCESS_URL_UCD), ("description", ACCESS_URL_DESCRIPTION), (DERIVED_FROM, "id")];
-    let metadata: std::collections::BTreeMap<_, _> = metadata.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-    columns.push(link.call(vec![col("id")]).alias_with_metadata(ACCESS_URL_COLUMN, Some(metadata.into())));
-    let source = Arc::new(DefaultTableSource::new(table));
-    let plan = LogicalPlanBuilder::scan(&name, source, None)?.project(columns)?.build()?;
-    Ok((schema, name, Arc::new(ViewTable::new(plan, None))))
 }

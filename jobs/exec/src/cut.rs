@@ -95,11 +95,8 @@ impl Archive {
         output: Option<(&Path, &Arc<CutProgress>)>,
     ) -> Result<CutAnswer, ExecError> {
         let started = Instant::now();
-        let snapshot = match request.epoch {
-            Some(epoch) => self.router().snapshot_at(epoch).await?,
-            None => self.router().snapshot().await?,
-        };
-        let chooser = Chooser::new(self, &snapshot)?;
+        let epoch = self.open_epoch(request.epoch).await?;
+        let (snapshot, chooser) = (&epoch.snapshot, Chooser::new(self, &epoch)?);
         let chosen = chooser.choose(&request.selection, request.with_transits, request.keep_unmatched).await?;
         if chosen.tables.is_empty() {
             let why = chosen.messages.join("; ");
@@ -109,9 +106,9 @@ impl Archive {
             )));
         }
         let (query_ms, started) = (millis(started), Instant::now());
-        let files = self.locate(&snapshot, &chosen).await?;
+        let files = self.locate(snapshot, &chosen).await?;
         let (locate_ms, started) = (millis(started), Instant::now());
-        let plan = CutPlan { files, provenance: self.provenance(request, &snapshot, &chosen) };
+        let plan = CutPlan { files, provenance: self.provenance(request, snapshot, &chosen) };
         let report = match output {
             Some((output, progress)) => cut(self.files(), &plan, output, progress).await?,
             None => dry_run(self.files(), &plan).await?,

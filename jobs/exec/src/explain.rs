@@ -8,7 +8,7 @@ use datafusion::arrow::array::{Array, ArrayRef, Float64Array, Int64Array, Record
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::error::ArrowError;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::StreamExt;
 use serde::Serialize;
 use spolia_shard_router::{ShardScanExec, scans};
@@ -88,11 +88,11 @@ impl Archive {
     /// # Errors
     /// As [`Archive::query`].
     pub async fn explain(&self, request: &QueryRequest, analyze: bool) -> Result<Explanation, ExecError> {
-        let snapshot = self.snapshot_for(request).await?;
-        let session = self.session(&snapshot, &request.links, &request.uploads)?;
+        let epoch = self.open_epoch(request.epoch).await?;
+        let session = self.session(&epoch, &request.links, &request.uploads)?;
         let plan = session.physical(&session.plan(&request.adql, request.maxrec).await?).await?;
         if analyze {
-            let mut rows = execute_stream(Arc::clone(&plan), session.context().task_ctx())?;
+            let mut rows = session.run(&plan)?;
             while let Some(batch) = rows.next().await {
                 batch?;
             }
@@ -100,7 +100,7 @@ impl Archive {
         let tables = scans(&plan);
         let tables = tables.iter().filter_map(|plan| plan.downcast_ref::<ShardScanExec>());
         let tables = tables.map(|scan| explain_table(scan, analyze)).collect();
-        Ok(Explanation { epoch: snapshot.manifest().epoch, tables, plan: above(&plan, analyze) })
+        Ok(Explanation { epoch: epoch.snapshot.manifest().epoch, tables, plan: above(&plan, analyze) })
     }
 }
 

@@ -9,6 +9,7 @@ mod cut;
 mod error;
 mod explain;
 mod link;
+mod open_epoch;
 mod operation_log;
 mod query;
 mod selection;

@@ -2,13 +2,15 @@
 //!
 //! A link is proof against forgery, not a permission: whoever serves it asks the collection's access rules again.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use datafusion::arrow::array::{AsArray, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::Result as DataFusionResult;
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
+use datafusion::common::{Result as DataFusionResult, config_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -85,8 +87,8 @@ fn mac(key: &SigningKey, message: &[u8]) -> [u8; MAC_BYTES] {
     short
 }
 
-/// What the links of one answer have in common.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What the links of one answer have in common: an option of the session that makes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LinkBase {
     /// Where the service is reached: `http://localhost:3000`, without a slash at the end.
     pub base_url: String,
@@ -94,15 +96,41 @@ pub struct LinkBase {
     pub client_id: String,
 }
 
-/// The function from a row's id to its `access_url`.
-pub(crate) fn access_url(base: LinkBase, epoch: i64, key: SigningKey) -> ScalarUDF {
+impl ConfigExtension for LinkBase {
+    const PREFIX: &'static str = "links";
+}
+
+// An option that comes as it is, and is not set by a name.
+impl ExtensionOptions for LinkBase {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, _: &str) -> DataFusionResult<()> {
+        config_err!("links have no option {key} that could be set")
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        Vec::new()
+    }
+}
+
+/// The function from a row's id to its `access_url`, under the [`LinkBase`] of the session.
+pub(crate) fn access_url(epoch: i64, key: SigningKey) -> ScalarUDF {
     let signature = Signature::exact(vec![DataType::Int64], Volatility::Stable);
-    ScalarUDF::new_from_impl(AccessUrl { base, epoch, key: Arc::new(Key(key)), signature })
+    ScalarUDF::new_from_impl(AccessUrl { epoch, key: Arc::new(Key(key)), signature })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct AccessUrl {
-    base: LinkBase,
     epoch: i64,
     key: Arc<Key>,
     signature: Signature,
@@ -142,8 +170,8 @@ impl ScalarUDFImpl for AccessUrl {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let ids = arrays[0].as_primitive::<Int64Type>();
-        let (head, tail) =
-            (format!("{}/datalink?id=", self.base.base_url), format!("&clientId={}", self.base.client_id));
+        let base = args.config_options.extensions.get::<LinkBase>().cloned().unwrap_or_default();
+        let (head, tail) = (format!("{}/datalink?id=", base.base_url), format!("&clientId={}", base.client_id));
         let mut urls = StringBuilder::with_capacity(ids.len(), ids.len() * (head.len() + 40 + tail.len()));
         for id in ids {
             match id {

@@ -9,9 +9,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::ExecutionPlan;
 use futures::{Stream, StreamExt};
-use spolia_shard_router::{NodeTiming, Snapshot, timings};
+use spolia_shard_router::{NodeTiming, timings};
 
 use crate::archive::Archive;
 use crate::error::ExecError;
@@ -63,27 +63,19 @@ impl Archive {
         if let Some((analyze, adql)) = explained(&request.adql) {
             return self.answer_explained(QueryRequest { adql, ..request.clone() }, analyze).await;
         }
-        let snapshot = self.snapshot_for(request).await?;
-        let session = self.session(&snapshot, &request.links, &request.uploads)?;
+        let epoch = self.open_epoch(request.epoch).await?;
+        let session = self.session(&epoch, &request.links, &request.uploads)?;
         let plan = session.plan(&request.adql, request.maxrec.map(|maxrec| maxrec.saturating_add(1))).await?;
         let plan = session.physical(&plan).await?;
-        let rows = execute_stream(Arc::clone(&plan), session.context().task_ctx())?;
+        let rows = session.run(&plan)?;
         Ok(QueryAnswer {
             schema: rows.schema(),
-            epoch: snapshot.manifest().epoch,
+            epoch: epoch.snapshot.manifest().epoch,
             rows,
             plan,
             left: request.maxrec,
             sent: 0,
             overflow: false,
-        })
-    }
-
-    /// The epoch that a request wants to read.
-    pub(crate) async fn snapshot_for(&self, request: &QueryRequest) -> Result<Snapshot, ExecError> {
-        Ok(match request.epoch {
-            Some(epoch) => self.router().snapshot_at(epoch).await?,
-            None => self.router().snapshot().await?,
         })
     }
 

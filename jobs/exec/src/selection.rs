@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 use spolia_catalogue::{Collection, TableDef};
 use spolia_planner::Session;
@@ -14,6 +13,7 @@ use spolia_shard_router::{NodeTiming, Snapshot, timings};
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::link::LinkBase;
+use crate::open_epoch::OpenEpoch;
 
 /// Ids sent to the nodes in one statement.
 const IDS_AT_ONCE: usize = 20_000;
@@ -51,9 +51,10 @@ pub(crate) struct Chooser<'a> {
 }
 
 impl<'a> Chooser<'a> {
-    pub(crate) fn new(archive: &'a Archive, snapshot: &'a Snapshot) -> Result<Self, ExecError> {
+    pub(crate) fn new(archive: &'a Archive, epoch: &'a OpenEpoch) -> Result<Self, ExecError> {
         let links = LinkBase { base_url: String::new(), client_id: String::new() };
-        Ok(Self { archive, snapshot, session: archive.session(snapshot, &links, &[])?, chosen: Chosen::default() })
+        let session = archive.session(epoch, &links, &[])?;
+        Ok(Self { archive, snapshot: &epoch.snapshot, session, chosen: Chosen::default() })
     }
 
     /// Finds the rows of `selection`; `with_transits` adds the transits of chosen sources; `keep_unmatched` keeps
@@ -256,8 +257,7 @@ impl<'a> Chooser<'a> {
         plan: &datafusion::logical_expr::LogicalPlan,
     ) -> Result<(Vec<RecordBatch>, Vec<NodeTiming>), ExecError> {
         let plan = self.session.physical(plan).await?;
-        let batches =
-            execute_stream(std::sync::Arc::clone(&plan), self.session.context().task_ctx())?.try_collect().await?;
+        let batches = self.session.run(&plan)?.try_collect().await?;
         Ok((batches, timings(&plan)))
     }
 }

@@ -9,9 +9,10 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Case, Cast, Expr, Like, Operator};
 use spolia_adql::names;
-use spolia_sky::{HPX29_ORDER, PIXEL_ORDER, Position, Reach};
+use spolia_sky::{Convex, HPX29_ORDER, PIXEL_ORDER, Polygon, Position, Reach};
 
 use super::statement::{Angle, Condition, SqlColumn};
+use crate::region::polygon_of;
 
 /// Longer texts are not made: guards repeat what they guard, so that nested ones would grow without bound.
 const LONGEST: usize = 32 << 10;
@@ -320,6 +321,12 @@ impl Renderer<'_> {
                 let sql = format!("(CASE WHEN {within} THEN 1 ELSE 0 END)");
                 Some(Rendered { sql, data_type: DataType::Int32 })
             }
+            (names::IN_BOX | names::IN_POLYGON, _) => {
+                let ([lon, lat], polygon) = polygon_of(call)?;
+                let within = inside(&self.vector(lon, lat)?, &polygon);
+                let sql = format!("(CASE WHEN {within} THEN 1 ELSE 0 END)");
+                Some(Rendered { sql, data_type: DataType::Int32 })
+            }
             (names::DISTANCE, [lon, lat, other_lon, other_lat]) => {
                 let (a, b) = (self.vector(lon, lat)?, self.vector(other_lon, other_lat)?);
                 let (apart, together) = (squared(&a, &b, "-"), squared(&a, &b, "+"));
@@ -381,6 +388,17 @@ fn order_of(expr: &Expr, most: u8) -> Option<i64> {
 fn squared(a: &[String; 3], b: &[String; 3], sign: &str) -> String {
     let square = |axis: usize| format!("({a} {sign} {b}) * ({a} {sign} {b})", a = a[axis], b = b[axis]);
     format!("({} + {} + {})", square(0), square(1), square(2))
+}
+
+/// Whether a vector lies in a polygon: on the inner side of all sides of one of its pieces.
+fn inside(vector: &[String; 3], polygon: &Polygon) -> String {
+    let product = |(axis, side): (&String, &f64)| format!("{axis} * {}", double(*side));
+    let side = |side: &[f64; 3]| {
+        let sum = vector.iter().zip(side).map(product).collect::<Vec<_>>().join(" + ");
+        format!("{sum} >= {}", double(Convex::LEAST))
+    };
+    let piece = |piece: &Convex| piece.sides().iter().map(side).collect::<Vec<_>>().join(" AND ");
+    polygon.pieces().iter().map(piece).collect::<Vec<_>>().join(" OR ")
 }
 
 pub(crate) fn double(value: f64) -> String {

@@ -249,9 +249,9 @@ impl Fragment {
         }
         self.expect(demand.expected(definition, self.held(number, &self.chunks).map(|(_, stats)| stats)));
         if definition.position.is_some() {
-            self.covers.extend(demand.covers().map(|cover| (number, cover)));
-            let covers = demand.covers().filter(|cover| cover.sky_fraction() < MOST_SKY);
-            let covers = covers.map(|cover| Condition::Sql(cover_sql(cover, number)));
+            self.covers.extend(demand.covers().iter().map(|cover| (number, cover.clone())));
+            let covers = demand.covers().iter().filter(|cover| cover.sky_fraction() < MOST_SKY);
+            let covers = covers.map(|cover| Condition::Sql(cover_sql(cover.clone(), number)));
             self.select.conditions.extend(covers);
         }
     }

@@ -26,6 +26,7 @@ use super::fragment::{Fragment, Merge, Numbers};
 use super::keyed::{KeyedStatements, Wanted};
 use super::shared::Shared;
 use super::statement::{Part, SqlColumn};
+use crate::row_bound::RowBound;
 use crate::scan::{Awaited, NodeScan, ShardScanExec};
 use crate::sharded_table::ShardedTable;
 
@@ -132,7 +133,8 @@ impl Fragment {
 /// All rows of a table, without a plan around it.
 pub(crate) fn scan_exec(table: &ShardedTable, schema: SchemaRef) -> Result<Arc<dyn ExecutionPlan>> {
     let fragment = Fragment::scan(&Arc::new(table.clone()), schema.fields(), &Numbers::default());
-    Ok(Arc::new(ShardScanExec::new(table.key(), Arc::clone(table.epoch()), schema, fragment.scans(true)?, None)))
+    let bound = RowBound::new(u64::MAX);
+    Ok(Arc::new(ShardScanExec::new(table.key(), bound, schema, fragment.scans(true)?, None)))
 }
 
 /// The columns of a query for nodes, under a schema's names.
@@ -180,13 +182,13 @@ impl NodeQuery {
         shown.scans(false)
     }
 
-    fn plan(&self, inputs: &[Arc<dyn ExecutionPlan>]) -> Result<Arc<dyn ExecutionPlan>> {
+    fn plan(&self, inputs: &[Arc<dyn ExecutionPlan>], bound: &RowBound) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = Arc::clone(self.schema.inner());
         let tables = self.fragment.tables.join(", ");
         let ordering = self.ordering();
         let order = ordering.as_ref().map(|(order, _)| order.clone());
-        let scan = ShardScanExec::new(tables, Arc::clone(&self.fragment.epoch), schema, self.scans()?, order)
-            .expecting(self.fragment.expected);
+        let scan =
+            ShardScanExec::new(tables, bound.clone(), schema, self.scans()?, order).expecting(self.fragment.expected);
         let scan = Arc::new(match &self.lookup {
             Some(lookup) => scan.awaiting(Arc::clone(&lookup.statements) as Arc<dyn Awaited>, inputs.to_vec()),
             None => scan,
@@ -250,7 +252,10 @@ impl UserDefinedLogicalNodeCore for NodeQuery {
 }
 
 /// Plans [`NodeQuery`]s, and what they [share](Shared).
-pub(crate) struct NodeQueryPlanner;
+pub(crate) struct NodeQueryPlanner {
+    /// The rows that nodes may send for the query.
+    pub bound: RowBound,
+}
 
 #[async_trait]
 impl ExtensionPlanner for NodeQueryPlanner {
@@ -267,6 +272,6 @@ impl ExtensionPlanner for NodeQueryPlanner {
             return Ok(Some(shared.exec(Arc::clone(input))));
         }
         let Some(query) = node.as_any().downcast_ref::<NodeQuery>() else { return Ok(None) };
-        query.plan(inputs).map(Some)
+        query.plan(inputs, &self.bound).map(Some)
     }
 }

@@ -19,17 +19,27 @@ use super::fragment::{Fragment, Numbers};
 use super::join::{join, union};
 use super::keyed::{Side, by_keys};
 use super::node_query::NodeQueryPlanner;
+use crate::row_bound::RowBound;
 use crate::sharded_table::ShardedTable;
 
-/// Plans queries over sharded tables: what nodes can answer goes there.
-#[derive(Debug, Default)]
-pub struct FederatedPlanner;
+/// Plans a query over sharded tables: what nodes can answer goes there.
+#[derive(Debug)]
+pub struct FederatedPlanner {
+    bound: RowBound,
+}
+
+impl FederatedPlanner {
+    pub(crate) fn new(bound: RowBound) -> Self {
+        Self { bound }
+    }
+}
 
 #[async_trait]
 impl QueryPlanner for FederatedPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = federated(plan)?;
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(NodeQueryPlanner)]);
+        let nodes = NodeQueryPlanner { bound: self.bound.clone() };
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(nodes)]);
         planner.create_physical_plan(&plan, session).await
     }
 }

@@ -7,7 +7,7 @@ use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, Memo
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, ScalarFunctionImplementation, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use spolia_adql::names::DISTANCE;
+use spolia_adql::names::{DISTANCE, IN_POLYGON};
 use spolia_catalogue::Visibility;
 
 use super::node_query::NodeQuery;
@@ -15,10 +15,10 @@ use super::planner::federated;
 use crate::sharded_table::ShardedTable;
 use crate::sharded_table::tests::{epoch, source_table, transit_table};
 
-/// A function by the name of ADQL's, which no plan calls.
-fn distance() -> ScalarUDF {
+/// A function by the name of one of ADQL's, which no plan calls.
+fn named(name: &str, arguments: usize, returns: DataType) -> ScalarUDF {
     let never: ScalarFunctionImplementation = Arc::new(|_| datafusion::common::not_impl_err!("no plan calls it"));
-    create_udf(DISTANCE, vec![DataType::Float64; 4], DataType::Float64, Volatility::Immutable, never)
+    create_udf(name, vec![DataType::Float64; arguments], returns, Volatility::Immutable, never)
 }
 
 /// A query gone through: what stays above, and each query for nodes with the statement for each.
@@ -40,7 +40,8 @@ async fn planned(sql: &str) -> Planned {
     let columns = columns.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec();
     let mine = MemTable::try_new(Arc::new(Schema::new(columns)), vec![Vec::new()]).unwrap();
     schema.register_table("mine".to_owned(), Arc::new(mine)).unwrap();
-    context.register_udf(distance());
+    context.register_udf(named(DISTANCE, 4, DataType::Float64));
+    context.register_udf(named(IN_POLYGON, 8, DataType::Int32));
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema("gaia", Arc::new(schema)).unwrap();
     context.register_catalog("archive", Arc::new(catalog));
@@ -101,6 +102,16 @@ async fn conditions_and_columns_go_down() {
         "SELECT CASE WHEN varpi IS NULL THEN 0 ELSE 1 END AS c FROM completesource",
         &["n0", "n1"],
         &["(CASE WHEN"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn polygons_are_pixels_and_sides() {
+    check_down(
+        "SELECT source_id FROM completesource WHERE adql_in_polygon(degrees(alpha), degrees(delta), 1.0, 1.0, 2.0, 1.0, 2.0, 2.0) = 1",
+        &["n0", "n1"],
+        &["t1.hpx29 BETWEEN", "(CASE WHEN t1.ux * '", " + t1.uz * '", ">= '-1e-15'::double precision AND t1.ux"],
     )
     .await;
 }

@@ -22,7 +22,25 @@ enum Shape {
     Point(Box<Position>),
     /// A circle by its centre and its radius in degrees.
     Circle(Box<Position>, Box<Expr>),
+    /// A box by its centre, and its width and height in degrees.
+    Box(Box<Position>, Box<[Expr; 2]>),
+    /// A polygon by its vertices.
+    Polygon(Vec<Position>),
 }
+
+impl Shape {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Point(_) => "a POINT",
+            Self::Circle(..) => "a CIRCLE",
+            Self::Box(..) => "a BOX",
+            Self::Polygon(_) => "a POLYGON",
+        }
+    }
+}
+
+/// Vertices of a polygon at most.
+const MOST_VERTICES: usize = 1000;
 
 impl Checker<'_> {
     /// What a call of a geometry function becomes.
@@ -48,20 +66,20 @@ impl Checker<'_> {
             Geometry::Distance => self.distance(arguments, span, names, clause),
             Geometry::Contains => {
                 let [inner, outer] = exactly(arguments, span.start)?;
-                self.in_circle(inner, outer, span, names, clause)
+                self.within(inner, outer, span, names, clause)
             }
             Geometry::Intersects => {
                 let [left, right] = exactly(arguments, span.start)?;
                 let (left, right) = if is_call_of(&right, Geometry::Point) { (right, left) } else { (left, right) };
-                self.in_circle(left, right, span, names, clause)
+                self.within(left, right, span, names, clause)
             }
-            Geometry::Circle => Err(not_offered(span.start, "CIRCLE outside CONTAINS and INTERSECTS")),
-            Geometry::Area
-            | Geometry::Box
-            | Geometry::Centroid
-            | Geometry::Coordsys
-            | Geometry::Polygon
-            | Geometry::Region => Err(not_offered(span.start, &written.to_ascii_uppercase())),
+            Geometry::Circle | Geometry::Box | Geometry::Polygon => {
+                let outside = format!("{} outside CONTAINS and INTERSECTS", written.to_ascii_uppercase());
+                Err(not_offered(span.start, &outside))
+            }
+            Geometry::Area | Geometry::Centroid | Geometry::Coordsys | Geometry::Region => {
+                Err(not_offered(span.start, &written.to_ascii_uppercase()))
+            }
         }
     }
 
@@ -82,24 +100,32 @@ impl Checker<'_> {
         Ok(tree::call_of(targets::DISTANCE, span, coordinates))
     }
 
-    /// `CONTAINS(point, circle)`, to which INTERSECTS of the same comes down.
-    fn in_circle(
+    /// `CONTAINS(point, shape)`, to which INTERSECTS of the same comes down.
+    fn within(
         &mut self,
         point: Expr,
-        circle: Expr,
+        shape: Expr,
         span: Span,
         names: &Names,
         clause: Clause,
     ) -> Result<Expr, AdqlError> {
-        let at = [tree::place_of(&point), tree::place_of(&circle)];
-        match (self.shape(point, names, clause)?, self.shape(circle, names, clause)?) {
-            (Shape::Point(point), Shape::Circle(centre, radius)) => {
-                let arguments = [point.lon, point.lat, centre.lon, centre.lat, *radius];
-                Ok(tree::call_of(targets::IN_CIRCLE, span, arguments))
+        let at = [tree::place_of(&point), tree::place_of(&shape)];
+        let point = match self.shape(point, names, clause)? {
+            Shape::Point(point) => *point,
+            other => return Err(not_offered(at[0], &format!("{} in or across another shape", other.name()))),
+        };
+        let (target, of_shape) = match self.shape(shape, names, clause)? {
+            Shape::Circle(centre, radius) => (targets::IN_CIRCLE, vec![centre.lon, centre.lat, *radius]),
+            Shape::Box(centre, sides) => {
+                let [width, height] = *sides;
+                (targets::IN_BOX, vec![centre.lon, centre.lat, width, height])
             }
-            (Shape::Circle(..), _) => Err(not_offered(at[0], "a CIRCLE in or across another shape")),
-            (_, Shape::Point(_)) => Err(not_offered(at[1], "a POINT as the containing shape")),
-        }
+            Shape::Polygon(vertices) => {
+                (targets::IN_POLYGON, vertices.into_iter().flat_map(|vertex| [vertex.lon, vertex.lat]).collect())
+            }
+            Shape::Point(_) => return Err(not_offered(at[1], "a POINT as the containing shape")),
+        };
+        Ok(tree::call_of(target, span, [point.lon, point.lat].into_iter().chain(of_shape)))
     }
 
     fn shape(&mut self, expr: Expr, names: &Names, clause: Clause) -> Result<Shape, AdqlError> {
@@ -112,10 +138,16 @@ impl Checker<'_> {
             Expr::Function(mut call) if is_geometry(&call, Geometry::Circle) => {
                 self.circle(take_arguments(&mut call), at, names, clause)
             }
+            Expr::Function(mut call) if is_geometry(&call, Geometry::Box) => {
+                self.box_of(take_arguments(&mut call), at, names, clause)
+            }
+            Expr::Function(mut call) if is_geometry(&call, Geometry::Polygon) => {
+                self.polygon(take_arguments(&mut call), at, names, clause)
+            }
             // An unknown column or function is named first, a known one is no geometry.
             mut other => {
                 self.expression(&mut other, names, clause)?;
-                Err(not_offered(at, "a geometry that is no POINT or CIRCLE in place"))
+                Err(not_offered(at, "a geometry that is no POINT, CIRCLE, BOX or POLYGON in place"))
             }
         }
     }
@@ -125,7 +157,10 @@ impl Checker<'_> {
         let at = tree::place_of(&expr);
         match self.shape(expr, names, clause)? {
             Shape::Point(position) => Ok(*position),
-            Shape::Circle(..) => Err(AdqlError::new(ErrorKind::Argument, at, "expected a POINT, found a CIRCLE")),
+            other => {
+                let message = format!("expected a POINT, found {}", other.name());
+                Err(AdqlError::new(ErrorKind::Argument, at, message))
+            }
         }
     }
 
@@ -146,17 +181,78 @@ impl Checker<'_> {
         clause: Clause,
     ) -> Result<Shape, AdqlError> {
         let mut arguments = without_coordsys(arguments)?;
-        let mut radius = arguments.pop().unwrap_or_else(|| tree::literal(Value::Null, Span::empty()));
-        self.expression(&mut radius, names, clause)?;
-        refuse_outside(&radius, 0.0, 180.0, "the radius of a circle")?;
-        let centre = match <[Expr; 1]>::try_from(arguments) {
-            Ok([point]) => self.position(point, names, clause)?,
+        let radius = self.length(arguments.pop(), "the radius of a circle", names, clause)?;
+        let centre = self.centre(arguments, at, names, clause)?;
+        Ok(Shape::Circle(Box::new(centre), Box::new(radius)))
+    }
+
+    /// The arguments of BOX.
+    fn box_of(
+        &mut self,
+        arguments: Vec<Expr>,
+        at: Location,
+        names: &Names,
+        clause: Clause,
+    ) -> Result<Shape, AdqlError> {
+        let mut arguments = without_coordsys(arguments)?;
+        let height = self.length(arguments.pop(), "the height of a box", names, clause)?;
+        let width = self.length(arguments.pop(), "the width of a box", names, clause)?;
+        let centre = self.centre(arguments, at, names, clause)?;
+        Ok(Shape::Box(Box::new(centre), Box::new([width, height])))
+    }
+
+    /// The arguments of POLYGON.
+    fn polygon(
+        &mut self,
+        arguments: Vec<Expr>,
+        at: Location,
+        names: &Names,
+        clause: Clause,
+    ) -> Result<Shape, AdqlError> {
+        let arguments = without_coordsys(arguments)?;
+        let by_points = arguments.first().is_some_and(|first| is_call_of(first, Geometry::Point));
+        let count = if by_points { arguments.len() } else { arguments.len() / 2 };
+        if count > MOST_VERTICES {
+            let message = format!("a polygon has {MOST_VERTICES} vertices at most, found {count}");
+            return Err(AdqlError::new(ErrorKind::Argument, at, message));
+        }
+        let mut vertices = Vec::with_capacity(count);
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            vertices.push(match by_points {
+                true => self.position(argument, names, clause)?,
+                false => {
+                    let [lat] = exactly(arguments.next().into_iter().collect(), at)?;
+                    self.coordinates(argument, lat, names, clause)?
+                }
+            });
+        }
+        Ok(Shape::Polygon(vertices))
+    }
+
+    /// A radius or side in degrees.
+    fn length(&mut self, argument: Option<Expr>, what: &str, names: &Names, clause: Clause) -> Result<Expr, AdqlError> {
+        let mut length = argument.unwrap_or_else(|| tree::literal(Value::Null, Span::empty()));
+        self.expression(&mut length, names, clause)?;
+        refuse_outside(&length, 0.0, 180.0, what)?;
+        Ok(length)
+    }
+
+    /// The centre of a circle or box: a point, or two numbers.
+    fn centre(
+        &mut self,
+        arguments: Vec<Expr>,
+        at: Location,
+        names: &Names,
+        clause: Clause,
+    ) -> Result<Position, AdqlError> {
+        match <[Expr; 1]>::try_from(arguments) {
+            Ok([point]) => self.position(point, names, clause),
             Err(numbers) => {
                 let [lon, lat] = exactly(numbers, at)?;
-                self.coordinates(lon, lat, names, clause)?
+                self.coordinates(lon, lat, names, clause)
             }
-        };
-        Ok(Shape::Circle(Box::new(centre), Box::new(radius)))
+        }
     }
 
     fn coordinates(

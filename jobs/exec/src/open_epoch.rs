@@ -1,0 +1,80 @@
+//! An epoch opened for queries and cuts, and kept for those that come after.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{TableProvider, default_table_source::DefaultTableSource, view::ViewTable};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{LogicalPlanBuilder, ScalarUDF};
+use datafusion::prelude::{col, ident};
+use spolia_catalogue::{CatalogueError, SigningKey};
+use spolia_planner::{DERIVED_FROM, Session, SessionBase};
+use spolia_shard_router::{ShardedTable, Snapshot};
+
+use crate::archive::Archive;
+use crate::error::ExecError;
+use crate::link::{LinkBase, access_url};
+use crate::tap_schema::{ACCESS_URL_COLUMN, ACCESS_URL_DESCRIPTION, ACCESS_URL_UCD, tap_schema};
+use crate::upload::{self, Upload};
+
+/// Epochs kept open: the newest, and some that older links lead to.
+pub(crate) const EPOCHS_KEPT: usize = 8;
+
+/// One epoch, ready for queries and cuts; all that read it share it.
+pub(crate) struct OpenEpoch {
+    pub(crate) snapshot: Snapshot,
+    base: SessionBase,
+}
+
+impl Archive {
+    /// The epoch of a number, or the newest.
+    ///
+    /// # Errors
+    /// When the control node fails, or has no such epoch.
+    pub(crate) async fn open_epoch(&self, epoch: Option<i64>) -> Result<Arc<OpenEpoch>, ExecError> {
+        let edition = self.router().control().edition(epoch).await?.ok_or(CatalogueError::Empty)?;
+        let open = async {
+            let snapshot = self.router().snapshot(&edition).await?;
+            Ok(Arc::new(OpenEpoch { base: self.session_base(&snapshot)?, snapshot }))
+        };
+        self.epochs.get_or_insert_async(&edition, open).await
+    }
+
+    fn session_base(&self, snapshot: &Snapshot) -> Result<SessionBase, ExecError> {
+        let key = self.keys.first().cloned().unwrap_or(SigningKey { version: 0, secret: Vec::new() });
+        let link = access_url(snapshot.manifest().epoch, key);
+        let tables = snapshot.tables().into_iter().map(|table| linked(table, &link)).collect::<Result<_, _>>()?;
+        let schema = tap_schema(snapshot.collections())?;
+        Ok(SessionBase::new(schema, tables, vec![link], Arc::clone(&self.memory), &self.query)?)
+    }
+
+    /// A session over an epoch, whose rows carry links under `links`, with tables that came along.
+    pub(crate) fn session(
+        &self,
+        epoch: &OpenEpoch,
+        links: &LinkBase,
+        uploads: &[Upload],
+    ) -> Result<Session, ExecError> {
+        let mut session = epoch.base.session(Arc::new(self.router().planner()))?;
+        session.set_option(links.clone());
+        if let Some(schema) = upload::described(uploads)? {
+            let table = |upload: &Upload| Ok((upload.name.clone(), upload.provider()?));
+            session.add_schema(schema, uploads.iter().map(table).collect::<Result<_, ExecError>>()?)?;
+        }
+        Ok(session)
+    }
+}
+
+/// A table with the column that leads to DataLink.
+fn linked(
+    table: Arc<ShardedTable>,
+    link: &ScalarUDF,
+) -> Result<(String, String, Arc<dyn TableProvider>), DataFusionError> {
+    let (schema, name) = (table.name().0.to_owned(), table.name().1.to_owned());
+    let mut columns: Vec<_> = table.schema().fields().iter().map(|field| ident(field.name())).collect();
+    let metadata = [("ucd", ACCESS_URL_UCD), ("description", ACCESS_URL_DESCRIPTION), (DERIVED_FROM, "id")];
+    let metadata: std::collections::BTreeMap<_, _> = metadata.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    columns.push(link.call(vec![col("id")]).alias_with_metadata(ACCESS_URL_COLUMN, Some(metadata.into())));
+    let source = Arc::new(DefaultTableSource::new(table));
+    let plan = LogicalPlanBuilder::scan(&name, source, None)?.project(columns)?.build()?;
+    Ok((schema, name, Arc::new(ViewTable::new(plan, None))))
+}
