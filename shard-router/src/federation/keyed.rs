@@ -14,6 +14,7 @@ use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 use datafusion::common::{JoinType, Result};
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::logical_expr::{Expr, FetchType, Join, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
@@ -35,6 +36,10 @@ const TIMES_AS_MANY: f64 = 4.0;
 const IDS: usize = 20_000;
 /// Ranges of pixels in one statement.
 const RANGES: usize = 5_000;
+
+/// The memory that an id and a range of pixels take, with what is made of them for each node.
+const BYTES_OF_AN_ID: usize = 64;
+const BYTES_OF_A_RANGE: usize = 192;
 
 /// What is wanted of a fragment: rows whose keys come from elsewhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,7 +191,7 @@ enum Keys {
 pub(crate) struct KeyedStatements {
     fragment: Arc<Fragment>,
     wanted: Wanted,
-    keys: OnceCell<Arc<Keys>>,
+    keys: OnceCell<(Keys, MemoryReservation)>,
     /// The number of the table of ranges in a statement.
     number: usize,
 }
@@ -196,7 +201,13 @@ impl KeyedStatements {
         Self { fragment, wanted, keys: OnceCell::new(), number }
     }
 
-    async fn keys(&self, input: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<Keys> {
+    /// The keys, as long as the query has memory for them.
+    async fn keys(
+        &self,
+        input: &Arc<dyn ExecutionPlan>,
+        context: &Arc<TaskContext>,
+    ) -> Result<(Keys, MemoryReservation)> {
+        let reservation = MemoryConsumer::new("Keys").register(context.memory_pool());
         let mut stream = execute_stream(Arc::clone(input), Arc::clone(context))?;
         let (mut ids, mut ranges) = (Vec::new(), Vec::new());
         let mut order = HPX29_ORDER;
@@ -217,13 +228,16 @@ impl KeyedStatements {
                     }
                 }
             }
+            let taken = ids.len() * BYTES_OF_AN_ID + ranges.len() * BYTES_OF_A_RANGE;
+            reservation.try_resize(taken)?;
         }
         ids.sort_unstable();
         ids.dedup();
-        Ok(match self.wanted {
+        let keys = match self.wanted {
             Wanted::Ids(_) => Keys::Ids(ids),
             Wanted::Near(..) => Keys::Pixels(PixelRanges::new(order, ranges).covering(HPX29_ORDER)),
-        })
+        };
+        Ok((keys, reservation))
     }
 }
 
@@ -242,10 +256,10 @@ impl Awaited for KeyedStatements {
         context: &Arc<TaskContext>,
     ) -> Result<Statements> {
         let [input] = inputs else { return datafusion::common::internal_err!("keys come from one plan") };
-        let keys = self.keys.get_or_try_init(|| async { self.keys(input, context).await.map(Arc::new) }).await?;
+        let (keys, _) = self.keys.get_or_try_init(|| self.keys(input, context)).await?;
         let here = Here { fragment: Arc::clone(&self.fragment), asked: scan.asked.iter().copied().collect() };
         let (wanted, number) = (self.wanted.clone(), self.number);
-        Ok(match (keys.as_ref(), wanted) {
+        Ok(match (keys, wanted) {
             (Keys::Ids(ids), Wanted::Ids(column)) => Box::new(here.of_ids(ids, column)),
             (Keys::Pixels(pixels), Wanted::Near(leaf, _)) => Box::new(here.of_pixels(pixels, leaf, number)),
             _ => return datafusion::common::internal_err!("keys are not what is wanted"),
@@ -302,5 +316,35 @@ impl Here {
     fn sql(&self, select: &super::statement::Select, chunks: BTreeSet<i32>) -> String {
         let chunks = if self.fragment.whole { &self.asked } else { &chunks };
         select.sql(&Part { chunks, manifest: &self.fragment.epoch.manifest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Int64Array, RecordBatch};
+    use datafusion::catalog::TableProvider;
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use spolia_catalogue::Visibility;
+
+    use super::*;
+    use crate::sharded_table::ShardedTable;
+    use crate::sharded_table::tests::{epoch, source_table};
+
+    #[tokio::test]
+    async fn keys_take_memory_of_the_query() {
+        let table = ShardedTable::new("gaia", &source_table(), epoch(Visibility::default()));
+        let fragment = Fragment::scan(&Arc::new(table.clone()), table.schema().fields(), &Numbers::default());
+        let ids: Arc<Int64Array> = Arc::new((0..1000).map(Some).collect());
+        let batch = RecordBatch::try_from_iter([("id", ids as _)]).unwrap();
+        let schema = batch.schema();
+        let input: Arc<dyn ExecutionPlan> = MemorySourceConfig::try_new_exec(&[vec![batch]], schema, None).unwrap();
+        for (bytes, is_enough) in [(1000 * BYTES_OF_AN_ID, true), (1000 * BYTES_OF_AN_ID - 1, false)] {
+            let runtime = RuntimeEnvBuilder::new().with_memory_limit(bytes, 1.0).build_arc().unwrap();
+            let context = Arc::new(TaskContext::default().with_runtime(runtime));
+            let statements = KeyedStatements::new(Arc::new(fragment.clone()), Wanted::Ids(0), 9);
+            let keys = statements.keys(&input, &context).await;
+            assert_eq!(keys.is_ok(), is_enough, "{bytes}: {:?}", keys.err());
+        }
     }
 }
