@@ -112,6 +112,10 @@ fn bad_requests_are_refused_by_name() {
         error.starts_with("HTTP/1.1 400") && error.contains("QUERY_STATUS") && error.contains("line 1, column 8"),
         "{error}"
     );
+    let crossed = "SELECT alpha FROM gaia.completesource WHERE 1 = CONTAINS(POINT(alpha, delta), POLYGON(0, 0, 1, 1, 1, 0, 0, 1))";
+    let error = served.curl("/tap/sync", &["-d", "LANG=ADQL", "-d", &format!("QUERY={crossed}"), "-i"]).ok();
+    let words = "a polygon cannot have sides that cross or touch each other";
+    assert!(error.starts_with("HTTP/1.1 400") && error.contains(words), "{error}");
     assert!(served.status("/tap/sync?LANG=ADQL").starts_with('4'), "no query");
     assert_eq!(served.status("/healthz"), "200", "and it still serves");
 }

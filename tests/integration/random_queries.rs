@@ -359,7 +359,8 @@ fn region(prefix: &str, random: &mut ChaCha8Rng) -> Text {
             // Corners less than a quarter of the circle from the centre make a triangle that is less than half of the sky.
             let corner = |turn: f64, random: &mut ChaCha8Rng| {
                 let away: f64 = *[1.0, 20.0, 80.0].choose(random).unwrap();
-                let (sin_lat, cos_lat) = f64::to_radians(lat).sin_cos();
+                // At a pole itself, there are no directions.
+                let (sin_lat, cos_lat) = f64::clamp(lat, -89.9, 89.9).to_radians().sin_cos();
                 let (turn, away) = ((turn + random.random_range(-50.0..50.0)).to_radians(), away.to_radians());
                 let north = (sin_lat * away.cos() + cos_lat * away.sin() * turn.cos()).clamp(-1.0, 1.0);
                 let east = (turn.sin() * away.sin() * cos_lat).atan2(away.cos() - sin_lat * north).to_degrees();

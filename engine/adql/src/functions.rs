@@ -36,6 +36,24 @@ pub mod names {
     pub const ACOS: &str = "adql_acos";
     /// `adql_point(lon, lat)`: a position as an array of two doubles. Degrees.
     pub const POINT: &str = "adql_point";
+    /// `adql_circle(lon, lat, radius)`: a circle as an array of three doubles. Degrees.
+    pub const CIRCLE: &str = "adql_circle";
+    /// `adql_box(lon, lat, width, height)`: a box as the array of its corners' longitudes and latitudes. Degrees.
+    pub const BOX: &str = "adql_box";
+    /// `adql_polygon(lon1, lat1, lon2, lat2, lon3, lat3, …)`: a polygon as an array of doubles. Degrees.
+    pub const POLYGON: &str = "adql_polygon";
+    /// `adql_coord1(point)`: the longitude of a point. Degrees.
+    pub const COORD1: &str = "adql_coord1";
+    /// `adql_coord2(point)`: the latitude of a point. Degrees.
+    pub const COORD2: &str = "adql_coord2";
+    /// `adql_area(shape)`: the area of a point, circle or polygon in square degrees.
+    pub const AREA: &str = "adql_area";
+    /// `adql_centroid(shape)`: the middle of a shape, as a point.
+    pub const CENTROID: &str = "adql_centroid";
+    /// `adql_contains(inner, outer)`: 1 if the first shape lies in the second one, else 0.
+    pub const CONTAINS: &str = "adql_contains";
+    /// `adql_intersects(one, other)`: 1 if two shapes have a position in common, else 0.
+    pub const INTERSECTS: &str = "adql_intersects";
     /// `adql_in_circle(lon, lat, centre_lon, centre_lat, radius)`: 1 if the position lies in the circle or on its
     /// edge, else 0. Degrees.
     pub const IN_CIRCLE: &str = "adql_in_circle";

@@ -1,74 +1,69 @@
-//! ADQL's functions that DataFusion lacks or means otherwise. ADQL 2.1 sections 2.3 and 4.2.
+//! ADQL's functions that DataFusion lacks or means otherwise. ADQL 2.1 section 2.3; those of geometry are in `geometry`.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int32Array, Int64Array, ListBuilder,
-};
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
 use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 use spolia_adql::names;
-use spolia_sky::{Cone, HPX29_ORDER, PIXEL_ORDER, Polygon, Position, SkyError, SourceId, healpix_index};
+use spolia_sky::{HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
 
 use crate::arithmetic::{self, in_range, out_of_range};
+use crate::geometry;
 
 /// All of them, ready to register.
 pub(crate) fn all() -> Vec<ScalarUDF> {
-    let doubles = |n| Signature::exact(vec![DataType::Float64; n], Volatility::Immutable);
-    let number = |name, eval| AdqlFunction { name, signature: doubles(1), returns: DataType::Float64, eval };
-    let point = DataType::List(Arc::new(Field::new("item", DataType::Float64, true)));
+    let number = |name, eval| AdqlFunction::new(name, doubles(1), DataType::Float64, eval);
+    let exact = |types| Signature::exact(types, Volatility::Immutable);
+    let of_position = vec![DataType::Int64, DataType::Float64, DataType::Float64];
     let functions = [
-        AdqlFunction { name: names::IN_CIRCLE, signature: doubles(5), returns: DataType::Int32, eval: in_circle },
-        AdqlFunction { name: names::IN_BOX, signature: doubles(6), returns: DataType::Int32, eval: in_box },
-        AdqlFunction {
-            name: names::IN_POLYGON,
-            signature: Signature::variadic(vec![DataType::Float64], Volatility::Immutable),
-            returns: DataType::Int32,
-            eval: in_polygon,
-        },
-        AdqlFunction { name: names::DISTANCE, signature: doubles(4), returns: DataType::Float64, eval: distance },
-        AdqlFunction { name: names::POINT, signature: doubles(2), returns: point, eval: point_of },
-        AdqlFunction {
-            name: names::GAIA_HEALPIX_INDEX,
-            signature: Signature::exact(vec![DataType::Int64; 2], Volatility::Immutable),
-            returns: DataType::Int64,
-            eval: pixel_of_id,
-        },
-        AdqlFunction {
-            name: names::IVO_HEALPIX_INDEX,
-            signature: Signature::exact(
-                vec![DataType::Int64, DataType::Float64, DataType::Float64],
-                Volatility::Immutable,
-            ),
-            returns: DataType::Int64,
-            eval: pixel_of_position,
-        },
+        AdqlFunction::new(names::GAIA_HEALPIX_INDEX, exact(vec![DataType::Int64; 2]), DataType::Int64, pixel_of_id),
+        AdqlFunction::new(names::IVO_HEALPIX_INDEX, exact(of_position), DataType::Int64, pixel_of_position),
         number(names::SQRT, |arrays| each(arrays, |[x]| Ok((x >= 0.0).then(|| x.sqrt())))),
         number(names::LOG, |arrays| each(arrays, |[x]| Ok((x > 0.0).then(|| x.ln())))),
         number(names::LOG10, |arrays| each(arrays, |[x]| Ok((x > 0.0).then(|| x.log10())))),
         number(names::ASIN, |arrays| each(arrays, |[x]| Ok((x.abs() <= 1.0).then(|| x.asin())))),
         number(names::ACOS, |arrays| each(arrays, |[x]| Ok((x.abs() <= 1.0).then(|| x.acos())))),
         number(names::EXP, |arrays| each(arrays, |[x]| exponential(x).map(Some))),
-        AdqlFunction {
-            name: names::POWER,
-            signature: doubles(2),
-            returns: DataType::Float64,
-            eval: |arrays| each(arrays, |[x, y]| power(x, y)),
-        },
+        AdqlFunction::new(names::POWER, doubles(2), DataType::Float64, |arrays| each(arrays, |[x, y]| power(x, y))),
     ];
-    functions.into_iter().map(ScalarUDF::new_from_impl).chain(arithmetic::all()).collect()
+    let functions = functions.into_iter().chain(geometry::all());
+    functions.map(ScalarUDF::new_from_impl).chain(arithmetic::all()).collect()
 }
+
+/// So many doubles.
+pub(crate) fn doubles(count: usize) -> Signature {
+    Signature::exact(vec![DataType::Float64; count], Volatility::Immutable)
+}
+
+/// What a function makes of arrays of equal length.
+pub(crate) type Eval = fn(&[ArrayRef]) -> Result<ArrayRef>;
 
 /// One function: arrays of equal length in, one array out. Its name tells it from the others.
 #[derive(Debug)]
-struct AdqlFunction {
+pub(crate) struct AdqlFunction {
     name: &'static str,
     signature: Signature,
-    returns: DataType,
-    eval: fn(&[ArrayRef]) -> Result<ArrayRef>,
+    returns: FieldRef,
+    eval: Eval,
+}
+
+impl AdqlFunction {
+    pub(crate) fn new(name: &'static str, signature: Signature, returns: DataType, eval: Eval) -> Self {
+        Self { name, signature, returns: Arc::new(Field::new(name, returns, true)), eval }
+    }
+
+    /// The same, whose values are of a DALI xtype.
+    pub(crate) fn of_xtype(mut self, xtype: &str) -> Self {
+        let metadata = [("xtype".to_owned(), xtype.to_owned())].into();
+        self.returns = Arc::new(Field::clone(&self.returns).with_metadata(metadata));
+        self
+    }
 }
 
 impl PartialEq for AdqlFunction {
@@ -95,7 +90,16 @@ impl ScalarUDFImpl for AdqlFunction {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.returns.clone())
+        Ok(self.returns.data_type().clone())
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::clone(&self.returns))
+    }
+
+    /// Where a signature leaves the types open, the arguments are shapes.
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        types.iter().map(geometry::shape_type).collect()
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -170,7 +174,7 @@ fn power(x: f64, y: f64) -> Result<Option<f64>> {
 }
 
 /// The values of all arguments in one row; nothing when one of them is null.
-fn row<const N: usize>(arrays: &[ArrayRef], row: usize) -> Option<[f64; N]> {
+pub(crate) fn row<const N: usize>(arrays: &[ArrayRef], row: usize) -> Option<[f64; N]> {
     let mut values = [0.0; N];
     for (value, array) in values.iter_mut().zip(arrays) {
         let array = array.as_primitive::<Float64Type>();
@@ -179,80 +183,6 @@ fn row<const N: usize>(arrays: &[ArrayRef], row: usize) -> Option<[f64; N]> {
     Some(values)
 }
 
-fn sky(error: SkyError) -> DataFusionError {
+pub(crate) fn sky(error: SkyError) -> DataFusionError {
     DataFusionError::Execution(error.to_string())
-}
-
-/// CONTAINS(POINT(lon, lat), CIRCLE(clon, clat, radius)): 1 or 0; all in degrees.
-fn in_circle(arrays: &[ArrayRef]) -> Result<ArrayRef> {
-    let rows = arrays.first().map_or(0, Array::len);
-    let one = |i| {
-        let Some([lon, lat, centre_lon, centre_lat, radius_deg]) = row(arrays, i) else { return Ok(None) };
-        let centre = Position::from_degrees(centre_lon, centre_lat).map_err(sky)?;
-        let cone = Cone::new(centre, radius_deg).map_err(sky)?;
-        Ok(Some(i32::from(cone.contains(&Position::from_degrees(lon, lat).map_err(sky)?))))
-    };
-    Ok(Arc::new((0..rows).map(one).collect::<Result<Int32Array>>()?))
-}
-
-/// CONTAINS(POINT(lon, lat), BOX(clon, clat, width, height)): 1 or 0; all in degrees.
-fn in_box(arrays: &[ArrayRef]) -> Result<ArrayRef> {
-    within(arrays, |shape| match shape {
-        [lon, lat, width, height] => Polygon::of_box(&Position::from_degrees(*lon, *lat)?, *width, *height),
-        _ => Err(SkyError::Polygon("another number of arguments")),
-    })
-}
-
-/// CONTAINS(POINT(lon, lat), POLYGON(lon1, lat1, lon2, lat2, …)): 1 or 0; all in degrees.
-fn in_polygon(arrays: &[ArrayRef]) -> Result<ArrayRef> {
-    within(arrays, |shape| {
-        let vertices = shape.chunks_exact(2).map(|vertex| Position::from_degrees(vertex[0], vertex[1]));
-        Polygon::new(&vertices.collect::<std::result::Result<Vec<_>, _>>()?)
-    })
-}
-
-/// Whether positions, the first two arrays, lie in the polygons that the others make.
-fn within(arrays: &[ArrayRef], make: impl Fn(&[f64]) -> std::result::Result<Polygon, SkyError>) -> Result<ArrayRef> {
-    let arrays: Vec<_> = arrays.iter().map(|array| array.as_primitive::<Float64Type>()).collect();
-    let rows = arrays.first().map_or(0, |array| array.len());
-    // Mostly it is the same in all rows.
-    let mut last: Option<(Vec<f64>, Polygon)> = None;
-    let mut one = |row: usize| {
-        let value = |array: &&Float64Array| array.is_valid(row).then(|| array.value(row));
-        let Some(values) = arrays.iter().map(value).collect::<Option<Vec<f64>>>() else { return Ok(None) };
-        let Some(([lon, lat], shape)) = values.split_first_chunk::<2>() else { return Ok(None) };
-        let position = Position::from_degrees(*lon, *lat).map_err(sky)?;
-        let polygon = match last.take() {
-            Some((made_of, polygon)) if made_of == shape => polygon,
-            _ => make(shape).map_err(sky)?,
-        };
-        let contains = polygon.contains(&position);
-        last = Some((shape.to_vec(), polygon));
-        Ok(Some(i32::from(contains)))
-    };
-    Ok(Arc::new((0..rows).map(&mut one).collect::<Result<Int32Array>>()?))
-}
-
-/// DISTANCE(POINT(lon1, lat1), POINT(lon2, lat2)) in degrees.
-fn distance(arrays: &[ArrayRef]) -> Result<ArrayRef> {
-    let rows = arrays.first().map_or(0, Array::len);
-    let one = |i| {
-        let Some([lon1, lat1, lon2, lat2]) = row(arrays, i) else { return Ok(None) };
-        let from = Position::from_degrees(lon1, lat1).map_err(sky)?;
-        Ok(Some(from.distance_deg(&Position::from_degrees(lon2, lat2).map_err(sky)?)))
-    };
-    Ok(Arc::new((0..rows).map(one).collect::<Result<Float64Array>>()?))
-}
-
-/// POINT(lon, lat) as a result column: two numbers in degrees.
-fn point_of(arrays: &[ArrayRef]) -> Result<ArrayRef> {
-    let rows = arrays.first().map_or(0, Array::len);
-    let mut points = ListBuilder::new(Float64Builder::with_capacity(2 * rows));
-    for i in 0..rows {
-        match row::<2>(arrays, i) {
-            Some(point) => points.append_value(point.map(Some)),
-            None => points.append_null(),
-        }
-    }
-    Ok(Arc::new(points.finish()))
 }

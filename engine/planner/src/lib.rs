@@ -7,6 +7,7 @@ mod alike;
 mod arithmetic;
 mod exact_sum;
 mod functions;
+mod geometry;
 mod query_memory;
 mod session;
 mod tap_schema;

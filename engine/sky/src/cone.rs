@@ -67,9 +67,17 @@ impl Cone {
         self.radius_rad
     }
 
+    /// The unit vector of the centre.
+    pub(crate) fn axis(&self) -> [f64; 3] {
+        self.axis
+    }
+
     /// True when the position lies within the radius, boundary included.
     pub fn contains(&self, position: &Position) -> bool {
-        let vector = position.unit_vector();
+        self.contains_vector(position.unit_vector())
+    }
+
+    pub(crate) fn contains_vector(&self, vector: [f64; 3]) -> bool {
         match self.reach {
             Reach::Near(most) => squared_distance(vector, self.axis) <= most,
             Reach::Far(least) => squared_distance(vector, self.axis.map(|axis| -axis)) >= least,

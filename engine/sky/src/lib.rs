@@ -5,6 +5,7 @@ mod gaia_ids;
 mod healpix;
 mod polygon;
 mod position;
+mod region;
 mod zone;
 
 pub use cone::{Cone, Reach};
@@ -12,4 +13,5 @@ pub use gaia_ids::{FieldOfView, SourceId, TransitId};
 pub use healpix::{HPX29_ORDER, PIXEL_ORDER, PIXELS, PixelRanges, healpix_index};
 pub use polygon::{Convex, MOST_VERTICES, Polygon};
 pub use position::{Position, SkyError};
+pub use region::Region;
 pub use zone::Zone;

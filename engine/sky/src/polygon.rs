@@ -18,6 +18,8 @@ const MOST_STEPS: usize = 10_000;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Polygon {
     pieces: Vec<Convex>,
+    corners: Vec<[f64; 3]>,
+    middle: [f64; 3],
     size_rad: f64,
 }
 
@@ -83,7 +85,7 @@ impl Polygon {
             corners.reverse();
         }
         let size_rad = corners.iter().map(|corner| dot(*corner, middle).clamp(-1.0, 1.0).acos()).fold(0.0, f64::max);
-        Ok(Self { pieces: pieces(&corners, &plane), size_rad })
+        Ok(Self { pieces: pieces(&corners, &plane), corners, middle, size_rad })
     }
 
     /// A box: a cross of arms along the meridian and the parallel of its centre, half of `width_deg` and `height_deg` long, and the
@@ -109,7 +111,13 @@ impl Polygon {
         let arms = [(east, width_deg), (opposite(east), width_deg), (north, height_deg), (opposite(north), height_deg)];
         // Where an arm has no length, its two sides are one plane, of which the half that is behind does not count.
         let sides = arms.into_iter().map(side).chain([middle]).collect();
-        Ok(Self { pieces: vec![Convex { sides }], size_rad: width_deg.hypot(height_deg).to_radians() / 2.0 })
+        let [across, along] = [width_deg, height_deg].map(|length| (length.to_radians() / 2.0).tan());
+        let corner = |(x, y): (f64, f64)| {
+            normalised(sum(middle, sum(east.map(|axis| axis * across * x), north.map(|axis| axis * along * y))))
+        };
+        let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)].map(corner).to_vec();
+        let size_rad = width_deg.hypot(height_deg).to_radians() / 2.0;
+        Ok(Self { pieces: vec![Convex { sides }], corners, middle, size_rad })
     }
 
     /// The convex pieces, which may share sides.
@@ -117,9 +125,32 @@ impl Polygon {
         &self.pieces
     }
 
+    /// Its vertices, against the clock, seen from where we are not.
+    pub fn vertices(&self) -> impl Iterator<Item = Position> {
+        self.corners.iter().map(|corner| Position::of_vector(*corner))
+    }
+
+    /// The unit vectors of its corners, against the clock, seen from where we are not.
+    pub(crate) fn corners(&self) -> &[[f64; 3]] {
+        &self.corners
+    }
+
+    /// Its sides, from corner to corner.
+    pub(crate) fn arcs(&self) -> impl Iterator<Item = [[f64; 3]; 2]> {
+        self.corners.iter().zip(self.corners.iter().cycle().skip(1)).map(|(from, to)| [*from, *to])
+    }
+
+    /// A unit vector less than a quarter of a circle from all corners.
+    pub(crate) fn middle(&self) -> [f64; 3] {
+        self.middle
+    }
+
     /// True when the position lies inside or on a side.
     pub fn contains(&self, position: &Position) -> bool {
-        let vector = position.unit_vector();
+        self.contains_vector(position.unit_vector())
+    }
+
+    pub(crate) fn contains_vector(&self, vector: [f64; 3]) -> bool {
         self.pieces.iter().any(|piece| piece.contains(vector))
     }
 

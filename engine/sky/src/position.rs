@@ -71,6 +71,12 @@ impl Position {
         unit_vector(self.lon_rad, self.lat_rad)
     }
 
+    /// The position that a vector of any length but 0 points to.
+    pub(crate) fn of_vector([x, y, z]: [f64; 3]) -> Self {
+        let lon = y.atan2(x).rem_euclid(std::f64::consts::TAU);
+        Self { lon_rad: if lon < std::f64::consts::TAU { lon } else { 0.0 }, lat_rad: z.atan2(x.hypot(y)) }
+    }
+
     /// The angle to another position, in radians; exact to rounding for all angles.
     pub fn distance_rad(&self, other: &Position) -> f64 {
         angle_rad(self.unit_vector(), other.unit_vector())

@@ -22,7 +22,24 @@ const NAMESPACES: [(&str, &str); 5] = [
 ];
 /// Optional features of ADQL 2.1 on offer, by TAPRegExt's feature types.
 const FEATURES: [(&str, &[&str]); 7] = [
-    ("adqlgeo", &["POINT", "CIRCLE", "BOX", "POLYGON", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2"]),
+    (
+        "adqlgeo",
+        &[
+            "AREA",
+            "BOX",
+            "CENTROID",
+            "CIRCLE",
+            "CONTAINS",
+            "COORD1",
+            "COORD2",
+            "COORDSYS",
+            "DISTANCE",
+            "INTERSECTS",
+            "POINT",
+            "POLYGON",
+            "REGION",
+        ],
+    ),
     ("adql-string", &["LOWER", "UPPER", "ILIKE"]),
     ("adql-type", &["CAST"]),
     ("adql-sets", &["UNION", "EXCEPT", "INTERSECT"]),
@@ -203,6 +220,9 @@ mod tests {
             let query = match *form {
                 "POINT" => "SELECT POINT(1, 2) AS p FROM t",
                 "CIRCLE" | "CONTAINS" => "SELECT a FROM t WHERE 1 = CONTAINS(POINT(a, b), CIRCLE(1, 2, 3))",
+                "AREA" | "CENTROID" | "COORDSYS" | "REGION" => {
+                    "SELECT AREA(REGION('CIRCLE 1 2 3')) AS x, CENTROID(POINT(a, b)) AS y, COORDSYS(POINT(1, 2)) AS z FROM t"
+                }
                 "BOX" => "SELECT a FROM t WHERE 1 = CONTAINS(POINT(a, b), BOX(1, 2, 3, 4))",
                 "POLYGON" => "SELECT a FROM t WHERE 1 = CONTAINS(POINT(a, b), POLYGON(1, 2, 3, 4, 5, 6))",
                 "INTERSECTS" => "SELECT a FROM t WHERE 1 = INTERSECTS(POINT(a, b), CIRCLE(1, 2, 3))",

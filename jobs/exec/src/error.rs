@@ -55,7 +55,11 @@ impl ExecError {
     pub fn is_request(&self) -> bool {
         match self {
             Self::Plan(_) | Self::Request(_) | Self::NotFound(_) | Self::Link(_) => true,
-            Self::Run(error) => router_error(error).is_some_and(RouterError::is_query),
+            Self::Run(error) => match router_error(error) {
+                Some(router) => router.is_query(),
+                // Values that a function or operator does not take.
+                None => matches!(error.find_root(), DataFusionError::Execution(_) | DataFusionError::ArrowError(..)),
+            },
             _ => false,
         }
     }

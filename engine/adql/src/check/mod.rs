@@ -8,6 +8,8 @@ mod multiset;
 mod query;
 mod scope;
 mod select;
+mod shape;
+mod written_region;
 
 use sqlparser::ast::{self, Ident, Statement};
 
