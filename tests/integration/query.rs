@@ -1,6 +1,8 @@
 //! Queries on the command line: exact ids, plain errors, nodes that are down, and what is asked of whom.
 
-use crate::site::{TestSite, make_gaia};
+use std::process::Command;
+
+use crate::site::{TestSite, make_gaia, program};
 
 const EXAMPLE: &str = "3425114617586286848";
 
@@ -25,6 +27,26 @@ fn ids_are_exact_in_every_format() {
         site.spolia(&["query", &adql, "-o", path.to_str().unwrap()]).ok();
         assert!(std::fs::read(&path).unwrap().starts_with(begin), "{extension}");
     }
+}
+
+#[test]
+fn a_text_is_adql_or_not_without_a_site() {
+    let folder = tempfile::tempdir().unwrap();
+    let parsed = |text: &str| {
+        let path = folder.path().join("query.adql");
+        std::fs::write(&path, text).unwrap();
+        let mut spolia = Command::new(program("spolia"));
+        let spolia = spolia.args(["explain", "--parse-only", "-"]).current_dir(folder.path());
+        let ended = spolia.stdin(std::fs::File::open(&path).unwrap()).output().unwrap();
+        assert!(ended.stdout.is_empty());
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let none_of_it_exists =
+        "SELECT TOP 3 f(a) AS x, AREA(q.shape) FROM not_there.nothing AS q WHERE 1 = INTERSECTS(b, CIRCLE(1, 2, 3))";
+    assert_eq!(parsed(none_of_it_exists), (Some(0), String::new()));
+    let (code, said) = parsed("SELECT a\nFROM t LIMIT 5");
+    assert!(code == Some(1) && said.starts_with("spolia: line 2, column 8"), "{said}");
+    assert_eq!(parsed("").0, Some(1));
 }
 
 #[test]

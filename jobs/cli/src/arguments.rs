@@ -164,12 +164,18 @@ impl FromStr for UploadedFile {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spolia explain --analyze \"SELECT COUNT(*) AS n FROM gaia.completesource\"
+  spolia explain --parse-only - < query.adql                          no site needed; exit status 0 where it is ADQL 2.1")]
 pub struct Explain {
     /// The query, ADQL 2.1; `-` reads it from standard input
     pub adql: String,
     /// Run the query, and tell the rows, bytes and time of each step
     #[arg(long)]
     pub analyze: bool,
+    /// Only see whether it is ADQL 2.1; tables, columns and functions need not exist
+    #[arg(long, conflicts_with_all = ["analyze", "upload", "json"])]
+    pub parse_only: bool,
     /// A table of yours, as for `spolia query`
     #[arg(long, value_name = "NAME=FILE")]
     pub upload: Vec<UploadedFile>,

@@ -20,3 +20,8 @@ pub async fn run(site: &Site, explain: Explain) -> Result<(), CommandError> {
     }
     Ok(())
 }
+
+/// Says nothing of what is ADQL.
+pub fn parse(adql: &str) -> Result<(), CommandError> {
+    spolia_adql::parse(&text(adql)?).map(drop).map_err(|error| CommandError::Said(error.to_string()))
+}
