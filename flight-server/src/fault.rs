@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use spolia_catalogue::CatalogueError;
 use spolia_exec::ExecError;
 use spolia_formats::{FormatError, error_votable};
 use spolia_shard_router::RouterError;
@@ -138,6 +139,7 @@ impl From<ExecError> for Fault {
 fn kind_of(error: &ExecError) -> Kind {
     match error {
         ExecError::NotFound(_) | ExecError::Link(_) => Kind::NotFound,
+        ExecError::Router(RouterError::Catalogue(CatalogueError::UnknownEpoch(_))) => Kind::NotFound,
         error if error.is_request() => Kind::Usage,
         ExecError::Catalogue(_) | ExecError::Router(_) => Kind::Unavailable,
         ExecError::Run(error) => kind_in_chain(error),
@@ -177,7 +179,6 @@ impl From<FormatError> for Fault {
 
 #[cfg(test)]
 mod tests {
-    use spolia_catalogue::CatalogueError;
 
     use super::*;
 
@@ -193,6 +194,7 @@ mod tests {
         check(ExecError::NotFound("gone".to_owned()), 404, tonic::Code::NotFound);
         check(RouterError::NoNode(3), 503, tonic::Code::Unavailable);
         check(CatalogueError::Empty, 503, tonic::Code::Unavailable);
+        check(RouterError::from(CatalogueError::UnknownEpoch(9)), 404, tonic::Code::NotFound);
     }
 
     #[test]

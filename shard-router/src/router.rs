@@ -76,7 +76,8 @@ impl Router {
     /// # Errors
     /// When the control node fails, or does not have the epoch.
     pub async fn snapshot(&self, edition: &Edition) -> Result<Snapshot, RouterError> {
-        let manifest = self.control.manifest_at(edition.epoch).await?.ok_or(CatalogueError::Empty)?;
+        let manifest = self.control.manifest_at(edition.epoch).await?;
+        let manifest = manifest.ok_or(CatalogueError::UnknownEpoch(edition.epoch))?;
         let collections = self.control.collections().await?;
         Ok(Snapshot { epoch: Arc::new(Epoch { manifest, nodes: self.nodes.clone() }), collections })
     }

@@ -48,6 +48,9 @@ pub enum CatalogueError {
     /// No manifest has been published.
     #[error("the archive holds no collection; ingest files first (`spolia ingest gaia FILES…`)")]
     Empty,
+    /// No manifest of that number has been published.
+    #[error("the archive has no epoch {0}")]
+    UnknownEpoch(i64),
     /// The collection is not in the archive.
     #[error("collection {0:?} is not in this archive")]
     UnknownCollection(String),

@@ -57,8 +57,8 @@ impl ExecError {
             Self::Plan(_) | Self::Request(_) | Self::NotFound(_) | Self::Link(_) => true,
             Self::Run(error) => match router_error(error) {
                 Some(router) => router.is_query(),
-                // Values that a function or operator does not take.
-                None => matches!(error.find_root(), DataFusionError::Execution(_) | DataFusionError::ArrowError(..)),
+                // Values that a function does not take.
+                None => matches!(error.find_root(), DataFusionError::Execution(_)),
             },
             _ => false,
         }
