@@ -67,6 +67,24 @@ pub mod names {
     pub const GAIA_HEALPIX_INDEX: &str = "gaia_healpix_index";
     /// `ivo_healpix_index(order, lon, lat)`: the HEALPix pixel (NESTED, order 0 to 29) of a position. Degrees.
     pub const IVO_HEALPIX_INDEX: &str = "ivo_healpix_index";
+    /// `ivo_healpix_center(order, pixel)`: the middle of a HEALPix pixel (NESTED, order 0 to 29), as a point.
+    pub const IVO_HEALPIX_CENTER: &str = "ivo_healpix_center";
+    /// `ivo_hasword(haystack, needle)`: 1 if all words of the needle are words of the haystack, in any case of letters, else 0.
+    pub const IVO_HASWORD: &str = "ivo_hasword";
+    /// `ivo_nocasematch(value, pattern)`: 1 if the value is LIKE the pattern, in any case of letters, else 0.
+    pub const IVO_NOCASEMATCH: &str = "ivo_nocasematch";
+    /// `ivo_hashlist_has(list, item)`: 1 if the item is among those of a list between hash signs, in any case of letters, else 0.
+    pub const IVO_HASHLIST_HAS: &str = "ivo_hashlist_has";
+    /// `ivo_interval_overlaps(a1, b1, a2, b2)`: 1 if [a1, b1] and [a2, b2] have a number in common, else 0.
+    pub const IVO_INTERVAL_OVERLAPS: &str = "ivo_interval_overlaps";
+    /// `ivo_to_jd(time)`: a timestamp as a Julian date.
+    pub const IVO_TO_JD: &str = "ivo_to_jd";
+    /// `ivo_to_mjd(time)`: a timestamp as a modified Julian date.
+    pub const IVO_TO_MJD: &str = "ivo_to_mjd";
+    /// `ivo_hms_to_degrees(hms)`: hours, minutes and seconds as degrees; NULL for what is none.
+    pub const IVO_HMS_TO_DEGREES: &str = "ivo_hms_to_degrees";
+    /// `ivo_dms_to_degrees(dms)`: degrees, minutes and seconds as degrees; NULL for what is none.
+    pub const IVO_DMS_TO_DEGREES: &str = "ivo_dms_to_degrees";
     /// `adql_distance(lon1, lat1, lon2, lat2)`: the great-circle distance of two positions. Degrees.
     pub const DISTANCE: &str = "adql_distance";
 }
@@ -93,8 +111,10 @@ pub(crate) enum Takes {
     NumberAndPlaces,
     /// A seed (an unsigned integer literal, optional).
     Seed,
-    /// One string.
-    Text,
+    /// So many strings.
+    Texts(usize),
+    /// One value of any kind.
+    Value,
     /// One or more values of any kind.
     Values,
     /// One value of any kind, with DISTINCT or ALL before it.
@@ -132,7 +152,7 @@ pub(crate) enum Becomes {
     NotOffered,
 }
 
-/// The geometry functions of ADQL 2.1, section 4.2.
+/// The geometry functions of ADQL 2.1, section 4.2, and those of this service that take a position in both forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Geometry {
     Area,
@@ -148,6 +168,8 @@ pub(crate) enum Geometry {
     Point,
     Polygon,
     Region,
+    /// IVO_HEALPIX_INDEX.
+    HealpixIndex,
 }
 
 /// The function of that name, in any case of letters.
@@ -179,7 +201,17 @@ const fn places(name: &'static str, call: &'static str) -> Function {
 }
 
 const fn text(name: &'static str, call: &'static str) -> Function {
-    Function { name, takes: Takes::Text, gives: Gives::Text, becomes: Becomes::Call(call) }
+    Function { name, takes: Takes::Texts(1), gives: Gives::Text, becomes: Becomes::Call(call) }
+}
+
+/// A function of so many strings that gives a number.
+const fn of_texts(name: &'static str, arguments: usize, call: &'static str) -> Function {
+    Function { name, takes: Takes::Texts(arguments), gives: Gives::Number, becomes: Becomes::Call(call) }
+}
+
+/// A function of a time that gives a number.
+const fn of_time(name: &'static str, call: &'static str) -> Function {
+    Function { name, takes: Takes::Value, gives: Gives::Number, becomes: Becomes::Call(call) }
 }
 
 const fn aggregate(name: &'static str, takes: Takes, call: &'static str) -> Function {
@@ -193,7 +225,21 @@ const fn geometry(name: &'static str, gives: Gives, geometry: Geometry) -> Funct
 /// Functions of this service, beside those of the standard. The IVOA's catalogue of user defined functions has some of them.
 const OF_THIS_SERVICE: &[Function] = &[
     number("GAIA_HEALPIX_INDEX", 2, names::GAIA_HEALPIX_INDEX),
-    number("IVO_HEALPIX_INDEX", 3, names::IVO_HEALPIX_INDEX),
+    geometry("IVO_HEALPIX_INDEX", Gives::Number, Geometry::HealpixIndex),
+    Function {
+        name: "IVO_HEALPIX_CENTER",
+        takes: Takes::Numbers(2),
+        gives: Gives::Geometry,
+        becomes: Becomes::Call(names::IVO_HEALPIX_CENTER),
+    },
+    of_texts("IVO_HASWORD", 2, names::IVO_HASWORD),
+    of_texts("IVO_NOCASEMATCH", 2, names::IVO_NOCASEMATCH),
+    of_texts("IVO_HASHLIST_HAS", 2, names::IVO_HASHLIST_HAS),
+    of_texts("IVO_HMS_TO_DEGREES", 1, names::IVO_HMS_TO_DEGREES),
+    of_texts("IVO_DMS_TO_DEGREES", 1, names::IVO_DMS_TO_DEGREES),
+    number("IVO_INTERVAL_OVERLAPS", 4, names::IVO_INTERVAL_OVERLAPS),
+    of_time("IVO_TO_JD", names::IVO_TO_JD),
+    of_time("IVO_TO_MJD", names::IVO_TO_MJD),
     aggregate("STDDEV", Takes::Set, "stddev"),
     aggregate("VARIANCE", Takes::Set, "var"),
 ];

@@ -14,7 +14,7 @@ use spolia_adql::names;
 use spolia_sky::{HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
 
 use crate::arithmetic::{self, in_range, out_of_range};
-use crate::geometry;
+use crate::{geometry, ivo_functions};
 
 /// All of them, ready to register.
 pub(crate) fn all() -> Vec<ScalarUDF> {
@@ -32,7 +32,7 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         number(names::EXP, |arrays| each(arrays, |[x]| exponential(x).map(Some))),
         AdqlFunction::new(names::POWER, doubles(2), DataType::Float64, |arrays| each(arrays, |[x, y]| power(x, y))),
     ];
-    let functions = functions.into_iter().chain(geometry::all());
+    let functions = functions.into_iter().chain(geometry::all()).chain(ivo_functions::all());
     functions.map(ScalarUDF::new_from_impl).chain(arithmetic::all()).collect()
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn evaluated(
 }
 
 /// A HEALPix order, which is at most `most`.
-fn order(value: i64, most: u8) -> Result<u8> {
+pub(crate) fn order(value: i64, most: u8) -> Result<u8> {
     let order = u8::try_from(value).ok().filter(|order| *order <= most);
     order.map_or_else(|| exec_err!("{value} is no HEALPix order from 0 to {most}"), Ok)
 }

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListBuilder, Float64Array, Float64Builder, Int32Array, ListBuilder,
 };
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
-use datafusion::common::{Result, plan_err};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
+use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{Signature, Volatility};
 use spolia_adql::names;
-use spolia_sky::{Cone, Polygon, Position, Region, SkyError};
+use spolia_sky::{Cone, HPX29_ORDER, Polygon, Position, Region, SkyError, healpix_centre};
 
-use crate::functions::{AdqlFunction, doubles, row, sky};
+use crate::functions::{AdqlFunction, doubles, order, row, sky};
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = AdqlFunction> {
     let many = || Signature::variadic(vec![DataType::Float64], Volatility::Immutable);
     let shapes = || Signature::user_defined(Volatility::Immutable);
+    let pixels = Signature::exact(vec![DataType::Int64; 2], Volatility::Immutable);
     let (flag, number) = (DataType::Int32, DataType::Float64);
     [
         AdqlFunction::new(names::POINT, doubles(2), fixed_type(2), fixed::<2>).of_xtype("point"),
@@ -34,6 +35,7 @@ pub(crate) fn all() -> impl Iterator<Item = AdqlFunction> {
         AdqlFunction::new(names::IN_CIRCLE, doubles(5), flag.clone(), in_circle),
         AdqlFunction::new(names::IN_BOX, doubles(6), flag.clone(), in_box),
         AdqlFunction::new(names::IN_POLYGON, many(), flag, in_polygon),
+        AdqlFunction::new(names::IVO_HEALPIX_CENTER, pixels, fixed_type(2), centre_of_pixel).of_xtype("point"),
         AdqlFunction::new(names::DISTANCE, doubles(4), number, distance),
     ]
     .into_iter()
@@ -187,7 +189,7 @@ fn coordinates(arrays: &[ArrayRef], row: usize) -> Option<Vec<f64>> {
 fn coordinate(arrays: &[ArrayRef], which: usize) -> Result<ArrayRef> {
     each(arrays, |shape| match shape {
         Region::Point(point) => Ok([point.lon_rad(), point.lat_rad()][which].to_degrees()),
-        _ => datafusion::common::exec_err!("COORD1, COORD2 and DISTANCE take points, not circles or polygons"),
+        _ => exec_err!("COORD1, COORD2 and DISTANCE take points, not circles or polygons"),
     })
 }
 
@@ -206,9 +208,30 @@ fn each(arrays: &[ArrayRef], eval: impl Fn(&Region) -> Result<f64>) -> Result<Ar
 /// CENTROID(shape).
 fn centroid(arrays: &[ArrayRef]) -> Result<ArrayRef> {
     let mut shapes = Shapes::new(&arrays[0]);
+    points(arrays, |i| Ok(shapes.get(i)?.map(Region::centroid)))
+}
+
+/// IVO_HEALPIX_CENTER(order, pixel).
+fn centre_of_pixel(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    let [orders, pixels] = [0, 1].map(|i: usize| arrays[i].as_primitive::<Int64Type>());
+    points(arrays, |i| {
+        if orders.is_null(i) || pixels.is_null(i) {
+            return Ok(None);
+        }
+        let order = order(orders.value(i), HPX29_ORDER)?;
+        let centre = u64::try_from(pixels.value(i)).ok().and_then(|pixel| healpix_centre(order, pixel));
+        centre.map_or_else(
+            || exec_err!("{} is no HEALPix pixel of order {order}", pixels.value(i)),
+            |centre| Ok(Some(centre)),
+        )
+    })
+}
+
+/// A point for each row.
+fn points(arrays: &[ArrayRef], mut of_row: impl FnMut(usize) -> Result<Option<Position>>) -> Result<ArrayRef> {
     let mut points = FixedSizeListBuilder::new(Float64Builder::new(), 2);
     for i in rows(arrays) {
-        let point = shapes.get(i)?.map(Region::centroid);
+        let point = of_row(i)?;
         let degrees = point.map(|point| [point.lon_rad().to_degrees(), point.lat_rad().to_degrees()]);
         degrees.or_nulls().into_iter().for_each(|value| points.values().append_option(value));
         points.append(degrees.is_some());

@@ -8,6 +8,7 @@ mod arithmetic;
 mod exact_sum;
 mod functions;
 mod geometry;
+mod ivo_functions;
 mod query_memory;
 mod session;
 mod tap_schema;

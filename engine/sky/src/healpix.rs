@@ -17,6 +17,14 @@ pub fn healpix_index(order: u8, position: &Position) -> u64 {
     cdshealpix::nested::hash(order.min(HPX29_ORDER), position.lon_rad(), position.lat_rad())
 }
 
+/// The middle of a HEALPix pixel (NESTED) of `order` 0 to 29; nothing for a number that no pixel has.
+pub fn healpix_centre(order: u8, pixel: u64) -> Option<Position> {
+    let order = order.min(HPX29_ORDER);
+    let is_pixel = pixel < 12 << (2 * u64::from(order));
+    let (lon, lat) = is_pixel.then(|| cdshealpix::nested::center(order, pixel))?;
+    Position::from_radians(lon, lat).ok()
+}
+
 /// A sorted set of disjoint, half-open pixel ranges of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PixelRanges {

@@ -10,7 +10,7 @@ mod zone;
 
 pub use cone::{Cone, Reach};
 pub use gaia_ids::{FieldOfView, SourceId, TransitId};
-pub use healpix::{HPX29_ORDER, PIXEL_ORDER, PIXELS, PixelRanges, healpix_index};
+pub use healpix::{HPX29_ORDER, PIXEL_ORDER, PIXELS, PixelRanges, healpix_centre, healpix_index};
 pub use polygon::{Convex, MOST_VERTICES, Polygon};
 pub use position::{Position, SkyError};
 pub use region::Region;

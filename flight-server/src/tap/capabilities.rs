@@ -50,6 +50,16 @@ const FEATURES: [(&str, &[&str]); 7] = [
         &[
             "gaia_healpix_index(hpxOrder INTEGER, source_id BIGINT) -> BIGINT",
             "ivo_healpix_index(hpxOrder INTEGER, ra DOUBLE, dec DOUBLE) -> BIGINT",
+            "ivo_healpix_index(hpxOrder INTEGER, p POINT) -> BIGINT",
+            "ivo_healpix_center(hpxOrder INTEGER, hpxIndex BIGINT) -> POINT",
+            "ivo_hasword(haystack TEXT, needle TEXT) -> INTEGER",
+            "ivo_nocasematch(value TEXT, pattern TEXT) -> INTEGER",
+            "ivo_hashlist_has(hashlist TEXT, item TEXT) -> INTEGER",
+            "ivo_interval_overlaps(l1 NUMERIC, h1 NUMERIC, l2 NUMERIC, h2 NUMERIC) -> INTEGER",
+            "ivo_to_jd(d TIMESTAMP) -> DOUBLE",
+            "ivo_to_mjd(d TIMESTAMP) -> DOUBLE",
+            "ivo_hms_to_degrees(hms TEXT) -> DOUBLE",
+            "ivo_dms_to_degrees(dms TEXT) -> DOUBLE",
             "stddev(x DOUBLE) -> DOUBLE",
             "variance(x DOUBLE) -> DOUBLE",
         ],
@@ -236,7 +246,23 @@ mod tests {
                 "WITH" => "WITH w AS (SELECT a FROM t) SELECT a FROM w",
                 "OFFSET" => "SELECT a FROM t ORDER BY a OFFSET 3",
                 udf if udf.starts_with("gaia_healpix_index(") => "SELECT GAIA_HEALPIX_INDEX(6, a) AS p FROM t",
-                udf if udf.starts_with("ivo_healpix_index(") => "SELECT IVO_HEALPIX_INDEX(6, a, b) AS p FROM t",
+                udf if udf.starts_with("ivo_healpix_index(") => {
+                    "SELECT IVO_HEALPIX_INDEX(6, a, b) AS p, IVO_HEALPIX_INDEX(6, POINT(a, b)) AS q FROM t"
+                }
+                udf if udf.starts_with("ivo_healpix_center(") => "SELECT IVO_HEALPIX_CENTER(6, 3) AS p FROM t",
+                udf if udf.starts_with("ivo_has") => {
+                    "SELECT IVO_HASWORD(s, 'a') AS w, IVO_HASHLIST_HAS(s, 'a') AS h FROM t"
+                }
+                udf if udf.starts_with("ivo_nocasematch(") => "SELECT IVO_NOCASEMATCH(s, 'a%') AS m FROM t",
+                udf if udf.starts_with("ivo_interval_overlaps(") => {
+                    "SELECT IVO_INTERVAL_OVERLAPS(a, b, 1, 2) AS o FROM t"
+                }
+                udf if udf.starts_with("ivo_to_") => {
+                    "SELECT IVO_TO_JD('2000-01-01') AS j, IVO_TO_MJD('2000-01-01T12:00:00') AS m FROM t"
+                }
+                udf if udf.contains("ms_to_degrees(") => {
+                    "SELECT IVO_HMS_TO_DEGREES(s) AS a, IVO_DMS_TO_DEGREES(s) AS b FROM t"
+                }
                 udf if udf.starts_with("stddev(") => "SELECT STDDEV(a) AS d FROM t",
                 udf if udf.starts_with("variance(") => "SELECT VARIANCE(a) AS v FROM t",
                 other => panic!("{other} has no example"),

@@ -33,6 +33,7 @@ impl Checker<'_> {
                 let Position { lon, lat } = self.position(point, names, clause)?;
                 Ok(Expr::Nested(Box::new(if geometry == Geometry::Coord1 { lon } else { lat })))
             }
+            Geometry::HealpixIndex => self.healpix_index(take_arguments(call), span, names, clause),
             Geometry::Distance => self.distance(take_arguments(call), span, names, clause),
             Geometry::Contains | Geometry::Intersects => {
                 let [left, right] = exactly(take_arguments(call), span.start)?;
@@ -55,6 +56,25 @@ impl Checker<'_> {
                 Ok(tree::literal(Value::SingleQuotedString(COORDSYS.to_owned()), span))
             }
         }
+    }
+
+    fn healpix_index(
+        &mut self,
+        mut arguments: Vec<Expr>,
+        span: Span,
+        names: &Names,
+        clause: Clause,
+    ) -> Result<Expr, AdqlError> {
+        let mut order = arguments.remove(0);
+        self.expression(&mut order, names, clause)?;
+        let Position { lon, lat } = match <[Expr; 1]>::try_from(arguments) {
+            Ok([point]) => self.position(point, names, clause)?,
+            Err(numbers) => {
+                let [lon, lat] = exactly(numbers, span.start)?;
+                self.coordinates(lon, lat, names, clause)?
+            }
+        };
+        Ok(tree::call_of(targets::IVO_HEALPIX_INDEX, span, [order, lon, lat]))
     }
 
     fn distance(&mut self, arguments: Vec<Expr>, span: Span, names: &Names, clause: Clause) -> Result<Expr, AdqlError> {

@@ -4,7 +4,7 @@ use sqlparser::ast::{Expr, Ident, UnaryOperator, Value, ValueWithSpan};
 
 use super::value::{Kind, Term};
 use crate::error::{AdqlError, ErrorKind};
-use crate::functions::{Function, Geometry, Takes};
+use crate::functions::{Function, Geometry, Gives, Takes};
 use crate::tree;
 
 /// Checks the arguments of a call; those of a function that ADQL does not define can be any values.
@@ -18,10 +18,11 @@ pub(super) fn check(name: &Ident, called: Option<&Function>, arguments: &[Term])
             call.count(0, 1)?;
             call.literal(0, "an integer literal without sign", is_unsigned)
         }
-        Takes::Text => {
-            call.count(1, 1)?;
+        Takes::Texts(count) => {
+            call.count(count, count)?;
             arguments.iter().try_for_each(|argument| argument.require_text(call.function))
         }
+        Takes::Value => call.count(1, 1),
         Takes::Values => call.count(1, usize::MAX),
         Takes::Set | Takes::SetOrAsterisk => call.count(1, 1),
         Takes::NumberAndUnit => {
@@ -103,6 +104,10 @@ impl Call<'_> {
                 })?;
                 self.numbers(0)
             }
+            Geometry::HealpixIndex if self.arguments.len() == 2 => {
+                self.arguments[0].require_number(self.function).and_then(|()| self.position(1))
+            }
+            Geometry::HealpixIndex => self.count(3, 3).and_then(|()| self.numbers(0)),
             Geometry::Point => self.shape(0, "POINT([coordsys,] lon, lat)"),
             Geometry::Circle => {
                 self.shape(1, "CIRCLE([coordsys,] lon, lat, radius) or CIRCLE([coordsys,] point, radius)")
@@ -165,11 +170,14 @@ fn begins_with_coordsys(arguments: &[Term]) -> bool {
     arguments.first().is_some_and(|first| tree::is_coordsys(&first.expr))
 }
 
+/// Whether a point may stand there: a column, or a call of what gives one or is not known.
 fn is_position(term: &Term) -> bool {
-    let is_point = term.function_name().is_some_and(|name| {
-        ["POINT", "CENTROID"].iter().any(|point| point.eq_ignore_ascii_case(name))
-            || crate::functions::function(name).is_none()
-    });
+    let other_shapes = [Geometry::Circle, Geometry::Box, Geometry::Polygon, Geometry::Region];
+    let gives_points = |called: &Function| {
+        called.gives == Gives::Geometry
+            && !matches!(called.takes, Takes::Geometry(shape) if other_shapes.contains(&shape))
+    };
+    let is_point = term.function_name().is_some_and(|name| crate::functions::function(name).is_none_or(gives_points));
     term.is_column() || is_point && term.kind != Kind::Number
 }
 
