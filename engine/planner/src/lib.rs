@@ -13,6 +13,7 @@ mod query_memory;
 mod session;
 mod tap_schema;
 mod tie_break;
+mod unmerged_lists;
 
 pub use session::{PlanError, QuerySettings, Session, SessionBase, plain};
 pub use tap_schema::{tap_schema_declaration, tap_schema_tables};

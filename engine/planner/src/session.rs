@@ -18,7 +18,7 @@ use datafusion::execution::{
 };
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
@@ -34,6 +34,7 @@ use crate::functions;
 use crate::query_memory::QueryMemory;
 use crate::tap_schema::tap_schema_tables;
 use crate::tie_break::TieBreak;
+use crate::unmerged_lists::UnmergedLists;
 
 /// The catalog that all tables are in; ADQL names stop at the schema.
 const CATALOG: &str = "archive";
@@ -276,5 +277,9 @@ fn state(settings: &QuerySettings) -> SessionState {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(AlikeOperands)];
     rules.extend(Analyzer::new().rules);
     let builder = SessionStateBuilder::new().with_config(config).with_analyzer_rules(rules);
+    let instead = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
+        if rule.name() == UnmergedLists::NAME { Arc::new(UnmergedLists::new()) } else { rule }
+    };
+    let builder = builder.with_optimizer_rules(Optimizer::new().rules.into_iter().map(instead).collect());
     builder.with_expr_planners(operators).with_default_features().build()
 }
