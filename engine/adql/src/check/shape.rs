@@ -18,6 +18,9 @@ const GEOMETRIES: [&str; 3] = ["point", "circle", "polygon"];
 /// Vertices of a polygon at most.
 const MOST_VERTICES: usize = 1000;
 
+/// Letters of an expression that gives a point, at most, where its coordinates are taken apart.
+const LONGEST_POINT: usize = 4096;
+
 /// A position on the sky, in degrees.
 pub(super) struct Position {
     pub(super) lon: Expr,
@@ -89,8 +92,15 @@ impl Checker<'_> {
     ) -> Result<Shape, AdqlError> {
         let (at, arguments) = (called_name(call).1.start, take_arguments(call));
         match geometry {
-            Geometry::Circle => self.circle(arguments, at, names, clause),
-            Geometry::Box => self.box_of(arguments, at, names, clause),
+            Geometry::Circle => {
+                let (centre, [radius]) = self.centred(arguments, ["the radius of a circle"], at, names, clause)?;
+                Ok(Shape::Circle(centre, Box::new(radius)))
+            }
+            Geometry::Box => {
+                let what = ["the width of a box", "the height of a box"];
+                let (centre, sides) = self.centred(arguments, what, at, names, clause)?;
+                Ok(Shape::Box(centre, Box::new(sides)))
+            }
             Geometry::Polygon => self.polygon(arguments, at, names, clause),
             Geometry::Region => written_region(&exactly(arguments, at)?),
             _ => Ok(Shape::Point(Box::new(self.point(arguments, names, clause)?))),
@@ -123,6 +133,11 @@ impl Checker<'_> {
         let at = tree::place_of(&expr);
         match self.shape(expr, names, clause)? {
             Shape::Point(position) => Ok(*position),
+            // Both coordinates of a point inside of a point inside of a point would soon be too much.
+            Shape::Value(value) if value.to_string().len() > LONGEST_POINT => {
+                let message = "geometries are nested too deeply here; give the inner one a name in a sub-query";
+                Err(AdqlError::new(ErrorKind::TooComplex, at, message))
+            }
             Shape::Value(value) => {
                 let of = |target| tree::call_of(target, Span::empty(), [Expr::clone(&value)]);
                 Ok(Position { lon: of(targets::COORD1), lat: of(targets::COORD2) })
@@ -142,33 +157,29 @@ impl Checker<'_> {
         self.coordinates(lon, lat, names, clause)
     }
 
-    /// The arguments of CIRCLE.
-    fn circle(
+    /// The arguments of CIRCLE and BOX: a centre and so many lengths in degrees, which messages call as `what` says.
+    fn centred<const N: usize>(
         &mut self,
         arguments: Vec<Expr>,
+        what: [&str; N],
         at: Location,
         names: &Names,
         clause: Clause,
-    ) -> Result<Shape, AdqlError> {
+    ) -> Result<(Box<Position>, [Expr; N]), AdqlError> {
         let mut arguments = without_coordsys(arguments)?;
-        let radius = self.length(arguments.pop(), "the radius of a circle", names, clause)?;
-        let centre = self.centre(arguments, at, names, clause)?;
-        Ok(Shape::Circle(Box::new(centre), Box::new(radius)))
-    }
-
-    /// The arguments of BOX.
-    fn box_of(
-        &mut self,
-        arguments: Vec<Expr>,
-        at: Location,
-        names: &Names,
-        clause: Clause,
-    ) -> Result<Shape, AdqlError> {
-        let mut arguments = without_coordsys(arguments)?;
-        let height = self.length(arguments.pop(), "the height of a box", names, clause)?;
-        let width = self.length(arguments.pop(), "the width of a box", names, clause)?;
-        let centre = self.centre(arguments, at, names, clause)?;
-        Ok(Shape::Box(Box::new(centre), Box::new([width, height])))
+        let mut lengths = exactly(arguments.split_off(arguments.len().saturating_sub(N)), at)?;
+        for (length, what) in lengths.iter_mut().zip(what) {
+            self.expression(length, names, clause)?;
+            refuse_outside(length, 0.0, 180.0, what)?;
+        }
+        let centre = match <[Expr; 1]>::try_from(arguments) {
+            Ok([point]) => self.position(point, names, clause)?,
+            Err(numbers) => {
+                let [lon, lat] = exactly(numbers, at)?;
+                self.coordinates(lon, lat, names, clause)?
+            }
+        };
+        Ok((Box::new(centre), lengths))
     }
 
     /// The arguments of POLYGON.
@@ -198,31 +209,6 @@ impl Checker<'_> {
             });
         }
         Ok(Shape::Polygon(vertices))
-    }
-
-    /// A radius or side in degrees.
-    fn length(&mut self, argument: Option<Expr>, what: &str, names: &Names, clause: Clause) -> Result<Expr, AdqlError> {
-        let mut length = argument.unwrap_or_else(|| tree::literal(Value::Null, Span::empty()));
-        self.expression(&mut length, names, clause)?;
-        refuse_outside(&length, 0.0, 180.0, what)?;
-        Ok(length)
-    }
-
-    /// The centre of a circle or box: a point, or two numbers.
-    fn centre(
-        &mut self,
-        arguments: Vec<Expr>,
-        at: Location,
-        names: &Names,
-        clause: Clause,
-    ) -> Result<Position, AdqlError> {
-        match <[Expr; 1]>::try_from(arguments) {
-            Ok([point]) => self.position(point, names, clause),
-            Err(numbers) => {
-                let [lon, lat] = exactly(numbers, at)?;
-                self.coordinates(lon, lat, names, clause)
-            }
-        }
     }
 
     pub(super) fn coordinates(

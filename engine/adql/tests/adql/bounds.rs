@@ -75,6 +75,14 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
+fn shapes_in_shapes_do_not_grow_without_bound() {
+    let around =
+        |times| select(&format!("AREA({}POINT(1, 2){}) > 1", "CENTROID(CIRCLE(".repeat(times), ", 1))".repeat(times)));
+    check(around(4)).unwrap();
+    assert_eq!(refusal(around(22)).kind, ErrorKind::TooComplex);
+}
+
+#[test]
 fn long_chains_are_refused() {
     for link in ["1 + ", "1 * ", "alpha || ", "1 - - "] {
         assert!(check(select(&format!("{}1 = 1", link.repeat(400_000)))).is_err(), "{link}");
