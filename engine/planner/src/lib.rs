@@ -1,7 +1,7 @@
 //! From a checked ADQL query to a DataFusion plan.
 //!
-//! A [`Session`] knows the tables of one epoch, ADQL's own functions, and TAP_SCHEMA; it has bounded memory and no way to
-//! files or the network. What a table is made of is not its business: it takes any `TableProvider`.
+//! A [`SessionBase`] knows the tables of one epoch, ADQL's own functions, and TAP_SCHEMA; a [`Session`] is one query over it, with bounded
+//! memory and no way to files or the network. What a table is made of is not its business: it takes any `TableProvider`.
 
 mod alike;
 mod arithmetic;

@@ -155,11 +155,6 @@ impl SessionBase {
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
         Ok(Session { state: Arc::new(state), planner, runtime, schema: Arc::clone(&self.schema) })
     }
-
-    /// What the tables are.
-    pub fn schema(&self) -> &TapSchema {
-        &self.schema
-    }
 }
 
 /// One query over the tables of one epoch, and over what came with it.
