@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
-use spolia_catalogue::{Chunk, ChunkStats, TableDef};
+use spolia_catalogue::{BatchBounds, Chunk, ChunkStats, TableDef};
 use spolia_sky::{Cone, PIXEL_ORDER, PixelRanges, Position, Zone};
 
 use crate::near::{Near, number};
@@ -25,7 +25,7 @@ pub enum SkipReason {
     OutsideIds,
     /// None of its rows lies in the region.
     OutsideRegion,
-    /// The column's minimum and maximum there lie outside the query's.
+    /// In every batch there some column's minimum and maximum, this one's for instance, lie outside the query's.
     OutsideBounds(String),
 }
 
@@ -66,16 +66,35 @@ impl Demand {
             if *column == table.shard_key && !ranges.iter().any(|range| falls_into(range, chunk)) {
                 return Some(SkipReason::OutsideIds);
             }
-            let outside = |(low, high): &(i64, i64)| !ranges.iter().any(|r| r.start() <= high && low <= r.end());
-            if stats.bounds.get(column).is_some_and(outside) {
-                return Some(SkipReason::OutsideBounds(column.clone()));
-            }
+        }
+        let outside: Option<Vec<&str>> = stats.batches.iter().map(|batch| self.outside(batch)).collect();
+        if let Some(column) = outside.and_then(|columns| columns.first().copied()) {
+            return Some(SkipReason::OutsideBounds(column.to_owned()));
         }
         if self.regions.is_empty() || table.position.is_none() {
             return None;
         }
         let positions = stats.positions();
         self.regions.iter().any(|region| !positions.overlaps(region)).then_some(SkipReason::OutsideRegion)
+    }
+
+    /// The column whose bounds say that no row of some batches is wanted, if there is one.
+    fn outside(&self, batch: &BatchBounds) -> Option<&str> {
+        let outside = |(column, ranges): &&(String, Vec<RangeInclusive<i64>>)| {
+            let bounds = batch.bounds.get(column);
+            bounds.is_some_and(|(low, high)| !ranges.iter().any(|range| range.start() <= high && low <= range.end()))
+        };
+        self.keys.iter().find(outside).map(|(column, _)| column.as_str())
+    }
+
+    /// The batches that may have wanted rows in chunks of these contents; nothing where all may.
+    pub(crate) fn batches<'a>(&self, chunks: impl Iterator<Item = &'a ChunkStats>) -> Option<Vec<RangeInclusive<i64>>> {
+        let range = |batch: &BatchBounds| i64::from(batch.first)..=i64::from(batch.last);
+        let (outside, wanted): (Vec<_>, Vec<_>) =
+            chunks.flat_map(|stats| &stats.batches).partition(|batch| self.outside(batch).is_some());
+        let wanted = union(wanted.into_iter().map(range).collect());
+        let is_wanted = |batch: &&BatchBounds| wanted.iter().any(|held| held.contains(&i64::from(batch.first)));
+        (!outside.iter().all(is_wanted)).then_some(wanted)
     }
 
     /// Why the part of the sky that a chunk is can be skipped, whatever the ids of the rows there.
@@ -287,7 +306,7 @@ mod tests {
     use spolia_catalogue::{ColumnDef, ColumnType};
 
     use super::*;
-    use crate::sharded_table::tests::source_table;
+    use crate::sharded_table::tests::{batches, source_table, transit_table};
 
     const ID: i64 = 3425114617586286848;
 
@@ -296,7 +315,6 @@ mod tests {
         let cut = [0..0, 0..pixel, pixel..pixel + 1, pixel + 1..spolia_sky::PIXELS];
         let stats = |pixels: &std::ops::Range<u64>| ChunkStats {
             rows: 5,
-            bounds: BTreeMap::from([("transit_id".to_owned(), (100, 200))]),
             moc_order: 8,
             moc: if pixels.is_empty() { vec![0..1] } else { vec![pixels.start >> 8..((pixels.end - 1) >> 8) + 1] },
             ..ChunkStats::default()
@@ -337,7 +355,8 @@ mod tests {
         add("seen", ColumnType::Date);
         add("at", ColumnType::Timestamp);
         let (chunk, mut stats) = chunks().remove(1);
-        stats.bounds = BTreeMap::from([("seen".to_owned(), (-3, 5)), ("at".to_owned(), (-3_000, 5_000))]);
+        let bounds = BTreeMap::from([("seen".to_owned(), (-3, 5)), ("at".to_owned(), (-3_000, 5_000))]);
+        stats.batches = vec![BatchBounds { first: 1, last: 1, bounds }];
         let skips = |filter: Expr| Demand::of(&table, &[filter]).skips(&table, &chunk, Some(&stats));
         let day = |day| lit(ScalarValue::Date32(Some(day)));
         let time = |us| lit(ScalarValue::TimestampMicrosecond(Some(us), None));
@@ -350,6 +369,31 @@ mod tests {
             assert_eq!(skips(filter), Some(SkipReason::OutsideBounds(column.to_owned())));
         }
         assert_eq!(skips(col("seen").gt_eq(day(5)).and(col("at").gt(time(4_999)))), None);
+    }
+
+    #[test]
+    fn batches_are_skipped_one_by_one_and_a_chunk_when_all_are() {
+        let table = transit_table();
+        let chunk = chunks().remove(1).0;
+        let stats = ChunkStats { rows: 5, batches: batches(), ..ChunkStats::default() };
+        let first = ChunkStats { batches: batches()[..1].to_vec(), ..stats.clone() };
+        let demand = |filter: Expr| Demand::of(&table, &[filter]);
+        let id = || col("transit_id");
+        for (filter, wanted) in [
+            (id().gt(lit(200i64)), Some(vec![2..=2])),
+            (id().lt(lit(150i64)), Some(vec![1..=1])),
+            (id().eq(lit(150i64)).or(id().eq(lit(300i64))), None),
+            (id().in_list(vec![lit(20i64), lit(140i64)], false), Some(vec![1..=1])),
+            (id().not_eq(lit(150i64)), None),
+        ] {
+            let demand = demand(filter);
+            assert_eq!(demand.skips(&table, &chunk, Some(&stats)), None);
+            assert_eq!(demand.batches([&stats].into_iter()), wanted);
+        }
+        assert_eq!(demand(id().gt(lit(200i64))).batches([&first, &stats].into_iter()), Some(vec![2..=2]));
+        let outside = Some(SkipReason::OutsideBounds("transit_id".to_owned()));
+        assert_eq!(demand(id().gt(lit(200i64))).skips(&table, &chunk, Some(&first)), outside);
+        assert_eq!(demand(id().gt(lit(400i64))).skips(&table, &chunk, Some(&stats)), outside);
     }
 
     #[test]

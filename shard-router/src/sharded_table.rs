@@ -99,6 +99,14 @@ pub(crate) fn node_column(table: &TableDef, name: &str, number: usize) -> Option
     }
 }
 
+/// A condition on the batches that brought rows of table `t<number>`.
+pub(crate) fn batches_sql(batches: &[std::ops::RangeInclusive<i64>], number: usize) -> String {
+    let one = |range: &std::ops::RangeInclusive<i64>| {
+        format!("t{number}.batch BETWEEN {} AND {}", range.start(), range.end())
+    };
+    format!("({})", batches.iter().map(one).collect::<Vec<_>>().join(" OR "))
+}
+
 /// A range condition on the `hpx29` of table `t<number>` for a region's cover.
 pub(crate) fn cover_sql(cover: spolia_sky::PixelRanges, number: usize) -> String {
     let mut cover = cover;
@@ -213,7 +221,7 @@ fn data_type(column_type: ColumnType) -> DataType {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use spolia_catalogue::{Chunk, ChunkStats, PositionColumns, Visibility};
+    use spolia_catalogue::{BatchBounds, Chunk, ChunkStats, PositionColumns, Visibility};
 
     use super::*;
     use crate::{NodeAddress, RouterSettings};
@@ -269,9 +277,17 @@ pub(crate) mod tests {
         }
     }
 
+    /// What two batches brought: transits 100 to 200, and 150 to 400.
+    pub(crate) fn batches() -> Vec<BatchBounds> {
+        let bounds = |bounds| [("transit_id".to_owned(), bounds)].into();
+        [(1, (100, 200)), (2, (150, 400))]
+            .map(|(batch, ends)| BatchBounds { first: batch, last: batch, bounds: bounds(ends) })
+            .to_vec()
+    }
+
     /// Chunks 0, 1 and 2, of which n0 has the even ones and n1 the odd one, with as many rows in each table.
     pub(crate) fn epoch(visibility: Visibility) -> Arc<Epoch> {
-        let stats = ChunkStats { rows: 1, moc_order: 0, moc: vec![0..12], ..ChunkStats::default() };
+        let stats = ChunkStats { rows: 1, moc_order: 0, moc: vec![0..12], batches: batches(), ..ChunkStats::default() };
         let cut = [0..0, 0..spolia_sky::PIXELS / 2, spolia_sky::PIXELS / 2..spolia_sky::PIXELS];
         let tables = ["gaia.completesource", "gaia.astroelementary"].map(|name| (name.to_owned(), stats.clone()));
         let chunk = |(chunk, pixels)| Chunk { chunk, pixels, group: chunk % 2, tables: tables.clone().into() };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use spolia_catalogue::{Chunk, ChunkStats, Collection, ColumnType, Manifest, TableDef};
+use spolia_catalogue::{BatchBounds, Chunk, ChunkStats, Collection, ColumnType, Manifest, TableDef};
 use spolia_sky::{HPX29_ORDER, PixelRanges};
 
 use crate::error::RouterError;
@@ -32,8 +32,8 @@ impl Router {
         for table in &collection.tables {
             let key = format!("{}.{}", collection.name, table.name);
             let count = |node| async move {
-                let added = chunk_stats(node, &collection.name, table, &format!("batch = {batch}")).await?;
-                let removed = chunk_stats(node, &collection.name, table, &format!("superseded = {batch}")).await?;
+                let added = chunk_stats(node, &collection.name, table, "batch", batch).await?;
+                let removed = chunk_stats(node, &collection.name, table, "superseded", batch).await?;
                 Ok::<_, RouterError>((added, removed))
             };
             // What every node has counts once, on the node of chunk 0.
@@ -81,12 +81,13 @@ impl Router {
     }
 }
 
-/// Counts, checksum, bounds and positions of the rows that satisfy `condition`, by chunk.
+/// Counts, checksum, bounds and positions of the rows whose column `by` (batch or superseded) names the batch, by chunk.
 async fn chunk_stats(
     node: &Node,
     schema: &str,
     table: &TableDef,
-    condition: &str,
+    by: &str,
+    batch: i32,
 ) -> Result<BTreeMap<i32, ChunkStats>, RouterError> {
     let columns = table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
     let bound = |name: &String| match table.column(name).map(|column| column.column_type) {
@@ -110,7 +111,7 @@ async fn chunk_stats(
     let hash = format!("hash_record_extended(ROW(id & 4294967295, {columns}), 0)");
     let sql = format!(
         "SELECT chunk, count(*), (sum({hash}) % 18446744073709551616)::text, {moc}{bounds} \
-         FROM {schema}.{} WHERE {condition} GROUP BY chunk",
+         FROM {schema}.{} WHERE {by} = {batch} GROUP BY chunk",
         table.name
     );
     let rows = node.writer().await?.query(&sql, &[]).await.map_err(node.failed("count a batch"))?;
@@ -121,10 +122,11 @@ async fn chunk_stats(
             let bound = |at| row.get::<_, Option<i64>>(at);
             Some((column.clone(), (bound(4 + 2 * i)?, bound(5 + 2 * i)?)))
         };
+        let bounds = table.bounded.iter().enumerate().filter_map(bound).collect();
         ChunkStats {
             rows: row.get(1),
             checksum: row.get::<_, &str>(2).parse::<i128>().unwrap_or_default() as i64,
-            bounds: table.bounded.iter().enumerate().filter_map(bound).collect(),
+            batches: vec![BatchBounds { first: batch, last: batch, bounds }],
             moc_order: MOC_ORDER,
             moc: PixelRanges::new(MOC_ORDER, pixels).as_slice().to_vec(),
         }

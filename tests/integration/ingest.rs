@@ -149,3 +149,24 @@ fn files_that_are_not_what_they_say_are_refused() {
     let seen: BTreeSet<_> = site.rows("SELECT DISTINCT file_name FROM gaia.completesource").into_iter().collect();
     assert_eq!(seen.len(), 4, "{seen:?}");
 }
+
+#[test]
+fn a_query_about_some_time_reads_the_batches_of_that_time() {
+    let files = small_files();
+    let (transits, sources): (Vec<_>, Vec<_>) =
+        hdf5_files(files.path()).into_iter().partition(|path| path.to_string_lossy().contains("AstroElementary"));
+    let site = TestSite::new(2);
+    site.ingest(&sources, &[]).ok();
+    transits.chunks(3).for_each(|batch| drop(site.ingest(batch, &[]).ok()));
+    let all: Vec<i64> =
+        site.rows("SELECT transit_id FROM gaia.astroelementary").iter().map(|row| row[0].parse().unwrap()).collect();
+    let (last, first) = (*all.iter().max().unwrap(), *all.iter().min().unwrap());
+    for (after, narrowed) in [(first - 1, false), (last - (last - first) / 8, true)] {
+        let adql = format!("SELECT transit_id FROM gaia.astroelementary WHERE transit_id > {after}");
+        assert_eq!(site.rows(&adql).len(), all.iter().filter(|id| **id > after).count());
+        let explained = site.spolia(&["explain", &adql]).ok();
+        assert_eq!(explained.contains(".batch BETWEEN"), narrowed, "{explained}");
+    }
+    let none = site.spolia(&["explain", &format!("SELECT * FROM gaia.astroelementary WHERE transit_id > {last}")]).ok();
+    assert!(none.contains("outside the bounds of transit_id"), "{none}");
+}

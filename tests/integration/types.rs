@@ -249,16 +249,22 @@ fn long_arrays_come_in_whole() {
 }
 
 #[test]
-fn a_site_of_before_learns_how_arrays_are_written() {
+fn a_site_of_before_is_brought_up() {
     let Some((_files, site)) = site(1) else { return };
     let definition = "SELECT md5(definition::text) FROM spolia.collection";
     let now = site.psql("n1", "postgres", definition).ok();
+    // How arrays were written, bounds by chunk instead of by batch.
     let before = "UPDATE spolia.collection SET definition = replace(definition::text, '\"integer[3]\"', '\"integer\", \"length\": 3')::jsonb; \
-         DELETE FROM spolia.version WHERE version = 3";
+         UPDATE spolia.manifest SET document = jsonb_set(document, '{chunks}', (SELECT jsonb_agg(jsonb_set(c, '{tables}', \
+             (SELECT coalesce(jsonb_object_agg(key, (t - 'batches') || '{\"bounds\": {\"source_id\": [1, 1000000]}}'), '{}') \
+              FROM jsonb_each(c->'tables') AS tables(key, t))) ORDER BY place) \
+             FROM jsonb_array_elements(document->'chunks') WITH ORDINALITY AS chunks(c, place))); \
+         DELETE FROM spolia.version WHERE version >= 3";
     site.psql("n1", "postgres", before).ok();
     assert_ne!(site.psql("n1", "postgres", definition).ok(), now);
     assert!(site.spolia(&["query", "SELECT is3 FROM kinds.thing"]).refused().contains("run `spolia init`"));
     site.spolia(&["init"]).ok();
     assert_eq!(site.psql("n1", "postgres", definition).ok(), now);
     assert_eq!(site.rows("SELECT COUNT(is3) AS n FROM kinds.thing"), [["11"]]);
+    assert_eq!(site.rows("SELECT COUNT(is3) AS n FROM kinds.thing WHERE source_id < 1"), [["0"]]);
 }

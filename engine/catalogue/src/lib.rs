@@ -22,5 +22,5 @@ pub use control::Control;
 pub use edition::Edition;
 pub use error::CatalogueError;
 pub use file::{ArchivedFile, FileState, NewFile};
-pub use manifest::{Chunk, ChunkStats, Manifest, Visibility};
+pub use manifest::{BatchBounds, Chunk, ChunkStats, Manifest, Visibility};
 pub use signing_key::SigningKey;

@@ -44,16 +44,41 @@ pub struct ChunkStats {
     pub rows: i64,
     /// Sum, modulo 2^64, over the visible rows of a hash of their values: equal content gives equal sums.
     pub checksum: i64,
-    /// Minimum and maximum of each bounded column.
-    pub bounds: BTreeMap<String, (i64, i64)>,
+    /// What each batch brought, in the order in which they became visible.
+    pub batches: Vec<BatchBounds>,
     /// The order of `pixels`.
     pub moc_order: u8,
     /// HEALPix ranges of the rows' actual positions; empty where rows have none.
     pub moc: Vec<Range<u64>>,
 }
 
+/// What rows of some batches have in a chunk: bounds, never too narrow, by which a query may skip them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchBounds {
+    /// The first of the batches.
+    pub first: i32,
+    /// The last of the batches.
+    pub last: i32,
+    /// Minimum and maximum of each bounded column.
+    pub bounds: BTreeMap<String, (i64, i64)>,
+}
+
+impl BatchBounds {
+    /// Takes in what other batches have; a column that either knows no bounds of has none.
+    fn widen(&mut self, other: &BatchBounds) {
+        (self.first, self.last) = (self.first.min(other.first), self.last.max(other.last));
+        self.bounds.retain(|column, (low, high)| {
+            let Some(bounds) = other.bounds.get(column) else { return false };
+            (*low, *high) = ((*low).min(bounds.0), (*high).max(bounds.1));
+            true
+        });
+    }
+}
+
 /// The pixel ranges kept per chunk at most; finer ones are coarsened.
 const MOC_RANGES: usize = 512;
+/// The bounds kept per chunk at most; of more batches than that, the oldest are put together.
+const BATCHES: usize = 64;
 
 impl ChunkStats {
     /// The rows' actual positions as pixel ranges.
@@ -61,13 +86,14 @@ impl ChunkStats {
         PixelRanges::new(self.moc_order, self.moc.clone())
     }
 
-    /// Adds rows: counts and sums add up, bounds and positions widen.
+    /// Adds the rows of a batch: counts and sums add up, positions widen, its bounds join those of the others.
     pub fn add(&mut self, added: &ChunkStats) {
         self.rows += added.rows;
         self.checksum = self.checksum.wrapping_add(added.checksum);
-        for (column, (low, high)) in &added.bounds {
-            let bounds = self.bounds.entry(column.clone()).or_insert((*low, *high));
-            *bounds = (bounds.0.min(*low), bounds.1.max(*high));
+        self.batches.extend_from_slice(&added.batches);
+        while self.batches.len() > BATCHES {
+            let oldest = self.batches.remove(0);
+            self.batches[0].widen(&oldest);
         }
         let mut order = if self.moc.is_empty() { added.moc_order } else { self.moc_order.min(added.moc_order) };
         let union = |order| {
@@ -192,11 +218,24 @@ mod tests {
     fn stats_add_and_coarsen() {
         let mut stats = ChunkStats::default();
         let scattered: Vec<_> = (0..2000u64).map(|i| i * 4..i * 4 + 1).collect();
-        let bounds = BTreeMap::from([("transit_id".to_owned(), (5, 9))]);
-        stats.add(&ChunkStats { rows: 2000, checksum: 7, bounds, moc_order: 8, moc: scattered });
-        assert_eq!((stats.rows, stats.checksum, stats.bounds["transit_id"]), (2000, 7, (5, 9)));
+        stats.add(&ChunkStats { rows: 2000, checksum: 7, moc_order: 8, moc: scattered, ..ChunkStats::default() });
+        assert_eq!((stats.rows, stats.checksum), (2000, 7));
         assert!(stats.moc.len() <= MOC_RANGES && stats.moc_order == 7);
         stats.remove(&ChunkStats { rows: 1, checksum: 3, ..ChunkStats::default() });
         assert_eq!((stats.rows, stats.checksum), (1999, 4));
+    }
+
+    #[test]
+    fn the_oldest_of_many_batches_are_put_together() {
+        let bounds = |low: i64| BTreeMap::from([("transit_id".to_owned(), (low, low + 5))]);
+        let batch = |batch: i32| BatchBounds { first: batch, last: batch, bounds: bounds(i64::from(batch) * 10) };
+        let mut stats = ChunkStats::default();
+        (1..=66).for_each(|number| stats.add(&ChunkStats { batches: vec![batch(number)], ..ChunkStats::default() }));
+        let oldest = &stats.batches[0];
+        assert_eq!((stats.batches.len(), oldest.first, oldest.last), (64, 1, 3));
+        assert_eq!((oldest.bounds["transit_id"], stats.batches[1].bounds["transit_id"]), ((10, 35), (40, 45)));
+        let mut unknown = batch(1);
+        unknown.widen(&BatchBounds { bounds: BTreeMap::new(), ..batch(2) });
+        assert_eq!(unknown.bounds, BTreeMap::new());
     }
 }

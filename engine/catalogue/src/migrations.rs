@@ -67,6 +67,15 @@ UPDATE spolia.collection SET definition = jsonb_set(definition, '{table}', (
         FROM jsonb_array_elements(t->'column') WITH ORDINALITY AS columns(c, c_place))) ORDER BY t_place)
     FROM jsonb_array_elements(definition->'table') WITH ORDINALITY AS tables(t, t_place)))
 WHERE definition @? '$.table[*].column[*].length'",
+    // Bounds of columns are kept by batch; those that were kept by chunk hold for all batches of before.
+    "
+UPDATE spolia.manifest SET document = jsonb_set(document, '{chunks}', (
+    SELECT jsonb_agg(jsonb_set(c, '{tables}', (
+        SELECT coalesce(jsonb_object_agg(key, (stats - 'bounds') || jsonb_build_object('batches', jsonb_build_array(
+                jsonb_build_object('first', 1, 'last', document #> '{visibility,watermark}', 'bounds', stats->'bounds')))), '{}')
+        FROM jsonb_each(c->'tables') AS tables(key, stats))) ORDER BY place)
+    FROM jsonb_array_elements(document->'chunks') WITH ORDINALITY AS chunks(c, place)))
+WHERE document @? '$.chunks[*].tables.*.bounds'",
 ];
 
 /// The version this program reads and writes.

@@ -19,7 +19,7 @@ use spolia_sky::{HPX29_ORDER, PIXEL_ORDER, PIXELS, PixelRanges};
 use super::expression::{Rendered, collated, column_name, column_number, condition, is_ordered, render};
 use super::statement::{Angle, Condition, From, Leaf, Origin, Rows, Select, SqlColumn};
 use crate::prune::{Demand, SkipReason};
-use crate::sharded_table::{Epoch, ShardedTable, cover_sql, node_column};
+use crate::sharded_table::{Epoch, ShardedTable, batches_sql, cover_sql, node_column};
 
 /// The part of the sky below which looking rows up by their pixels is less work than looking at all of them.
 const MOST_SKY: f64 = 0.1;
@@ -246,6 +246,11 @@ impl Fragment {
                     self.skipped.insert(chunk.chunk, reason);
                 }
             }
+        }
+        if leaf.rows == Rows::Own {
+            let asked = leaf.chunks.iter().filter_map(|chunk| self.epoch.manifest.chunks.get(*chunk as usize));
+            let batches = demand.batches(asked.filter_map(|chunk| chunk.tables.get(&key)));
+            self.select.conditions.extend(batches.map(|batches| Condition::Sql(batches_sql(&batches, number))));
         }
         self.expect(demand.expected(definition, self.held(number, &self.chunks).map(|(_, stats)| stats)));
         if definition.position.is_some() {

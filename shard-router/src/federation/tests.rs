@@ -107,6 +107,14 @@ async fn conditions_and_columns_go_down() {
 }
 
 #[tokio::test]
+async fn batches_without_wanted_rows_are_left_out() {
+    let only_the_second = "AND (t1.batch BETWEEN 2 AND 2)";
+    check_down("SELECT * FROM astroelementary WHERE transit_id > 200", &["n0", "n1"], &[only_the_second]).await;
+    let joined = "SELECT s.varpi FROM completesource s JOIN astroelementary t ON s.source_id = t.source_id WHERE t.transit_id < 150";
+    check_down(joined, &["n0", "n1"], &["(t2.batch BETWEEN 1 AND 1)"]).await;
+}
+
+#[tokio::test]
 async fn polygons_are_pixels_and_sides() {
     check_down(
         "SELECT source_id FROM completesource WHERE adql_in_polygon(degrees(alpha), degrees(delta), 1.0, 1.0, 2.0, 1.0, 2.0, 2.0) = 1",
