@@ -90,6 +90,7 @@ impl BenchSite {
             cut: Default::default(),
             query: QuerySettings::default(),
             log: LogSettings::default(),
+            access: Default::default(),
         };
         Archive::open(settings).await.expect("the archive")
     }

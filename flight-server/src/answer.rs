@@ -1,26 +1,26 @@
 //! A query's answer as an HTTP response: rows are encoded and sent as they come from the nodes.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Response, header};
-use bytes::Bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use futures::StreamExt;
 use spolia_exec::{ExecError, QueryAnswer, QueryRequest};
-use spolia_formats::{Datatype, Encoder, Format, FormatError, Param, ResultInfo, ServiceDescriptor, Status};
+use spolia_formats::Format;
+use tokio::fs::File;
+use tokio::io::AsyncSeekExt;
+use tokio_util::io::ReaderStream;
 
-use crate::datalink::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::gate::Place;
-use crate::outgoing::{Chunk, Gone, Outgoing, channel};
+use crate::outgoing::{Chunk, channel};
+use crate::pump::{Pump, Sink, Spool};
 use crate::record::Record;
 use crate::service::Service;
+use crate::writer::Writer;
 
-/// Rows encoded at a time, so that no task holds its thread for long.
-const ROWS_AT_ONCE: usize = 1024;
-/// Bytes collected before they are sent, within one batch of rows.
-const SEND_BYTES: usize = 64 << 10;
+/// Bytes read from a file at a time.
+const READ_BYTES: usize = 128 << 10;
 /// The epoch of the archive that was read.
 pub(crate) const EPOCH_HEADER: HeaderName = HeaderName::from_static("x-spolia-epoch");
 /// The rows that an answer may have; one of just as many may have been cut off.
@@ -38,16 +38,48 @@ pub(crate) struct Ask {
     pub(crate) head: bool,
 }
 
-/// Answers a query. What fails before the first rows are there has a status of its own; what fails later is told in the
-/// document, or breaks the transfer where the format has no place for it.
+/// A query whose first rows are there.
+struct Begun {
+    answer: QueryAnswer,
+    first: Option<RecordBatch>,
+    writer: Writer,
+}
+
+impl Begun {
+    async fn new(service: &Service, ask: &Ask, record: &mut Record) -> Result<Self, Fault> {
+        let mut answer = service.archive.query(&ask.request).await?;
+        record.note("epoch", answer.epoch);
+        record.note("plan_ms", record.elapsed_ms());
+        let writer = Writer::new(service, ask, &answer)?;
+        let first = match ask.maxrec == 0 || ask.head {
+            true => None,
+            false => answer.next().await.transpose().map_err(ExecError::from)?,
+        };
+        record.note("first_rows_ms", record.elapsed_ms());
+        Ok(Self { answer, first, writer })
+    }
+
+    /// Everything into a sink; `place` is free again after that.
+    async fn pour(self, ask: &Ask, sink: Sink, record: Record, place: Option<Place>) -> Result<u64, Fault> {
+        let pump = Pump { answer: self.answer, maxrec: ask.maxrec, sink, record, _place: place };
+        pump.run(self.first, self.writer).await
+    }
+}
+
+/// The answer to a query as a file, `most` bytes at most; returns how many it has.
 ///
 /// # Errors
-/// [`Fault`] for what fails before the first rows.
-pub(crate) async fn answer(service: &Service, ask: Ask, mut record: Record) -> Result<Response<Body>, Fault> {
-    record.note("client", ask.request.links.client_id.as_str());
-    record.note("format", ask.format.name());
-    match begin(service, &ask, &mut record).await {
-        Ok(begun) => begun.respond(service, ask, record).await,
+/// [`Fault`] for what failed; what is in the file then is worth nothing.
+pub(crate) async fn answer_into(
+    service: &Service,
+    ask: &Ask,
+    mut record: Record,
+    file: File,
+    most: u64,
+) -> Result<u64, Fault> {
+    note(ask, &mut record);
+    match Begun::new(service, ask, &mut record).await {
+        Ok(begun) => begun.pour(ask, Sink::File(Spool::new(file, most)), record, None).await,
         Err(fault) => {
             record.fail(&fault.message);
             Err(fault)
@@ -55,266 +87,72 @@ pub(crate) async fn answer(service: &Service, ask: Ask, mut record: Record) -> R
     }
 }
 
-/// A query whose first rows are there.
-struct Begun {
-    answer: QueryAnswer,
-    first: Option<RecordBatch>,
-    writer: Writer,
-    place: Place,
-}
-
-async fn begin(service: &Service, ask: &Ask, record: &mut Record) -> Result<Begun, Fault> {
-    let gate = if ask.format.streams() { &service.queries } else { &service.cuts };
-    let place = gate.enter().await?;
-    let mut answer = service.archive.query(&ask.request).await?;
-    record.note("epoch", answer.epoch);
-    record.note("plan_ms", record.elapsed_ms());
-    let writer = Writer::new(service, ask, &answer)?;
-    let first = match ask.maxrec == 0 || ask.head {
-        true => None,
-        false => answer.next().await.transpose().map_err(ExecError::from)?,
+/// Answers a query. What fails before the first rows are there has a status of its own; what fails later is told in the
+/// document, or breaks the transfer where the format has no place for it.
+///
+/// # Errors
+/// [`Fault`] for what fails before the first rows.
+pub(crate) async fn answer(service: &Service, ask: Ask, mut record: Record) -> Result<Response<Body>, Fault> {
+    note(&ask, &mut record);
+    let begun = async {
+        let gate = if ask.format.streams() { &service.queries } else { &service.cuts };
+        let place = gate.enter().await?;
+        Ok((Begun::new(service, &ask, &mut record).await?, place))
     };
-    record.note("first_rows_ms", record.elapsed_ms());
-    Ok(Begun { answer, first, writer, place })
-}
-
-impl Begun {
-    async fn respond(self, service: &Service, ask: Ask, record: Record) -> Result<Response<Body>, Fault> {
-        let mut response = Response::new(Body::empty());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, ask.content_type.clone());
-        headers.insert(EPOCH_HEADER, HeaderValue::from(self.answer.epoch));
-        headers.insert(MAXREC_HEADER, HeaderValue::from(ask.maxrec));
-        let disposition = format!("inline; filename=\"result.{}\"", ask.format.extension());
-        if let Ok(disposition) = HeaderValue::try_from(disposition) {
-            headers.insert(header::CONTENT_DISPOSITION, disposition);
+    match begun.await {
+        Ok((begun, place)) => respond(service, ask, begun, record, place).await,
+        Err::<_, Fault>(fault) => {
+            record.fail(&fault.message);
+            Err(fault)
         }
-        if ask.head {
-            // Of unknown length, as it would be with its rows.
-            *response.body_mut() = Body::from_stream(futures::stream::empty::<Chunk>());
-            record.succeed();
-            return Ok(response);
-        }
-        let sink = if ask.format.streams() {
-            let (out, body) = channel::<Chunk>(service.stall());
-            *response.body_mut() = Body::from_stream(body);
-            Sink::Client(out)
-        } else {
-            Sink::Whole(Vec::new())
-        };
-        let pump = Pump { answer: self.answer, maxrec: ask.maxrec, sink, record, _place: self.place };
-        if ask.format.streams() {
-            tokio::spawn(pump.run(self.first, self.writer));
-        } else {
-            *response.body_mut() = Body::from(pump.run(self.first, self.writer).await?);
-        }
-        Ok(response)
     }
 }
 
-/// Where encoded bytes go.
-enum Sink {
-    Client(Outgoing<Chunk>),
-    /// Kept until the last row is there: the format begins with their number.
-    Whole(Vec<u8>),
+fn note(ask: &Ask, record: &mut Record) {
+    record.note("client", ask.request.links.client_id.as_str());
+    record.note("format", ask.format.name());
 }
 
-/// Reads rows, encodes and sends them.
-struct Pump {
-    answer: QueryAnswer,
-    maxrec: usize,
-    sink: Sink,
+async fn respond(
+    service: &Service,
+    ask: Ask,
+    begun: Begun,
     record: Record,
-    _place: Place,
+    place: Place,
+) -> Result<Response<Body>, Fault> {
+    let mut response = Response::new(Body::empty());
+    describe(response.headers_mut(), &ask, begun.answer.epoch);
+    if ask.head {
+        // Of unknown length, as it would be with its rows.
+        *response.body_mut() = Body::from_stream(futures::stream::empty::<Chunk>());
+        record.succeed();
+    } else if ask.format.streams() {
+        let (out, body) = channel::<Chunk>(service.stall());
+        tokio::spawn(async move { begun.pour(&ask, Sink::Client(out), record, Some(place)).await });
+        *response.body_mut() = Body::from_stream(body);
+    } else {
+        *response.body_mut() = spooled(service, &ask, begun, record, place).await?;
+    }
+    Ok(response)
 }
 
-/// Why an answer ends early.
-enum Broken {
-    Query(ExecError),
-    Format(FormatError),
-    Gone,
+/// A format that begins with what is known at the end only: written into a file that nobody else sees, and sent from there.
+async fn spooled(service: &Service, ask: &Ask, begun: Begun, record: Record, place: Place) -> Result<Body, Fault> {
+    let failed = |error: std::io::Error| Fault::internal("write the result", &error);
+    let file = tempfile::tempfile_in(service.spool.as_path()).map_err(failed)?;
+    let mut sent = File::from_std(file.try_clone().map_err(failed)?);
+    let most = service.result_bytes();
+    begun.pour(ask, Sink::File(Spool::new(File::from_std(file), most)), record, Some(place)).await?;
+    sent.rewind().await.map_err(failed)?;
+    Ok(Body::from_stream(ReaderStream::with_capacity(sent, READ_BYTES)))
 }
 
-impl Pump {
-    /// Sends everything. Returns the bytes of a format that is kept whole.
-    async fn run(mut self, first: Option<RecordBatch>, mut writer: Writer) -> Result<Vec<u8>, Fault> {
-        let read = self.rows(first, &mut writer).await;
-        self.record.rows(self.answer.rows() as u64);
-        self.record.note("overflow", self.answer.overflow());
-        self.record.note_nodes(&self.answer.timings());
-        let (status, fault) = match read {
-            // The metadata of MAXREC=0 say that there may be more, as DALI 1.1 section 3.4.4 wants it.
-            Ok(()) if self.answer.overflow() || self.maxrec == 0 => {
-                (Status::Overflow { maxrec: self.maxrec as u64 }, None)
-            }
-            Ok(()) => (Status::Ok, None),
-            Err(Broken::Gone) => return Ok(Vec::new()),
-            Err(Broken::Query(error)) => told(Fault::from(error)),
-            Err(Broken::Format(error)) => told(Fault::from(error)),
-        };
-        match (writer.finish(status).await, fault) {
-            (Ok(end), fault) => self.end(end, fault).await,
-            // The format cannot tell that the query failed.
-            (Err(FormatError::Unreported { .. }), Some(fault)) => self.break_off(fault).await,
-            (Err(error), _) => self.break_off(Fault::from(error)).await,
-        }
+fn describe(headers: &mut HeaderMap, ask: &Ask, epoch: i64) {
+    headers.insert(header::CONTENT_TYPE, ask.content_type.clone());
+    headers.insert(EPOCH_HEADER, HeaderValue::from(epoch));
+    headers.insert(MAXREC_HEADER, HeaderValue::from(ask.maxrec));
+    let disposition = format!("inline; filename=\"result.{}\"", ask.format.extension());
+    if let Ok(disposition) = HeaderValue::try_from(disposition) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
-
-    async fn rows(&mut self, first: Option<RecordBatch>, writer: &mut Writer) -> Result<(), Broken> {
-        writer.start().map_err(Broken::Format)?;
-        if self.maxrec == 0 {
-            return Ok(());
-        }
-        let mut next = first;
-        while let Some(batch) = next {
-            for from in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
-                let rows = batch.slice(from, ROWS_AT_ONCE.min(batch.num_rows() - from));
-                writer.batch(rows).await.map_err(Broken::Format)?;
-                if writer.buffer.len() >= SEND_BYTES {
-                    self.send(writer.take()).await?;
-                }
-            }
-            self.send(writer.take()).await?;
-            next = self.answer.next().await.transpose().map_err(|error| Broken::Query(error.into()))?;
-        }
-        Ok(())
-    }
-
-    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
-        self.record.add_bytes(bytes.len());
-        match &mut self.sink {
-            _ if bytes.is_empty() => Ok(()),
-            Sink::Client(out) => out.send(Ok(Bytes::from(bytes))).await.map_err(|Gone| Broken::Gone),
-            Sink::Whole(whole) => {
-                whole.extend_from_slice(&bytes);
-                Ok(())
-            }
-        }
-    }
-
-    /// Sends the end of a document, which says how the result ended.
-    async fn end(mut self, end: Vec<u8>, fault: Option<Fault>) -> Result<Vec<u8>, Fault> {
-        if self.send(end).await.is_err() {
-            return Ok(Vec::new());
-        }
-        match fault {
-            // The body ends when the sink is dropped, after the line is in the log.
-            None => self.record.succeed(),
-            Some(fault) => self.record.fail(&fault.message),
-        }
-        match self.sink {
-            Sink::Client(_) => Ok(Vec::new()),
-            Sink::Whole(whole) => Ok(whole),
-        }
-    }
-
-    /// Breaks the transfer, so that nobody takes the part for the whole.
-    async fn break_off(self, fault: Fault) -> Result<Vec<u8>, Fault> {
-        self.record.fail(&fault.message);
-        if let Sink::Client(out) = self.sink {
-            let _ = out.send(Err(std::io::Error::other(fault.message.clone()))).await;
-        }
-        Err(fault)
-    }
-}
-
-fn told(fault: Fault) -> (Status, Option<Fault>) {
-    (Status::Error(fault.message.clone()), Some(fault))
-}
-
-/// An encoder and what it has written. Formats that compress or sort out columns do their work on a thread of its own.
-struct Writer {
-    encoder: Option<Encoder>,
-    buffer: Vec<u8>,
-    heavy: bool,
-}
-
-impl Writer {
-    fn new(service: &Service, ask: &Ask, answer: &QueryAnswer) -> Result<Self, FormatError> {
-        let info = ResultInfo {
-            query: Some(ask.request.adql.clone()),
-            infos: vec![
-                ("service_protocol".to_owned(), "ivo://ivoa.net/std/TAP".to_owned()),
-                ("server_software".to_owned(), concat!("spolia/", env!("CARGO_PKG_VERSION")).to_owned()),
-                ("archive_epoch".to_owned(), answer.epoch.to_string()),
-            ],
-            services: links_service(service, &answer.schema),
-        };
-        let fits_bytes = service.settings.fits_mb << 20;
-        let encoder = Encoder::with_fits_bytes(ask.format, answer.schema.clone(), info, fits_bytes)?;
-        let heavy = matches!(ask.format, Format::Parquet | Format::Fits);
-        Ok(Self { encoder: Some(encoder), buffer: Vec::new(), heavy })
-    }
-
-    fn start(&mut self) -> Result<(), FormatError> {
-        self.encoder.as_mut().map_or(Ok(()), |encoder| encoder.start(&mut self.buffer))
-    }
-
-    async fn batch(&mut self, batch: RecordBatch) -> Result<(), FormatError> {
-        self.work(move |mut encoder, out| {
-            let written = encoder.batch(&batch, out);
-            (Some(encoder), written)
-        })
-        .await
-    }
-
-    /// Ends the document; returns what is left to send.
-    async fn finish(mut self, status: Status) -> Result<Vec<u8>, FormatError> {
-        self.work(move |encoder, out| (None, encoder.finish(&status, out))).await?;
-        Ok(self.buffer)
-    }
-
-    async fn work<W>(&mut self, work: W) -> Result<(), FormatError>
-    where
-        W: FnOnce(Encoder, &mut Vec<u8>) -> (Option<Encoder>, Result<(), FormatError>) + Send + 'static,
-    {
-        let Some(encoder) = self.encoder.take() else { return Ok(()) };
-        let mut buffer = self.take();
-        let (encoder, buffer, written) = if self.heavy {
-            let worked = tokio::task::spawn_blocking(move || {
-                let (encoder, written) = work(encoder, &mut buffer);
-                (encoder, buffer, written)
-            });
-            let lost = |error: tokio::task::JoinError| {
-                (None, Vec::new(), Err(FormatError::Unreported { message: error.to_string() }))
-            };
-            worked.await.unwrap_or_else(lost)
-        } else {
-            let (encoder, written) = work(encoder, &mut buffer);
-            (encoder, buffer, written)
-        };
-        (self.encoder, self.buffer) = (encoder, buffer);
-        written
-    }
-
-    fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.buffer)
-    }
-}
-
-/// The DataLink service of a result whose rows have links.
-fn links_service(service: &Service, columns: &SchemaRef) -> Vec<ServiceDescriptor> {
-    // An alias of the user's may bear the name, but it has not the UCD.
-    let is_link = |column: &arrow::datatypes::FieldRef| {
-        column.name() == "access_url" && column.metadata().get("ucd").is_some_and(|ucd| ucd == "meta.ref.url")
-    };
-    if !columns.fields().iter().any(is_link) {
-        return Vec::new();
-    }
-    let id = Param {
-        name: "ID".to_owned(),
-        datatype: Datatype::Char,
-        value: String::new(),
-        column: Some("access_url".to_owned()),
-        description: Some("The access_url of a row, or the id in it; repeat it for more rows".to_owned()),
-    };
-    vec![ServiceDescriptor {
-        id: "links".to_owned(),
-        name: "DataLink".to_owned(),
-        description: Some("What belongs to a row: its Cut & Merge, its file, its counterparts".to_owned()),
-        access_url: format!("{}/datalink/links", service.base_url),
-        standard_id: Some(LINKS_STANDARD.to_owned()),
-        content_type: Some(LINKS_CONTENT_TYPE.to_owned()),
-        params: vec![id],
-    }]
 }

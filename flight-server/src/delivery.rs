@@ -1,5 +1,6 @@
 //! Sending a file: ranges, entity tags, and a line in the log that tells how much of it left.
 
+use std::borrow::Cow;
 use std::io::SeekFrom;
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(crate) struct Artefact {
     pub(crate) size: u64,
     /// Its strong entity tag, without quotes.
     pub(crate) etag: String,
-    pub(crate) content_type: &'static str,
+    pub(crate) content_type: Cow<'static, str>,
     /// The name to save it under; letters, digits, `_`, `-`, `.` only.
     pub(crate) file_name: String,
     /// What else is said of it.
@@ -105,7 +106,7 @@ fn describe(headers: &mut HeaderMap, artefact: &Artefact, etag: &str, status: St
         StatusCode::NOT_MODIFIED => {}
         status => {
             set(header::CONTENT_LENGTH, (range.end - range.start).to_string());
-            set(header::CONTENT_TYPE, artefact.content_type.to_owned());
+            set(header::CONTENT_TYPE, artefact.content_type.to_string());
             set(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", artefact.file_name));
             if status == StatusCode::PARTIAL_CONTENT {
                 let last = range.end.saturating_sub(1);

@@ -5,6 +5,8 @@
 pub(crate) enum Door {
     /// `/tap/sync`.
     Tap,
+    /// `/tap/async`.
+    Job,
     /// `/datalink/links`.
     Links,
     /// `/datalink/transits` and `/datalink/sources`.
@@ -19,12 +21,14 @@ pub(crate) enum Door {
 
 impl Door {
     /// All of them.
-    pub(crate) const ALL: [Door; 6] = [Door::Tap, Door::Links, Door::Counterpart, Door::Cut, Door::Files, Door::Flight];
+    pub(crate) const ALL: [Door; 7] =
+        [Door::Tap, Door::Job, Door::Links, Door::Counterpart, Door::Cut, Door::Files, Door::Flight];
 
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Door::Tap => "tap",
+            Door::Job => "job",
             Door::Links => "links",
             Door::Counterpart => "counterpart",
             Door::Cut => "cut",

@@ -17,12 +17,14 @@ pub(crate) enum Kind {
     Usage,
     /// What it asks for is not there.
     NotFound,
+    /// Only those may do it who say who they are.
+    Unauthorized,
+    /// Whoever asks may not do it.
+    Forbidden,
     /// Its body is too large.
     TooLarge,
     /// Its body is of a form that is not taken.
     MediaType,
-    /// The standard has it, this service has not.
-    NotOffered,
     /// Too many requests are under way.
     Busy,
     /// A node does not answer.
@@ -47,8 +49,12 @@ impl Fault {
         Self { kind: Kind::NotFound, message: message.into() }
     }
 
-    pub(crate) fn not_offered(message: impl Into<String>) -> Self {
-        Self { kind: Kind::NotOffered, message: message.into() }
+    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Unauthorized, message: message.into() }
+    }
+
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Forbidden, message: message.into() }
     }
 
     pub(crate) fn busy() -> Self {
@@ -67,9 +73,10 @@ impl Fault {
         match self.kind {
             Kind::Usage => StatusCode::BAD_REQUEST,
             Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Unauthorized => StatusCode::UNAUTHORIZED,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Kind::NotOffered => StatusCode::NOT_IMPLEMENTED,
             Kind::Busy | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -80,8 +87,10 @@ impl Fault {
         let word = match self.kind {
             Kind::Usage | Kind::TooLarge | Kind::MediaType => "UsageFault",
             Kind::NotFound => "NotFoundFault",
+            Kind::Unauthorized => "AuthenticationFault",
+            Kind::Forbidden => "AuthorizationFault",
             Kind::Busy | Kind::Unavailable => "TransientFault",
-            Kind::NotOffered | Kind::Internal => "FatalFault",
+            Kind::Internal => "FatalFault",
         };
         format!("{word}: {}", self.message)
     }
@@ -101,6 +110,13 @@ impl Fault {
         self.response("text/plain;charset=utf-8", format!("{}\n", self.datalink_message()).into_bytes())
     }
 
+    /// The same document as something that was asked for.
+    pub(crate) fn document(&self) -> Response<Body> {
+        let mut response = self.votable();
+        *response.status_mut() = StatusCode::OK;
+        response
+    }
+
     fn response(&self, content_type: &'static str, document: Vec<u8>) -> Response<Body> {
         let mut response = Response::new(Body::from(document));
         *response.status_mut() = self.status();
@@ -117,7 +133,8 @@ impl Fault {
         let code = match self.kind {
             Kind::Usage | Kind::TooLarge | Kind::MediaType => tonic::Code::InvalidArgument,
             Kind::NotFound => tonic::Code::NotFound,
-            Kind::NotOffered => tonic::Code::Unimplemented,
+            Kind::Unauthorized => tonic::Code::Unauthenticated,
+            Kind::Forbidden => tonic::Code::PermissionDenied,
             Kind::Busy | Kind::Unavailable => tonic::Code::Unavailable,
             Kind::Internal => tonic::Code::Internal,
         };
@@ -139,6 +156,8 @@ impl From<ExecError> for Fault {
 fn kind_of(error: &ExecError) -> Kind {
     match error {
         ExecError::NotFound(_) | ExecError::Link(_) => Kind::NotFound,
+        ExecError::Forbidden { anonymous: true, .. } => Kind::Unauthorized,
+        ExecError::Forbidden { anonymous: false, .. } => Kind::Forbidden,
         ExecError::Router(RouterError::Catalogue(CatalogueError::UnknownEpoch(_))) => Kind::NotFound,
         error if error.is_request() => Kind::Usage,
         ExecError::Catalogue(_) | ExecError::Router(_) => Kind::Unavailable,

@@ -1,10 +1,10 @@
 //! `/api/files`: a whole file of the archive, by its name.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, Response};
 use spolia_catalogue::{ArchivedFile, CatalogueError, FileState};
-use spolia_exec::ExecError;
+use spolia_exec::{Act, ExecError};
 
 use crate::delivery::{Artefact, Asked, Source, deliver};
 use crate::door::Door;
@@ -13,6 +13,7 @@ use crate::gate::Place;
 use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::{Service, client_id};
+use crate::visitor::Visitor;
 
 /// Letters of a file name at most.
 const NAME_LENGTH: usize = 255;
@@ -20,7 +21,7 @@ const NAME_LENGTH: usize = 255;
 const VERSION_HEADER: HeaderName = HeaderName::from_static("x-spolia-version");
 
 /// Sends a file.
-pub(crate) async fn file(State(service): State<Service>, request: Request) -> Response<Body> {
+pub(crate) async fn file(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let asked = Asked { headers: request.headers().clone(), head: request.method() == Method::HEAD };
     let answered = async {
         let parameters = Parameters::read(request).await?;
@@ -62,10 +63,13 @@ fn check_name(name: &str) -> Result<(), Fault> {
 /// The versions of the file that may be seen in the newest epoch, of all collections or the one named.
 async fn visible(service: &Service, name: &str, collection: Option<&str>) -> Result<Vec<ArchivedFile>, Fault> {
     let failed = |error: CatalogueError| Fault::from(ExecError::Catalogue(error));
+    if let Some(collection) = collection {
+        service.archive.require(collection, Act::File)?;
+    }
     let control = service.archive.router().control();
     let Some(manifest) = control.manifest().await.map_err(failed)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for known in control.collections().await.map_err(failed)? {
+    for known in service.archive.collections(Act::File).await? {
         if collection.is_some_and(|wanted| wanted != known.name) {
             continue;
         }
@@ -112,7 +116,7 @@ fn artefact(service: &Service, file: ArchivedFile) -> Result<Artefact, Fault> {
         source: Source::Object(service.archive.store().clone(), path),
         size: u64::try_from(file.file.size).map_err(|error| damaged(&error))?,
         etag: file.file.checksum,
-        content_type: content_type(&file.file.file_extension),
+        content_type: content_type(&file.file.file_extension).into(),
         file_name: saved_name(&format!("{}{}", file.file.file_name, file.file.file_extension)),
         headers: vec![(VERSION_HEADER, HeaderValue::from(file.file.file_version))],
     })

@@ -15,10 +15,12 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{Action, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket};
 use futures::{Stream, stream};
-use tonic::metadata::MetadataValue;
+use spolia_exec::Credentials;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::service::Service;
+use crate::visitor::credentials;
 
 /// What a call that answers with record batches returns.
 type Batches = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
@@ -49,21 +51,39 @@ impl FlightDoor {
         about.append(SqlInfo::SqlIdentifierQuoteChar, "\"");
         Ok(Self { service, about: about.build()? })
     }
+
+    /// The service as whoever calls may see it.
+    async fn visited(&self, metadata: &MetadataMap) -> Result<Service, Status> {
+        let who = self.service.identify(shown(metadata)?).await?;
+        Ok(self.service.seen_by(who))
+    }
+}
+
+/// The credentials of a call, if it has any.
+fn shown(metadata: &MetadataMap) -> Result<Option<Credentials>, Status> {
+    let Some(value) = metadata.get("authorization") else { return Ok(None) };
+    let shown = value.to_str().ok().and_then(credentials);
+    let shown =
+        shown.ok_or_else(|| Status::unauthenticated("authorization is neither of the form Bearer nor Basic"))?;
+    Ok(Some(shown).filter(|shown| shown.secret != ANONYMOUS))
 }
 
 #[tonic::async_trait]
 impl FlightSqlService for FlightDoor {
     type FlightService = FlightDoor;
 
-    /// Nobody needs to log in; clients that do so all the same are told that they are anonymous.
+    /// Who shows a name and a token gets the token to show from then on; who shows nothing is told to be anonymous.
     async fn do_handshake(
         &self,
-        _: Request<Streaming<HandshakeRequest>>,
+        request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Pin<Box<dyn Stream<Item = Result<HandshakeResponse, Status>> + Send>>>, Status> {
-        let answer = HandshakeResponse { protocol_version: 0, payload: ANONYMOUS.into() };
+        self.visited(request.metadata()).await?;
+        let token = shown(request.metadata())?.map_or_else(|| ANONYMOUS.to_owned(), |shown| shown.secret);
+        let answer = HandshakeResponse { protocol_version: 0, payload: token.clone().into() };
         let mut response: Response<Pin<Box<dyn Stream<Item = _> + Send>>> =
             Response::new(Box::pin(stream::iter([Ok(answer)])));
-        let token = MetadataValue::from_static("Bearer anonymous");
+        let token = MetadataValue::try_from(format!("Bearer {token}"));
+        let token = token.map_err(|_| Status::unauthenticated("this token cannot be sent back"))?;
         response.metadata_mut().insert("authorization", token);
         Ok(response)
     }
@@ -73,24 +93,27 @@ impl FlightSqlService for FlightDoor {
         query: CommandStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        statement::info(&self.service, &query.query, request.into_inner()).await
+        let service = self.visited(request.metadata()).await?;
+        statement::info(&service, &query.query, request.into_inner()).await
     }
 
     async fn do_get_statement(
         &self,
         ticket: TicketStatementQuery,
-        _: Request<Ticket>,
+        request: Request<Ticket>,
     ) -> Result<Response<Batches>, Status> {
-        statement::rows(&self.service, &ticket.statement_handle).await
+        let service = self.visited(request.metadata()).await?;
+        statement::rows(&service, &ticket.statement_handle).await
     }
 
     /// The handle of a prepared statement is its text: nothing is remembered, and each run reads the newest epoch.
     async fn do_action_create_prepared_statement(
         &self,
         query: ActionCreatePreparedStatementRequest,
-        _: Request<Action>,
+        request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        statement::prepare(&self.service, query.query).await
+        let service = self.visited(request.metadata()).await?;
+        statement::prepare(&service, query.query).await
     }
 
     async fn do_action_close_prepared_statement(
@@ -106,9 +129,10 @@ impl FlightSqlService for FlightDoor {
         query: CommandPreparedStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
+        let service = self.visited(request.metadata()).await?;
         let adql = std::str::from_utf8(&query.prepared_statement_handle)
             .map_err(|_| Status::invalid_argument("this handle is not of a statement prepared here"))?;
-        statement::info(&self.service, adql, request.into_inner()).await
+        statement::info(&service, adql, request.into_inner()).await
     }
 
     async fn get_flight_info_catalogs(
@@ -140,9 +164,10 @@ impl FlightSqlService for FlightDoor {
     async fn do_get_schemas(
         &self,
         query: CommandGetDbSchemas,
-        _: Request<Ticket>,
+        request: Request<Ticket>,
     ) -> Result<Response<Batches>, Status> {
-        metadata::schemas(&self.service, query).await
+        let service = self.visited(request.metadata()).await?;
+        metadata::schemas(&service, query).await
     }
 
     async fn get_flight_info_tables(
@@ -154,8 +179,9 @@ impl FlightSqlService for FlightDoor {
         metadata::info(&query.into_builder().schema(), ticket, request.into_inner())
     }
 
-    async fn do_get_tables(&self, query: CommandGetTables, _: Request<Ticket>) -> Result<Response<Batches>, Status> {
-        metadata::tables(&self.service, query).await
+    async fn do_get_tables(&self, query: CommandGetTables, request: Request<Ticket>) -> Result<Response<Batches>, Status> {
+        let service = self.visited(request.metadata()).await?;
+        metadata::tables(&service, query).await
     }
 
     async fn get_flight_info_table_types(

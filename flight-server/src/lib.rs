@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `/tap/sync`, `/datalink/transits`, `/datalink/sources` | rows as they come | told in the document, or the transfer breaks |
 //! | `/datalink/gaiamerger` | a file made first, then sent, with ranges | never after the first byte |
+//! | `/tap/async` | jobs (UWS 1.1), whose results are made first, then sent, with ranges | never after the first byte |
 //! | `/api/files` | a file of the object store, with ranges | the transfer breaks |
 //! | Flight SQL | record batches as they come | status of the call |
 //!
@@ -24,16 +25,22 @@ mod files;
 mod flight;
 mod gate;
 mod health;
+mod jobs;
 mod metrics;
 mod outgoing;
 mod page;
 mod parameters;
+mod pump;
 mod range;
 mod record;
 mod server;
 mod service;
 mod settings;
+mod submission;
 mod tap;
+mod uws;
+mod visitor;
+mod writer;
 mod xml;
 
 pub use error::ServerError;

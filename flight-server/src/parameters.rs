@@ -38,12 +38,31 @@ impl Parameters {
     /// Reads a query string or a form.
     pub(crate) fn add(&mut self, encoded: &[u8]) -> Result<(), Fault> {
         for (name, value) in form_urlencoded::parse(encoded) {
-            if self.0.len() == PARAMETERS {
-                return Err(Fault::usage(format!("a request takes at most {PARAMETERS} parameters")));
-            }
-            self.0.push((name.to_ascii_uppercase(), value.into_owned()));
+            self.push(&name, value.into_owned())?;
         }
         Ok(())
+    }
+
+    /// These parameters, names in upper case.
+    pub(crate) fn of(given: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(given.into_iter().collect())
+    }
+
+    /// Adds one more.
+    ///
+    /// # Errors
+    /// [`Fault`] when there are too many.
+    pub(crate) fn push(&mut self, name: &str, value: String) -> Result<(), Fault> {
+        if self.0.len() == PARAMETERS {
+            return Err(Fault::usage(format!("a request takes at most {PARAMETERS} parameters")));
+        }
+        self.0.push((name.to_ascii_uppercase(), value));
+        Ok(())
+    }
+
+    /// All but some, in the order in which they were given.
+    pub(crate) fn without(&self, names: &[&str]) -> Vec<(String, String)> {
+        self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect()
     }
 
     /// All values of a parameter; `name` in upper case.
@@ -94,7 +113,7 @@ fn require_form(content_type: &str) -> Result<(), Fault> {
     let message = match media_type.as_str() {
         "" | "application/x-www-form-urlencoded" => return Ok(()),
         "multipart/form-data" => {
-            "multipart/form-data carries table uploads, which this service does not offer; send the parameters as \
+            "multipart/form-data is taken where tables can be uploaded; send the parameters as \
              application/x-www-form-urlencoded"
         }
         _ => "send the parameters as application/x-www-form-urlencoded",

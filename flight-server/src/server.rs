@@ -18,7 +18,8 @@ use crate::error::ServerError;
 use crate::flight::FlightDoor;
 use crate::service::Service;
 use crate::settings::ServerSettings;
-use crate::{datalink, files, health, page, tap};
+use crate::visitor::identify;
+use crate::{datalink, files, health, jobs, page, tap};
 
 /// How long answers under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -77,6 +78,11 @@ impl Server {
             // An error means that the sender is gone, and that says the same.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
+        let work = jobs::work(self.service.clone(), until(stopped.clone()));
+        let work = async {
+            work.await;
+            Ok(())
+        };
         let http = axum::serve(self.http_listener, routes(self.service)).with_graceful_shutdown(until(stopped.clone()));
         let http = async { http.await.map_err(ServerError::Http) };
         let flight = tonic::transport::Server::builder()
@@ -94,7 +100,7 @@ impl Server {
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            served = async { tokio::try_join!(http, flight) } => served.map(|_| ()),
+            served = async { tokio::try_join!(http, flight, work) } => served.map(|_| ()),
             () = stopping => Ok(()),
         }
     }
@@ -117,6 +123,7 @@ fn routes(service: Service) -> Router {
         .nest("/datalink", datalink::routes())
         .route("/datalink", get(datalink::links).post(datalink::links))
         .route("/api/files", get(files::file))
+        .layer(axum::middleware::from_fn_with_state(service.clone(), identify))
         .layer(axum::middleware::map_response(named))
         .layer(TraceLayer::new_for_http())
         .with_state(service)

@@ -5,25 +5,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use spolia_exec::{Archive, LinkBase, Principal};
+use spolia_exec::{Archive, Authenticator, Credentials, LinkBase, Principal, Tokens};
+use spolia_queue::JobTable;
 
 use crate::door::Door;
 use crate::error::ServerError;
+use crate::fault::Fault;
 use crate::gate::Gate;
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::settings::ServerSettings;
 
+/// The folder of jobs in a site's.
+const JOBS: &str = "jobs";
 /// Letters of a client id taken over into links and the log.
 const CLIENT_ID_LENGTH: usize = 64;
 
 /// What all doors share.
 #[derive(Clone)]
 pub(crate) struct Service {
+    /// As whoever asks sees it.
     pub(crate) archive: Archive,
+    authenticator: Arc<dyn Authenticator>,
     pub(crate) settings: Arc<ServerSettings>,
     pub(crate) base_url: Arc<str>,
     pub(crate) spool: Arc<PathBuf>,
+    pub(crate) jobs: Jobs,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) queries: Arc<Gate>,
     pub(crate) cuts: Arc<Gate>,
@@ -41,7 +49,9 @@ impl Service {
         std::fs::create_dir_all(&spool).map_err(|source| ServerError::Spool { path: spool.clone(), source })?;
         let gate = |places| Arc::new(Gate::new(places, settings.waiting, Duration::from_secs(settings.wait_s)));
         Ok(Self {
-            archive,
+            authenticator: Arc::new(Tokens::new(archive.site().join(&settings.tokens))),
+            jobs: Jobs::new(JobTable::new(archive.router().control().clone()), archive.site().join(JOBS)),
+            archive: archive.seen_by(Principal::anonymous()),
             base_url: base_url.into(),
             spool: Arc::new(spool),
             metrics: Arc::default(),
@@ -53,15 +63,36 @@ impl Service {
         })
     }
 
+    /// The same for someone else.
+    pub(crate) fn seen_by(&self, who: Principal) -> Self {
+        Self { archive: self.archive.seen_by(who), ..self.clone() }
+    }
+
+    /// Who shows these credentials; without any, nobody by name.
+    ///
+    /// # Errors
+    /// [`Fault`] for credentials that are wrong or no longer hold.
+    pub(crate) async fn identify(&self, shown: Option<Credentials>) -> Result<Principal, Fault> {
+        let Some(shown) = shown else { return Ok(Principal::anonymous()) };
+        let known = self.authenticator.authenticate(&shown).await;
+        let known = known.map_err(|error| Fault::internal("look up the token", &error))?;
+        known.ok_or_else(|| Fault::unauthorized("this token is not known here, or no longer holds"))
+    }
+
     /// Begins the operation log's line of a request.
     pub(crate) fn begin(&self, what: &'static str, door: Door, text: &str) -> Record {
-        let operation = self.archive.log().begin(what, &Principal::anonymous(), text);
+        let operation = self.archive.log().begin(what, self.archive.who(), text);
         Record::new(operation, door, Arc::clone(&self.metrics))
     }
 
     /// How links begin and end for this client.
     pub(crate) fn links(&self, client_id: String) -> LinkBase {
         LinkBase { base_url: self.base_url.to_string(), client_id }
+    }
+
+    /// Bytes of a result at most.
+    pub(crate) fn result_bytes(&self) -> u64 {
+        (self.settings.result_mb as u64) << 20
     }
 
     /// How long an answer waits for its client to read.

@@ -37,6 +37,28 @@ pub struct ServerSettings {
     pub max_ids: usize,
     /// A FITS result at most, in MB; twice as much memory is used while one is written.
     pub fits_mb: usize,
+    /// What a request brings along at most, in MB: tables that are uploaded, or fetched for it.
+    pub upload_mb: usize,
+    /// Rows of an uploaded table at most.
+    pub upload_rows: usize,
+    /// Whether tables to upload may be given by their address, and are fetched by the server.
+    pub upload_urls: bool,
+    /// Hosts (`host` or `host:port`) that tables are fetched from though they are not public.
+    pub upload_hosts: Vec<String>,
+    /// The file of tokens, relative to the site's folder; `spolia token` writes it.
+    pub tokens: PathBuf,
+    /// Jobs at work at once, in this process.
+    pub jobs: usize,
+    /// Jobs that one owner may have waiting or at work; those without a name are one owner together.
+    pub jobs_active: u32,
+    /// Jobs that one owner may have in all.
+    pub jobs_kept: u32,
+    /// Seconds that a job may be at work where its owner does not say, and at most.
+    pub execution_duration_s: u32,
+    /// Days after which a job is deleted with its results where its owner does not say, and at most.
+    pub destruction_days: u32,
+    /// A job's result at most, in MB.
+    pub result_mb: usize,
     /// Where merged files are made before they are sent; relative to the site's folder. Nothing stays there.
     pub spool: PathBuf,
 }
@@ -57,6 +79,17 @@ impl Default for ServerSettings {
             stall_timeout_s: 60,
             max_ids: 20_000,
             fits_mb: 64,
+            upload_mb: 100,
+            upload_rows: 1_000_000,
+            upload_urls: true,
+            upload_hosts: Vec::new(),
+            tokens: PathBuf::from("tokens.toml"),
+            jobs: 2,
+            jobs_active: 100,
+            jobs_kept: 10_000,
+            execution_duration_s: 3600,
+            destruction_days: 7,
+            result_mb: 10_000,
             spool: PathBuf::from("spool"),
         }
     }
@@ -97,6 +130,14 @@ impl ServerSettings {
             ("waiting", self.waiting),
             ("max_ids", self.max_ids),
             ("fits_mb", self.fits_mb),
+            ("upload_mb", self.upload_mb),
+            ("upload_rows", self.upload_rows),
+            ("jobs", self.jobs),
+            ("jobs_active", self.jobs_active as usize),
+            ("jobs_kept", self.jobs_kept as usize),
+            ("execution_duration_s", self.execution_duration_s as usize),
+            ("destruction_days", self.destruction_days as usize),
+            ("result_mb", self.result_mb),
         ];
         match bounds.into_iter().find(|(_, bound)| *bound == 0) {
             Some((name, _)) => Err(ServerError::Bound(name)),

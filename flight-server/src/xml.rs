@@ -1,5 +1,6 @@
 //! Writing the VOSI documents.
 
+use std::borrow::Cow;
 use std::io;
 
 use axum::body::Body;
@@ -31,9 +32,15 @@ pub(crate) fn document(write: impl FnOnce(&mut Xml) -> io::Result<()>) -> io::Re
     Ok(xml.into_inner())
 }
 
+/// A text with the letters that XML 1.0 has no place for replaced.
+pub(crate) fn allowed(text: &str) -> Cow<'_, str> {
+    let forbidden = |c: char| matches!(c, '\0'..='\x08' | '\x0B' | '\x0C' | '\x0E'..='\x1F' | '\u{FFFE}' | '\u{FFFF}');
+    if text.contains(forbidden) { text.replace(forbidden, "\u{FFFD}").into() } else { text.into() }
+}
+
 /// An element with text.
 pub(crate) fn text(xml: &mut Xml, name: &str, value: &str) -> io::Result<()> {
-    xml.create_element(name).write_text_content(BytesText::new(value))?;
+    xml.create_element(name).write_text_content(BytesText::new(&allowed(value)))?;
     Ok(())
 }
 

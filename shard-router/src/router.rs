@@ -115,6 +115,13 @@ impl Snapshot {
         &self.collections
     }
 
+    /// The same without some collections.
+    #[must_use]
+    pub fn without(mut self, collections: &[String]) -> Self {
+        self.collections.retain(|collection| !collections.contains(&collection.name));
+        self
+    }
+
     /// Its tables.
     pub fn tables(&self) -> Vec<Arc<ShardedTable>> {
         let of = |collection: &Collection| {

@@ -1,34 +1,12 @@
 //! Bounds: a query that takes too much, a node that takes too long, no connection left. Each is said, and others go on.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::locked::Locked;
 use crate::served::Served;
-use crate::site::TestSite;
 
 const COUNT: &str = "SELECT COUNT(*) AS n FROM gaia.astroelementary";
-
-/// Keeps a table of a node from being read for some seconds.
-struct Locked(Child);
-
-impl Locked {
-    fn new(site: &TestSite, node: &str, seconds: u32) -> Self {
-        let sql = format!("BEGIN; LOCK TABLE gaia.astroelementary; SELECT pg_sleep({seconds})");
-        let child = site.psql_command(node, "postgres", &sql).stdout(Stdio::null()).spawn().unwrap();
-        let waiting = "SELECT COUNT(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted";
-        let begun = Instant::now();
-        while site.psql(node, "postgres", waiting).ok().trim() == "0" {
-            assert!(begun.elapsed() < Duration::from_secs(30), "the table is never locked");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self(child)
-    }
-
-    /// Waits for the end.
-    fn end(mut self) {
-        self.0.wait().unwrap();
-    }
-}
 
 /// What the service says of a query that fails, at its beginning or after some rows.
 fn refused(served: &Served, adql: &str, words: &[&str]) {
@@ -57,10 +35,10 @@ fn a_slow_node_is_waited_for_so_long_and_no_longer() {
         &[("SPOLIA__ROUTER__STATEMENT_TIMEOUT_S", "3")],
     );
     let other = on_n1(&served);
-    let patient = Locked::new(&served.site, "n2", 1);
+    let patient = Locked::new(&served.site, "n2", "gaia.astroelementary", 1);
     assert_eq!(served.csv(COUNT), Ok("n\r\n3000\r\n".to_owned()), "what takes a second is waited for");
     patient.end();
-    let slow = Locked::new(&served.site, "n2", 8);
+    let slow = Locked::new(&served.site, "n2", "gaia.astroelementary", 8);
     let asked = Instant::now();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| refused(&served, COUNT, &["node n2 gave up after 3 s", "statement_timeout_s"]));
@@ -80,7 +58,7 @@ fn no_connection_left_is_said_and_none_is_lost() {
         &["--layout", "table", "--sources", "300", "--transits", "3000"],
         &[("SPOLIA__ROUTER__CONNECTIONS", "2"), ("SPOLIA__ROUTER__CONNECT_TIMEOUT_S", "1")],
     );
-    let locked = Locked::new(&served.site, "n2", 6);
+    let locked = Locked::new(&served.site, "n2", "gaia.astroelementary", 6);
     let url = format!("{}/tap/sync", served.base_url);
     let query = format!("QUERY={COUNT}");
     let ask = || {

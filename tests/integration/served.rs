@@ -41,6 +41,12 @@ impl Doors {
         Self { child, base_url, flight_url }
     }
 
+    /// Ends the server as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// The answer to a query as CSV, or what the service says instead.
     pub fn csv(&self, adql: &str) -> Result<String, String> {
         let url = format!("{}/tap/sync", self.base_url);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{Package, Workspace};
 
 /// Each crate's level. A crate may use crates of lower levels only.
-const LEVELS: [(&str, u8); 16] = [
+const LEVELS: [(&str, u8); 17] = [
     ("engine/sky", 0),
     ("engine/hdf5-format", 0),
     ("engine/adql", 1),
@@ -15,6 +15,7 @@ const LEVELS: [(&str, u8); 16] = [
     ("engine/local-node", 1),
     ("engine/planner", 2),
     ("shard-router", 2),
+    ("jobs/queue", 2),
     ("jobs/ingest", 3),
     ("jobs/exec", 3),
     ("flight-server", 4),
@@ -26,7 +27,7 @@ const LEVELS: [(&str, u8); 16] = [
 
 /// Packages that only the named crates may declare.
 const DECLARED_ONLY_BY: [(&str, &[&str]); 3] = [
-    ("tokio-postgres", &["engine/catalogue", "shard-router", "benches"]),
+    ("tokio-postgres", &["engine/catalogue", "shard-router", "jobs/queue", "benches"]),
     ("axum", &["flight-server"]),
     ("tonic", &["flight-server"]),
 ];

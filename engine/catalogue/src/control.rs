@@ -57,7 +57,11 @@ impl Control {
         }
     }
 
-    pub(crate) async fn client(&self) -> Result<Object, CatalogueError> {
+    /// A connection from the pool.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Connect`] when the control node does not answer.
+    pub async fn client(&self) -> Result<Object, CatalogueError> {
         self.pool.get().await.map_err(CatalogueError::Connect)
     }
 }

@@ -76,6 +76,28 @@ UPDATE spolia.manifest SET document = jsonb_set(document, '{chunks}', (
         FROM jsonb_each(c->'tables') AS tables(key, stats))) ORDER BY place)
     FROM jsonb_array_elements(document->'chunks') WITH ORDINALITY AS chunks(c, place)))
 WHERE document @? '$.chunks[*].tables.*.bounds'",
+    "
+CREATE TABLE IF NOT EXISTS spolia.job (
+    job_id                text PRIMARY KEY,
+    kind                  text NOT NULL,
+    spec                  jsonb NOT NULL,
+    owner                 text,
+    run_id                text,
+    phase                 text NOT NULL CHECK (phase IN ('PENDING', 'QUEUED', 'EXECUTING', 'COMPLETED', 'ERROR', 'ABORTED', 'HELD',
+                              'SUSPENDED', 'UNKNOWN', 'ARCHIVED')),
+    created               timestamptz NOT NULL DEFAULT now(),
+    started               timestamptz,
+    ended                 timestamptz,
+    destruction           timestamptz NOT NULL,
+    execution_duration_s  integer NOT NULL,
+    error                 jsonb,
+    results               jsonb NOT NULL DEFAULT '[]',
+    attempts              integer NOT NULL DEFAULT 0,
+    worker                text,
+    worker_until          timestamptz
+);
+CREATE INDEX IF NOT EXISTS job_waiting ON spolia.job (created) WHERE phase IN ('QUEUED', 'EXECUTING');
+CREATE INDEX IF NOT EXISTS job_owner ON spolia.job (owner, created)",
 ];
 
 /// The version this program reads and writes.

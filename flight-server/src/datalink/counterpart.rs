@@ -3,7 +3,7 @@
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{Method, Response};
 use spolia_catalogue::TableDef;
 use spolia_exec::{LinkBase, QueryRequest, RowLink};
@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::parameters::Parameters;
 use crate::service::Service;
 use crate::tap::{format, maxrec};
+use crate::visitor::Visitor;
 
 /// Which way to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +27,12 @@ enum Way {
 }
 
 /// The transits of sources.
-pub(crate) async fn transits(State(service): State<Service>, request: Request) -> Response<Body> {
+pub(crate) async fn transits(Visitor(service): Visitor, request: Request) -> Response<Body> {
     respond(&service, request, Way::Transits).await
 }
 
 /// The sources of transits.
-pub(crate) async fn sources(State(service): State<Service>, request: Request) -> Response<Body> {
+pub(crate) async fn sources(Visitor(service): Visitor, request: Request) -> Response<Body> {
     respond(&service, request, Way::Sources).await
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, Response};
 use sha2::{Digest, Sha256};
 use spolia_exec::{CutAnswer, CutOptions, CutRequest, Selection};
@@ -20,6 +20,7 @@ use crate::gate::Place;
 use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::Service;
+use crate::visitor::Visitor;
 
 /// What a user should know of the cut; the file's own provenance says the same.
 const MESSAGE_HEADER: HeaderName = HeaderName::from_static("x-spolia-message");
@@ -31,7 +32,7 @@ const MESSAGE_LENGTH: usize = 1000;
 const HASH_BYTES: usize = 64 << 10;
 
 /// Cuts, merges and sends.
-pub(crate) async fn cut(State(service): State<Service>, request: Request) -> Response<Body> {
+pub(crate) async fn cut(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let asked = Asked { headers: request.headers().clone(), head: request.method() == Method::HEAD };
     let answered = async {
         let parameters = Parameters::read(request).await?;
@@ -94,7 +95,7 @@ async fn make(service: &Service, request: &CutRequest, record: &mut Record) -> R
         size,
         file_name: format!("gaia_merger_{hash}.h5"),
         etag: hash,
-        content_type: "application/x-hdf5",
+        content_type: "application/x-hdf5".into(),
         headers: headers(&answer),
     };
     Ok((artefact, place))

@@ -1,7 +1,7 @@
 //! `/datalink` and `/datalink/links`: what belongs to rows. DataLink 1.1 sections 2 and 3.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Response, header};
 use spolia_exec::RowLink;
 use spolia_formats::{Datatype, Encoder, Format, Param, ResultInfo, ServiceDescriptor, Status};
@@ -15,6 +15,7 @@ use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::Service;
 use crate::tap::format;
+use crate::visitor::Visitor;
 
 /// Ids answered in one request; the answer to more is marked as overflown. DataLink 1.1 section 2.1.1.
 const IDS: usize = 2000;
@@ -22,7 +23,7 @@ const HDF5: &str = "application/x-hdf5";
 const VOTABLE: &str = "application/x-votable+xml";
 
 /// The links of each row.
-pub(crate) async fn links(State(service): State<Service>, request: Request) -> Response<Body> {
+pub(crate) async fn links(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let answered = async {
         let parameters = Parameters::read(request).await?;
         let mut record = service.begin("links", Door::Links, &given_ids(&parameters).join(" "));

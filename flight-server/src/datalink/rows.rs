@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spolia_catalogue::{ArchivedFile, Collection, TableDef};
-use spolia_exec::{LinkError, RowLink};
+use spolia_exec::{Act, LinkError, RowLink};
 
 use crate::fault::Fault;
 use crate::parameters::Parameters;
@@ -100,7 +100,7 @@ impl Places {
         let control = service.archive.router().control();
         let failed = |error| Fault::from(spolia_exec::ExecError::Catalogue(error));
         let files = control.files(&numbers).await.map_err(failed)?;
-        let collections = control.collections().await.map_err(failed)?;
+        let collections = service.archive.collections(Act::Query).await?;
         Ok(Self { files: files.into_iter().map(|file| (file.file_id, file)).collect(), collections })
     }
 

@@ -20,6 +20,9 @@ const NAMESPACES: [(&str, &str); 5] = [
     ("xmlns:vs", "http://www.ivoa.net/xml/VODataService/v1.1"),
     ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
 ];
+/// The ways to be known at the doors; none is one of them. IVOA SSO 2.0 section 2.
+const SECURITY_METHODS: [Option<&str>; 3] =
+    [None, Some("ivo://ivoa.net/sso#BasicAA"), Some("ivo://ivoa.net/sso#OAuth")];
 /// Optional features of ADQL 2.1 on offer, by TAPRegExt's feature types.
 const FEATURES: [(&str, &[&str]); 7] = [
     (
@@ -116,19 +119,59 @@ fn access_url(xml: &mut Xml, usage: &str, url: &str) -> io::Result<()> {
 fn tap(xml: &mut Xml, base_url: &str, settings: &ServerSettings) -> io::Result<()> {
     let attributes = [("standardID", "ivo://ivoa.net/std/TAP"), ("xsi:type", "tr:TableAccess")];
     xml.create_element("capability").with_attributes(attributes).write_inner_content(|xml| {
-        interface(xml, "vs:ParamHTTP", "1.1", "base", &format!("{base_url}/tap"))?;
+        let attributes = [("xsi:type", "vs:ParamHTTP"), ("role", "std"), ("version", "1.1")];
+        xml.create_element("interface").with_attributes(attributes).write_inner_content(|xml| {
+            access_url(xml, "base", &format!("{base_url}/tap"))?;
+            SECURITY_METHODS.into_iter().try_for_each(|method| security_method(xml, method))
+        })?;
         language(xml)?;
         Format::all().iter().try_for_each(|format| output_format(xml, *format))?;
-        xml.create_element("outputLimit").write_inner_content(|xml| {
-            let limits = [("default", settings.maxrec_default), ("hard", settings.maxrec_hard)];
-            limits.into_iter().try_for_each(|(name, rows)| {
-                let text = rows.to_string();
-                let text = quick_xml::events::BytesText::new(&text);
-                xml.create_element(name).with_attribute(("unit", "row")).write_text_content(text)?;
-                Ok(())
-            })
+        upload_methods(settings).into_iter().try_for_each(|method| {
+            let id = format!("ivo://ivoa.net/std/TAPRegExt#upload-{method}");
+            xml.create_element("uploadMethod").with_attribute(("ivo-id", id.as_str())).write_empty()?;
+            Ok::<_, io::Error>(())
         })?;
-        Ok(())
+        let kept_s = u64::from(settings.destruction_days) * 86_400;
+        limits(xml, "retentionPeriod", &[("default", None, kept_s), ("hard", None, kept_s)])?;
+        let duration_s = u64::from(settings.execution_duration_s);
+        limits(xml, "executionDuration", &[("default", None, duration_s), ("hard", None, duration_s)])?;
+        let (row, byte) = (Some("row"), Some("byte"));
+        let (default, hard) = (settings.maxrec_default as u64, settings.maxrec_hard as u64);
+        limits(xml, "outputLimit", &[("default", row, default), ("hard", row, hard)])?;
+        limits(xml, "uploadLimit", &[("hard", byte, (settings.upload_mb as u64) << 20)])
+    })?;
+    Ok(())
+}
+
+/// The ways in which tables can be uploaded, by the ends of their ids. TAPRegExt 1.0 section 2.5.
+fn upload_methods(settings: &ServerSettings) -> Vec<&'static str> {
+    let fetched = ["http", "https"].into_iter().filter(|_| settings.upload_urls);
+    ["inline"].into_iter().chain(fetched).collect()
+}
+
+/// How to be known, or not: an interface may be used without a name. VOResource 1.1 section 3.2.2.
+fn security_method(xml: &mut Xml, id: Option<&str>) -> io::Result<()> {
+    let element = xml.create_element("securityMethod");
+    let element = match id {
+        Some(id) => element.with_attribute(("standardID", id)),
+        None => element,
+    };
+    element.write_empty()?;
+    Ok(())
+}
+
+/// Bounds, with their units.
+fn limits(xml: &mut Xml, name: &str, bounds: &[(&str, Option<&str>, u64)]) -> io::Result<()> {
+    xml.create_element(name).write_inner_content(|xml| {
+        bounds.iter().try_for_each(|(name, unit, bound)| {
+            let element = xml.create_element(*name);
+            let element = match unit {
+                Some(unit) => element.with_attribute(("unit", *unit)),
+                None => element,
+            };
+            element.write_text_content(quick_xml::events::BytesText::new(&bound.to_string()))?;
+            Ok(())
+        })
     })?;
     Ok(())
 }

@@ -1,30 +1,32 @@
 //! `/tap/sync`: a query answered at once. TAP 1.1 sections 2.1 and 2.7.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, Response};
+use axum::extract::Request;
+use axum::http::{Method, Response};
 use axum::response::{IntoResponse, Redirect};
-use spolia_exec::QueryRequest;
-use spolia_formats::Format;
 
-use crate::answer::{Ask, answer};
+use super::ask::ask;
+use super::upload::uploaded;
+use crate::answer::answer;
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::parameters::Parameters;
-use crate::service::{Service, client_id};
-use crate::settings::ServerSettings;
+use crate::record::Record;
+use crate::service::Service;
+use crate::submission::Submission;
+use crate::visitor::Visitor;
 
 /// Letters of a RUNID kept for the log.
 const RUN_ID_LENGTH: usize = 64;
 
 /// Answers a query.
-pub(crate) async fn sync(State(service): State<Service>, request: Request) -> Response<Body> {
+pub(crate) async fn sync(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let head = request.method() == Method::HEAD;
     let answered = async {
-        let parameters = Parameters::read(request).await?;
-        match what(&parameters)? {
+        let submission = Submission::read(&service, request).await?;
+        match what(&submission.parameters)? {
             What::Capabilities => Ok(Redirect::to(&format!("{}/tap/capabilities", service.base_url)).into_response()),
-            What::Query => query(&service, &parameters, head).await,
+            What::Query => query(&service, &submission, head).await,
         }
     };
     answered.await.unwrap_or_else(|fault: Fault| fault.votable())
@@ -46,13 +48,16 @@ fn what(parameters: &Parameters) -> Result<What, Fault> {
     }
 }
 
-async fn query(service: &Service, parameters: &Parameters, head: bool) -> Result<Response<Body>, Fault> {
+async fn query(service: &Service, submission: &Submission, head: bool) -> Result<Response<Body>, Fault> {
+    let parameters = &submission.parameters;
     let text = parameters.one("QUERY").ok().flatten().unwrap_or_default();
     let mut record = service.begin("query", Door::Tap, text);
-    if let Some(run) = parameters.all("RUNID").next() {
-        record.note("run_id", run.chars().take(RUN_ID_LENGTH).collect::<String>());
-    }
-    match ask(service, parameters, head) {
+    note_run(&mut record, parameters);
+    let asked = async {
+        let uploads = uploaded(service, submission).await?;
+        ask(service, parameters, uploads.into_tables(), head)
+    };
+    match asked.await {
         Ok(ask) => answer(service, ask, record).await,
         Err(fault) => {
             record.fail(&fault.message);
@@ -61,43 +66,11 @@ async fn query(service: &Service, parameters: &Parameters, head: bool) -> Result
     }
 }
 
-fn ask(service: &Service, parameters: &Parameters, head: bool) -> Result<Ask, Fault> {
-    check_language(parameters.one("LANG")?)?;
-    if parameters.all("UPLOAD").next().is_some() {
-        return Err(Fault::usage("UPLOAD: table uploads are not offered by this service"));
+/// Notes what the client calls the query.
+pub(super) fn note_run(record: &mut Record, parameters: &Parameters) {
+    if let Some(run) = parameters.all("RUNID").next() {
+        record.note("run_id", run.chars().take(RUN_ID_LENGTH).collect::<String>());
     }
-    let adql = parameters.one("QUERY")?.ok_or_else(|| Fault::usage("QUERY is missing: give it an ADQL query"))?;
-    let (format, content_type) = format(parameters)?;
-    let maxrec = maxrec(parameters, &service.settings)?;
-    let links = service.links(client_id(parameters.one("CLIENTID")?));
-    let request = QueryRequest { maxrec: Some(maxrec), ..QueryRequest::new(adql, links) };
-    Ok(Ask { door: Door::Tap, request, maxrec, format, content_type, head })
-}
-
-/// The languages of the capabilities document. A client that names none can only mean ADQL.
-fn check_language(language: Option<&str>) -> Result<(), Fault> {
-    match language.map(str::to_ascii_uppercase).as_deref() {
-        None | Some("ADQL" | "ADQL-2.0" | "ADQL-2.1") => Ok(()),
-        Some(_) => Err(Fault::usage("LANG: unknown query language; this service knows ADQL, ADQL-2.0 and ADQL-2.1")),
-    }
-}
-
-/// RESPONSEFORMAT, or FORMAT as of old, and the media type to answer with. DALI 1.1 section 3.4.3.
-pub(crate) fn format(parameters: &Parameters) -> Result<(Format, HeaderValue), Fault> {
-    let asked = match parameters.one("RESPONSEFORMAT")? {
-        Some(asked) => asked,
-        None => parameters.one("FORMAT")?.unwrap_or("votable"),
-    };
-    let format = Format::from_tap(asked)?;
-    // Who asks for text/xml is told text/xml, as DALI wants it.
-    let plain_xml = ["text/xml", "application/xml"].into_iter().find(|xml| asked.to_ascii_lowercase().starts_with(xml));
-    Ok((format, HeaderValue::from_static(plain_xml.unwrap_or(format.content_type()))))
-}
-
-/// Rows at most: what the client says, or the default, and never more than the hard limit.
-pub(crate) fn maxrec(parameters: &Parameters, settings: &ServerSettings) -> Result<usize, Fault> {
-    let asked = parameters.number("MAXREC")?.map(|maxrec| usize::try_from(maxrec).unwrap_or(usize::MAX));
-    Ok(asked.unwrap_or(settings.maxrec_default).min(settings.maxrec_hard))
 }
 
 #[cfg(test)]
@@ -119,36 +92,6 @@ mod tests {
             ("REQUEST=drop", None),
         ] {
             assert_eq!(what(&parameters(text)).ok(), expect, "{text}");
-        }
-    }
-
-    #[test]
-    fn languages_are_those_of_the_capabilities() {
-        for known in [None, Some("ADQL"), Some("adql"), Some("ADQL-2.0"), Some("ADQL-2.1")] {
-            assert!(check_language(known).is_ok(), "{known:?}");
-        }
-        for unknown in ["SQL", "ADQL-3.0", "PQL"] {
-            assert!(check_language(Some(unknown)).is_err(), "{unknown}");
-        }
-    }
-
-    #[test]
-    fn the_media_type_answers_the_one_asked_for() {
-        let check = |text: &str| format(&parameters(text));
-        assert_eq!(check("").unwrap().1, "application/x-votable+xml");
-        assert_eq!(check("FORMAT=text/xml").unwrap().1, "text/xml");
-        assert_eq!(check("FORMAT=csv").unwrap().1, "text/csv;header=present");
-        assert_eq!(check("FORMAT=csv&RESPONSEFORMAT=fits").unwrap().0, Format::Fits);
-        assert!(check("RESPONSEFORMAT=sketch").unwrap_err().message.contains("votable/b2"));
-    }
-
-    #[test]
-    fn maxrec_has_a_default_and_a_limit() {
-        let settings = ServerSettings { maxrec_default: 10, maxrec_hard: 100, ..ServerSettings::default() };
-        for (text, expect) in
-            [("", 10), ("MAXREC=50", 50), ("MAXREC=0", 0), ("MAXREC=1000", 100), ("MAXREC=18446744073709551615", 100)]
-        {
-            assert_eq!(maxrec(&parameters(text), &settings), Ok(expect), "{text}");
         }
     }
 }

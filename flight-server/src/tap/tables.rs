@@ -3,13 +3,13 @@
 use std::io;
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::Response;
 use spolia_adql::{Column, ForeignKey, Schema, Table, TapSchema};
 
 use crate::fault::Fault;
 use crate::parameters::Parameters;
-use crate::service::Service;
+use crate::visitor::Visitor;
 use crate::xml::{self, Xml};
 
 /// The namespaces that a document's first element declares.
@@ -20,7 +20,7 @@ const NAMESPACES: [(&str, &str); 3] = [
 ];
 
 /// All schemas and tables; `detail=min` leaves the columns out.
-pub(crate) async fn tables(State(service): State<Service>, request: Request) -> Response<Body> {
+pub(crate) async fn tables(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let answered = async {
         let with_columns = with_columns(&Parameters::read(request).await?)?;
         let schema = service.archive.tap_schema().await?;
@@ -30,7 +30,7 @@ pub(crate) async fn tables(State(service): State<Service>, request: Request) -> 
 }
 
 /// One table with its columns.
-pub(crate) async fn table(State(service): State<Service>, Path(name): Path<String>) -> Response<Body> {
+pub(crate) async fn table(Visitor(service): Visitor, Path(name): Path<String>) -> Response<Body> {
     let answered = async {
         let schema = service.archive.tap_schema().await?;
         let Some(table) = schema.table(&name) else {

@@ -52,6 +52,9 @@ pub enum Command {
     Inspect(Inspect),
     /// Serves TAP, DataLink, files and Arrow Flight
     Serve(Serve),
+    /// Makes, lists and revokes tokens, by which people are known at the doors
+    #[command(subcommand)]
+    Token(Token),
     /// Prints the effective settings, secrets masked
     Settings,
     /// Prints a completion script for a shell
@@ -66,6 +69,28 @@ pub struct Json {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Makes a token and prints it; only its hash is kept
+    Add {
+        /// Whose it is
+        name: String,
+        /// A group that its holder is in; repeat it for more
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+        /// The last day on which it holds, such as 2027-12-31 (UTC)
+        #[arg(long, value_name = "DAY")]
+        expires: Option<chrono::NaiveDate>,
+    },
+    /// Lists names, groups and last days
+    List,
+    /// Makes a token worthless
+    Revoke {
+        /// Whose it is
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

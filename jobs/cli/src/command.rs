@@ -12,6 +12,7 @@ mod query;
 mod report;
 mod serve;
 mod status;
+mod token;
 
 use clap::CommandFactory;
 
@@ -39,6 +40,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Cut(cut) => cut::run(&arguments.site, cut).await,
         Command::Inspect(options) => inspect::run(&options).await,
         Command::Serve(serve) => serve::run(site()?, serve).await,
+        Command::Token(token) => token::run(&site()?, token),
         Command::Settings => {
             print!("{}", site()?.settings.masked()?);
             Ok(())

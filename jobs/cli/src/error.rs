@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use spolia_catalogue::CatalogueError;
-use spolia_exec::ExecError;
+use spolia_exec::{ExecError, TokenError};
 use spolia_flight_server::ServerError;
 use spolia_formats::{FormatError, TableFileError};
 use spolia_ingest::IngestError;
@@ -38,6 +38,9 @@ pub enum CommandError {
     /// The archive.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// The tokens file.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// An ingest.
     #[error(transparent)]
     Ingest(#[from] IngestError),

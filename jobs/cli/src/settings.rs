@@ -4,7 +4,7 @@ use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
-use spolia_exec::{CutSettings, LogSettings, StoreSettings};
+use spolia_exec::{AccessSettings, CutSettings, LogSettings, StoreSettings};
 use spolia_flight_server::ServerSettings;
 use spolia_local_node::LocalNodeSettings;
 use spolia_planner::QuerySettings;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub router: RouterSettings,
     /// The operation log.
     pub log: LogSettings,
+    /// Who may do what with which collection.
+    pub access: AccessSettings,
 }
 
 impl Settings {

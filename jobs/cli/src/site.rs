@@ -112,6 +112,7 @@ impl Site {
             query: s.query.clone(),
             cut: s.cut.clone(),
             log: s.log.clone(),
+            access: s.access.clone(),
         })
     }
 

@@ -12,11 +12,13 @@ use spolia_cutout::Files;
 use spolia_planner::{QuerySettings, Session};
 use spolia_shard_router::{NodeAddress, Router, RouterSettings};
 
+use crate::access::{AccessSettings, Act};
 use crate::cut::CutSettings;
 use crate::error::ExecError;
 use crate::link::{LinkError, RowLink};
 use crate::open_epoch::{EPOCHS_KEPT, OpenEpoch};
 use crate::operation_log::{LogSettings, OperationLog};
+use crate::principal::Principal;
 use crate::store::{Store, StoreSettings};
 use crate::tap_schema::tap_schema;
 
@@ -39,9 +41,11 @@ pub struct ArchiveSettings {
     pub cut: CutSettings,
     /// The operation log.
     pub log: LogSettings,
+    /// Who may do what.
+    pub access: AccessSettings,
 }
 
-/// A site opened for reading.
+/// A site opened for reading, as someone sees it.
 #[derive(Clone)]
 pub struct Archive {
     router: Router,
@@ -50,12 +54,14 @@ pub struct Archive {
     pub(crate) keys: Vec<SigningKey>,
     pub(crate) memory: Arc<dyn MemoryPool>,
     pub(crate) query: QuerySettings,
-    pub(crate) epochs: Arc<Cache<Edition, Arc<OpenEpoch>>>,
+    pub(crate) epochs: Arc<Cache<(Edition, Vec<String>), Arc<OpenEpoch>>>,
+    pub(crate) access: Arc<AccessSettings>,
+    pub(crate) who: Arc<Principal>,
     log: OperationLog,
 }
 
 impl Archive {
-    /// Opens a site: checks the control database's version and reads the signing keys.
+    /// Opens a site for its operator: checks the control database's version and reads the signing keys.
     ///
     /// # Errors
     /// When the control node does not answer, or the site needs `spolia init`.
@@ -71,7 +77,20 @@ impl Archive {
             query: settings.query,
             epochs: Arc::new(Cache::new(EPOCHS_KEPT)),
             site: settings.site,
+            access: Arc::new(settings.access),
+            who: Arc::new(Principal::operator()),
         })
+    }
+
+    /// The archive as someone else sees it: what they may not query is not there.
+    #[must_use]
+    pub fn seen_by(&self, who: Principal) -> Self {
+        Self { who: Arc::new(who), ..self.clone() }
+    }
+
+    /// Who sees it.
+    pub fn who(&self) -> &Principal {
+        &self.who
     }
 
     /// The router.
@@ -109,7 +128,7 @@ impl Archive {
     /// # Errors
     /// When the control node fails.
     pub async fn tap_schema(&self) -> Result<TapSchema, ExecError> {
-        Ok(tap_schema(&self.router.control().collections().await?)?)
+        Ok(tap_schema(&self.collections(Act::Query).await?)?)
     }
 
     /// The row that a link id stands for.

@@ -10,6 +10,7 @@ use spolia_catalogue::{ArchivedFile, Collection, TableDef};
 use spolia_cutout::{CutFile, CutOptions, CutPlan, CutProgress, CutReport, Ids, Provenance, cut, dry_run};
 use spolia_shard_router::{NodeTiming, Snapshot};
 
+use crate::access::Act;
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::selection::{Chooser, Chosen, Selection};
@@ -95,7 +96,7 @@ impl Archive {
         output: Option<(&Path, &Arc<CutProgress>)>,
     ) -> Result<CutAnswer, ExecError> {
         let started = Instant::now();
-        let epoch = self.open_epoch(request.epoch).await?;
+        let epoch = self.open_epoch(request.epoch, Act::Cut).await?;
         let (snapshot, chooser) = (&epoch.snapshot, Chooser::new(self, &epoch)?);
         let chosen = chooser.choose(&request.selection, request.with_transits, request.keep_unmatched).await?;
         if chosen.tables.is_empty() {

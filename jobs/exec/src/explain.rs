@@ -13,6 +13,7 @@ use futures::StreamExt;
 use serde::Serialize;
 use spolia_shard_router::{ShardScanExec, scans};
 
+use crate::access::Act;
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::query::QueryRequest;
@@ -88,9 +89,11 @@ impl Archive {
     /// # Errors
     /// As [`Archive::query`].
     pub async fn explain(&self, request: &QueryRequest, analyze: bool) -> Result<Explanation, ExecError> {
-        let epoch = self.open_epoch(request.epoch).await?;
+        let epoch = self.open_epoch(request.epoch, Act::Query).await?;
         let session = self.session(&epoch, &request.links, &request.uploads)?;
-        let plan = session.physical(&session.plan(&request.adql, request.maxrec).await?).await?;
+        let plan = session.plan(&request.adql, request.maxrec).await;
+        let plan = plan.map_err(|error| self.or_forbidden(&request.adql, Act::Query, error.into()))?;
+        let plan = session.physical(&plan).await?;
         if analyze {
             let mut rows = session.run(&plan)?;
             while let Some(batch) = rows.next().await {

@@ -4,6 +4,7 @@
 //! ask of which node, signs and reads link ids, and cuts and merges files. Every door and the command line use it, so that
 //! the same request gives the same answer through each of them.
 
+mod access;
 mod archive;
 mod cut;
 mod error;
@@ -11,20 +12,25 @@ mod explain;
 mod link;
 mod open_epoch;
 mod operation_log;
+mod principal;
 mod query;
 mod selection;
 mod store;
 mod tap_schema;
+mod token;
 mod upload;
 
+pub use access::{AccessSettings, Act, Audience, CollectionAccess};
 pub use archive::{Archive, ArchiveSettings};
 pub use cut::{CutAnswer, CutRequest, CutSettings};
 pub use error::ExecError;
 pub use explain::{Explanation, NodeAnswer, NodeExplanation, TableExplanation};
 pub use link::{LinkBase, LinkError, RowLink};
-pub use operation_log::{LogSettings, Operation, OperationLog, Principal};
+pub use operation_log::{LogSettings, Operation, OperationLog};
+pub use principal::Principal;
 pub use query::{QueryAnswer, QueryRequest};
 pub use selection::Selection;
 pub use spolia_cutout::{CutOptions, CutProgress};
 pub use store::{Secret, StoreSettings};
+pub use token::{Authenticator, Credentials, Token, TokenError, Tokens};
 pub use upload::Upload;

@@ -10,6 +10,7 @@ use spolia_catalogue::{CatalogueError, SigningKey};
 use spolia_planner::{DERIVED_FROM, Session, SessionBase};
 use spolia_shard_router::{ShardedTable, Snapshot};
 
+use crate::access::Act;
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::link::{LinkBase, access_url};
@@ -26,17 +27,19 @@ pub(crate) struct OpenEpoch {
 }
 
 impl Archive {
-    /// The epoch of a number, or the newest.
+    /// The epoch of a number, or the newest, with the collections that may be used like that.
     ///
     /// # Errors
     /// When the control node fails, or has no such epoch.
-    pub(crate) async fn open_epoch(&self, epoch: Option<i64>) -> Result<Arc<OpenEpoch>, ExecError> {
+    pub(crate) async fn open_epoch(&self, epoch: Option<i64>, act: Act) -> Result<Arc<OpenEpoch>, ExecError> {
         let edition = self.router().control().edition(epoch).await?.ok_or(CatalogueError::Empty)?;
+        let key = (edition, self.access.closed(&self.who, act));
         let open = async {
-            let snapshot = self.router().snapshot(&edition).await?;
+            let (edition, closed) = &key;
+            let snapshot = self.router().snapshot(edition).await?.without(closed);
             Ok(Arc::new(OpenEpoch { base: self.session_base(&snapshot)?, snapshot }))
         };
-        self.epochs.get_or_insert_async(&edition, open).await
+        self.epochs.get_or_insert_async(&key, open).await
     }
 
     fn session_base(&self, snapshot: &Snapshot) -> Result<SessionBase, ExecError> {

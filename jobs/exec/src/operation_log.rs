@@ -9,22 +9,10 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::principal::Principal;
+
 /// Letters of a query or message kept in a line; the rest is counted.
 const MAX_TEXT: usize = 8192;
-
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// A name for the log: `anonymous`, or that of a token.
-    pub name: String,
-}
-
-impl Principal {
-    /// Someone without a name.
-    pub fn anonymous() -> Self {
-        Self { name: "anonymous".to_owned() }
-    }
-}
 
 /// Where the log goes and how much of it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,7 +48,7 @@ impl OperationLog {
         let mut fields = Map::new();
         fields.insert("time".to_owned(), json!(chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()));
         fields.insert("what".to_owned(), json!(what));
-        fields.insert("who".to_owned(), json!(bounded(&who.name)));
+        fields.insert("who".to_owned(), json!(bounded(who.logged())));
         fields.insert("text".to_owned(), json!(bounded(text)));
         Operation { log: self.clone(), started: Instant::now(), fields: Some(fields) }
     }

@@ -13,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::{Stream, StreamExt};
 use spolia_shard_router::{NodeTiming, timings};
 
+use crate::access::Act;
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::explain::explained;
@@ -63,9 +64,10 @@ impl Archive {
         if let Some((analyze, adql)) = explained(&request.adql) {
             return self.answer_explained(QueryRequest { adql, ..request.clone() }, analyze).await;
         }
-        let epoch = self.open_epoch(request.epoch).await?;
+        let epoch = self.open_epoch(request.epoch, Act::Query).await?;
         let session = self.session(&epoch, &request.links, &request.uploads)?;
-        let plan = session.plan(&request.adql, request.maxrec.map(|maxrec| maxrec.saturating_add(1))).await?;
+        let plan = session.plan(&request.adql, request.maxrec.map(|maxrec| maxrec.saturating_add(1))).await;
+        let plan = plan.map_err(|error| self.or_forbidden(&request.adql, Act::Query, error.into()))?;
         let plan = session.physical(&plan).await?;
         let rows = session.run(&plan)?;
         Ok(QueryAnswer {

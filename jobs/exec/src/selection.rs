@@ -10,6 +10,7 @@ use spolia_catalogue::{Collection, TableDef};
 use spolia_planner::Session;
 use spolia_shard_router::{NodeTiming, Snapshot, timings};
 
+use crate::access::Act;
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::link::LinkBase;
@@ -131,6 +132,8 @@ impl<'a> Chooser<'a> {
         }
         let mut found = 0;
         for (table, ids) in by_table {
+            let collection = table.split('.').next().unwrap_or_default();
+            self.archive.require(collection, Act::Cut)?;
             let Some(key) = self.table(&table).map(|table| table.row_key().to_owned()) else { continue };
             let rows = self.rows_where(&table, "id", &key, &ids).await?;
             found += rows.len();
@@ -145,7 +148,8 @@ impl<'a> Chooser<'a> {
     }
 
     async fn choose_by_query(&mut self, adql: &str) -> Result<(), ExecError> {
-        let plan = self.session.plan(adql, Some(MAX_OBJECTS + 1)).await?;
+        let plan = self.session.plan(adql, Some(MAX_OBJECTS + 1)).await;
+        let plan = plan.map_err(|error| self.archive.or_forbidden(adql, Act::Cut, error.into()))?;
         let has = |name: &str| {
             plan.schema().fields().iter().any(|field| field.name() == name && field.data_type() == &DataType::Int64)
         };

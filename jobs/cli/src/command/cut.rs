@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use spolia_cutout::{BareCut, Chosen, CutOptions, CutPlan, Files, choose, plan_of};
-use spolia_exec::{CutProgress, CutRequest, CutSettings, Principal, Selection};
+use spolia_exec::{CutProgress, CutRequest, CutSettings, Selection};
 
 use crate::arguments::Cut;
 use crate::command::report;
@@ -111,7 +111,7 @@ async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
         told(cut, &report::cut_json(&answer), &report::cut_text(&answer, None, true));
         return Ok(());
     };
-    let mut operation = archive.log().begin("cut", &Principal::anonymous(), &text);
+    let mut operation = archive.log().begin("cut", archive.who(), &text);
     operation.note("door", "cli");
     match watched(async |progress| archive.cut(&request, output, progress).await).await {
         Ok(answer) => {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 
 use futures::StreamExt;
-use spolia_exec::{Archive, LinkBase, Principal, QueryAnswer, QueryRequest, Upload};
+use spolia_exec::{Archive, LinkBase, QueryAnswer, QueryRequest, Upload};
 use spolia_formats::{Encoder, Format, ResultInfo, Status, read_table};
 
 use crate::arguments::{Query, UploadedFile};
@@ -25,7 +25,7 @@ pub async fn run(site: &Site, query: Query) -> Result<(), CommandError> {
     let uploads = uploads(site, &query.upload)?;
     let request = QueryRequest { maxrec, uploads, ..QueryRequest::new(text(&query.adql)?, links(site)) };
     let archive = site.archive().await?;
-    let mut operation = archive.log().begin("query", &Principal::anonymous(), &request.adql);
+    let mut operation = archive.log().begin("query", archive.who(), &request.adql);
     operation.note("door", "cli");
     match answer(&archive, &request, format, query.output.as_deref()).await {
         Ok((answer, bytes)) => {

@@ -1,0 +1,259 @@
+//! The jobs of this process: who waits for them, who is at work on them, and the folders they lie in.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use spolia_queue::{Ended, Job, JobError, JobQuota, JobSpec, JobTable, QueueError, Worker};
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use crate::fault::{Fault, Kind};
+use crate::service::Service;
+use crate::tap::run_query;
+
+/// The kind of jobs that this process does.
+const KIND: &str = "tap_query";
+/// How long another process leaves this one's jobs alone after it was last heard of.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often it says that it is at work, and sees whether others have ended its jobs.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How often it looks for work that another process has taken in.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often jobs are looked for whose time is over.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Changes that a waiting client may lag behind.
+const CHANGES: usize = 1024;
+
+/// The jobs of this process.
+#[derive(Clone)]
+pub(crate) struct Jobs {
+    pub(crate) table: JobTable,
+    worker: Worker,
+    folder: Arc<PathBuf>,
+    queued: Arc<Notify>,
+    changed: broadcast::Sender<String>,
+    at_work: Arc<Mutex<HashMap<String, CancellationToken>>>,
+}
+
+impl Jobs {
+    /// The jobs in a table, whose files lie in `folder`.
+    pub(crate) fn new(table: JobTable, folder: PathBuf) -> Self {
+        Self {
+            worker: Worker::new(table.clone(), LEASE),
+            table,
+            folder: Arc::new(folder),
+            queued: Arc::default(),
+            changed: broadcast::Sender::new(CHANGES),
+            at_work: Arc::default(),
+        }
+    }
+
+    /// The folder of a job's files.
+    pub(crate) fn folder(&self, job_id: &str) -> PathBuf {
+        self.folder.join(job_id)
+    }
+
+    /// Makes the folder of a job.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) async fn make_folder(&self, job_id: &str) -> std::io::Result<PathBuf> {
+        let folder = self.folder(job_id);
+        tokio::fs::create_dir_all(&folder).await?;
+        Ok(folder)
+    }
+
+    /// Asks a job to run.
+    ///
+    /// # Errors
+    /// As [`JobTable::run`].
+    pub(crate) async fn run(&self, job_id: &str) -> Result<Job, QueueError> {
+        let job = self.table.run(job_id).await?;
+        self.queued.notify_one();
+        self.tell(job_id);
+        Ok(job)
+    }
+
+    /// Ends a job.
+    ///
+    /// # Errors
+    /// As [`JobTable::abort`].
+    pub(crate) async fn abort(&self, job_id: &str) -> Result<Job, QueueError> {
+        let job = self.table.abort(job_id).await?;
+        self.stop(job_id);
+        self.tell(job_id);
+        Ok(job)
+    }
+
+    /// Deletes a job and its files.
+    ///
+    /// # Errors
+    /// As [`JobTable::delete`].
+    pub(crate) async fn delete(&self, job_id: &str) -> Result<(), QueueError> {
+        self.table.delete(job_id).await?;
+        self.stop(job_id);
+        self.tell(job_id);
+        remove(self.folder(job_id)).await;
+        Ok(())
+    }
+
+    /// Tells of changes of jobs by this process.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<String> {
+        self.changed.subscribe()
+    }
+
+    fn tell(&self, job_id: &str) {
+        // Nobody may be waiting.
+        let _ = self.changed.send(job_id.to_owned());
+    }
+
+    fn stop(&self, job_id: &str) {
+        if let Some(token) = self.held().get(job_id) {
+            token.cancel();
+        }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that it is at work, and stops what others have ended or deleted.
+    async fn heartbeat(&self) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            let held: Vec<String> = self.held().keys().cloned().collect();
+            if held.is_empty() {
+                continue;
+            }
+            match self.worker.renew().await {
+                Ok(own) => held.iter().filter(|job_id| !own.contains(job_id)).for_each(|job_id| self.stop(job_id)),
+                Err(error) => tracing::warn!(?error, "claims on jobs could not be renewed"),
+            }
+        }
+    }
+
+    /// Deletes jobs whose time is over.
+    async fn sweep(&self) {
+        loop {
+            match self.table.delete_expired().await {
+                Ok(gone) => {
+                    for job_id in gone {
+                        self.stop(&job_id);
+                        self.tell(&job_id);
+                        remove(self.folder(&job_id)).await;
+                    }
+                }
+                Err(error) => tracing::warn!(?error, "old jobs could not be deleted"),
+            }
+            tokio::time::sleep(SWEEP).await;
+        }
+    }
+}
+
+async fn remove(folder: PathBuf) {
+    match tokio::fs::remove_dir_all(&folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, folder = %folder.display(), "a job's folder could not be removed");
+        }
+        _ => {}
+    }
+}
+
+/// Does jobs until `stop`; what is under way then goes back into the queue.
+pub(crate) async fn work(service: Service, stop: impl Future<Output = ()>) {
+    let jobs = service.jobs.clone();
+    let places = (0..service.settings.jobs).map(|_| one_after_the_other(&service));
+    tokio::select! {
+        _ = futures::future::join_all(places) => {}
+        () = jobs.heartbeat() => {}
+        () = jobs.sweep() => {}
+        () = stop => {}
+    }
+    if let Err(error) = jobs.worker.give_back().await {
+        tracing::warn!(?error, "jobs under way could not be given back; others take them up in {LEASE:?}");
+    }
+}
+
+async fn one_after_the_other(service: &Service) {
+    let jobs = &service.jobs;
+    loop {
+        match jobs.worker.claim(KIND).await {
+            Ok(Some(job)) => do_job(service, job).await,
+            Ok(None) => drop(tokio::time::timeout(LOOK, jobs.queued.notified()).await),
+            Err(error) => {
+                tracing::warn!(?error, "the job table cannot be read");
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+async fn do_job(service: &Service, job: Job) {
+    let jobs = &service.jobs;
+    let token = CancellationToken::new();
+    jobs.held().insert(job.job_id.clone(), token.clone());
+    jobs.tell(&job.job_id);
+    let allowed = Duration::from_secs(job.execution_duration_s.into());
+    let ended = tokio::select! {
+        done = tokio::time::timeout(allowed, done(service, &job)) => Some(done.unwrap_or_else(|_| timed_out(&job))),
+        () = token.cancelled() => None,
+    };
+    jobs.held().remove(&job.job_id);
+    let noted = match &ended {
+        Some(ended) => noted(jobs, &job.job_id, ended).await,
+        None => false,
+    };
+    if !noted || !matches!(ended, Some(Ended::Completed(_))) {
+        remove(jobs.folder(&job.job_id)).await;
+    }
+    jobs.tell(&job.job_id);
+}
+
+/// Notes how a job ended, and does not give up while the control node is away for a moment.
+async fn noted(jobs: &Jobs, job_id: &str, ended: &Ended) -> bool {
+    for _ in 0..LEASE.as_secs() {
+        match jobs.worker.end(job_id, ended).await {
+            Ok(noted) => return noted,
+            Err(error) => tracing::warn!(?error, job_id, "how a job ended could not be noted"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    false
+}
+
+async fn done(service: &Service, job: &Job) -> Ended {
+    let JobSpec::TapQuery(query) = &job.spec else {
+        return Ended::Failed(JobError {
+            message: "this server does not know what to do".to_owned(),
+            transient: false,
+        });
+    };
+    match run_query(service, job, query).await {
+        Ok(result) => Ended::Completed(vec![result]),
+        Err(Fault { kind, message }) => {
+            let transient = matches!(kind, Kind::Busy | Kind::Unavailable | Kind::Internal);
+            Ended::Failed(JobError { message, transient })
+        }
+    }
+}
+
+fn timed_out(job: &Job) -> Ended {
+    let message = format!(
+        "timeout: the job was ended after {} s, its execution duration; ask for less, or for a longer EXECUTIONDURATION",
+        job.execution_duration_s
+    );
+    Ended::TimedOut(JobError { message, transient: false })
+}
+
+/// How many jobs an owner may have.
+pub(crate) fn quota(service: &Service) -> JobQuota {
+    JobQuota { active: service.settings.jobs_active, kept: service.settings.jobs_kept }
+}
+
+/// A file in a job's folder, if its name is one.
+pub(crate) fn file_in(folder: &Path, name: &str) -> Option<PathBuf> {
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    (plain && !name.starts_with('.')).then(|| folder.join(name))
+}

@@ -1,0 +1,122 @@
+//! A request that may bring files: parameters, and the parts of a multipart form. DALI 1.1 section 3.4.5, RFC 7578.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Method, header};
+use futures::StreamExt;
+use multer::{Field, Multipart};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+
+use crate::fault::{Fault, Kind};
+use crate::parameters::Parameters;
+use crate::service::Service;
+
+/// A part that is no file, in bytes.
+const TEXT_BYTES: usize = 2 << 20;
+/// Parts of a request at most.
+const PARTS: usize = 1000;
+/// How long a client may take to send everything.
+const BODY_TIME: Duration = Duration::from_secs(600);
+
+/// What a request brings.
+#[derive(Debug, Default)]
+pub(crate) struct Submission {
+    pub(crate) parameters: Parameters,
+    /// Files, gone when this is dropped.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// A part of a form, in a file.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Its name in the form.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// The folder that the file is in, which goes with it.
+    _folder: TempDir,
+}
+
+impl Submission {
+    /// Reads the query string and the body, a form of either kind.
+    ///
+    /// # Errors
+    /// [`Fault`] for a body that is too large, too slow, or no form.
+    pub(crate) async fn read(service: &Service, request: Request) -> Result<Self, Fault> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let Some(boundary) = content_type.and_then(|value| multer::parse_boundary(value).ok()) else {
+            return Ok(Self { parameters: Parameters::read(request).await?, parts: Vec::new() });
+        };
+        let mut submission = Self::default();
+        submission.parameters.add(request.uri().query().unwrap_or_default().as_bytes())?;
+        if request.method() == Method::POST {
+            let read = submission.read_parts(service, request.into_body(), boundary);
+            let slow = |_| Fault::usage("the request's body took too long to arrive");
+            tokio::time::timeout(BODY_TIME, read).await.map_err(slow)??;
+        }
+        Ok(submission)
+    }
+
+    /// The file of a part.
+    pub(crate) fn part(&self, name: &str) -> Option<&Part> {
+        self.parts.iter().find(|part| part.name == name)
+    }
+
+    async fn read_parts(&mut self, service: &Service, body: Body, boundary: String) -> Result<(), Fault> {
+        let mut form = Multipart::new(body.into_data_stream(), boundary);
+        let mut left = service.settings.upload_mb << 20;
+        let wrong = |error: multer::Error| Fault::usage(format!("the request's body is no form: {error}"));
+        for _ in 0..PARTS {
+            let Some(field) = form.next_field().await.map_err(wrong)? else { return Ok(()) };
+            let Some(name) = field.name().map(str::to_owned) else { continue };
+            if field.file_name().is_some() || field.content_type().is_some_and(|kind| kind.type_() != "text") {
+                self.parts.push(file(service, name, field, &mut left).await?);
+            } else {
+                self.parameter(service, name, field, &mut left).await?;
+            }
+        }
+        Err(Fault::usage(format!("a form has at most {PARTS} parts")))
+    }
+
+    /// A parameter, which may at the same time be the content that another one refers to.
+    async fn parameter(
+        &mut self,
+        service: &Service,
+        name: String,
+        field: Field<'_>,
+        left: &mut usize,
+    ) -> Result<(), Fault> {
+        let part = file(service, name.clone(), field, left).await?;
+        let size = tokio::fs::metadata(&part.path).await.map_or(0, |file| file.len());
+        if size <= TEXT_BYTES as u64 {
+            let failed = |error| Fault::internal("read the request", &error);
+            let value = tokio::fs::read(&part.path).await.map_err(failed)?;
+            self.parameters.push(&name, String::from_utf8_lossy(&value).into_owned())?;
+        }
+        self.parts.push(part);
+        Ok(())
+    }
+}
+
+/// Puts a part into a file.
+async fn file(service: &Service, name: String, mut field: Field<'_>, left: &mut usize) -> Result<Part, Fault> {
+    let failed = |error: std::io::Error| Fault::internal("keep the upload", &error);
+    let folder = tempfile::Builder::new().prefix("upload-").tempdir_in(service.spool.as_path()).map_err(failed)?;
+    let path = folder.path().join("part");
+    let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
+    while let Some(bytes) = field.next().await {
+        let bytes = bytes.map_err(|error| Fault::usage(format!("part {name:?} breaks off: {error}")))?;
+        *left = left.checked_sub(bytes.len()).ok_or_else(|| too_large(service.settings.upload_mb))?;
+        file.write_all(&bytes).await.map_err(failed)?;
+    }
+    file.flush().await.map_err(failed)?;
+    Ok(Part { name, path, _folder: folder })
+}
+
+/// What is said of too much.
+pub(crate) fn too_large(most_mb: usize) -> Fault {
+    Fault { kind: Kind::TooLarge, message: format!("a request brings at most {most_mb} MB along") }
+}

@@ -1,0 +1,124 @@
+//! Jobs as XML. UWS 1.1 section 2.2.2 and appendix B.
+
+use std::io;
+
+use axum::body::Body;
+use axum::http::Response;
+use chrono::{DateTime, Utc};
+use quick_xml::events::BytesText;
+use spolia_queue::{Job, JobSpec};
+
+use super::address;
+use super::time::written;
+use crate::fault::Fault;
+use crate::service::Service;
+use crate::xml::{self, Xml};
+
+/// What the first element of a document declares.
+const NAMESPACES: [(&str, &str); 3] = [
+    ("xmlns:uws", "http://www.ivoa.net/xml/UWS/v1.0"),
+    ("xmlns:xlink", "http://www.w3.org/1999/xlink"),
+    ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
+];
+
+/// The list of jobs.
+pub(super) fn list(service: &Service, jobs: &[Job]) -> Result<Response<Body>, Fault> {
+    xml::respond(|xml| {
+        let element = xml.create_element("uws:jobs").with_attributes(NAMESPACES).with_attribute(("version", "1.1"));
+        element.write_inner_content(|xml| jobs.iter().try_for_each(|job| reference(xml, service, job)))?;
+        Ok(())
+    })
+}
+
+fn reference(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
+    let href = address(service, &format!("/{}", job.job_id));
+    let attributes = [("id", job.job_id.as_str()), ("xlink:href", href.as_str())];
+    xml.create_element("uws:jobref").with_attributes(attributes).write_inner_content(|xml| {
+        xml::text(xml, "uws:phase", job.phase.name())?;
+        xml::optional(xml, "uws:runId", job.run_id.as_deref())?;
+        or_nil(xml, "uws:ownerId", job.owner.as_deref())?;
+        xml::text(xml, "uws:creationTime", &written(job.created))
+    })?;
+    Ok(())
+}
+
+/// A job.
+pub(super) fn job(service: &Service, job: &Job) -> Result<Response<Body>, Fault> {
+    xml::respond(|xml| {
+        let element = xml.create_element("uws:job").with_attributes(NAMESPACES).with_attribute(("version", "1.1"));
+        element.write_inner_content(|xml| summary(xml, service, job))?;
+        Ok(())
+    })
+}
+
+fn summary(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
+    xml::text(xml, "uws:jobId", &job.job_id)?;
+    xml::optional(xml, "uws:runId", job.run_id.as_deref())?;
+    or_nil(xml, "uws:ownerId", job.owner.as_deref())?;
+    xml::text(xml, "uws:phase", job.phase.name())?;
+    or_nil(xml, "uws:quote", None)?;
+    xml::text(xml, "uws:creationTime", &written(job.created))?;
+    time_or_nil(xml, "uws:startTime", job.started)?;
+    time_or_nil(xml, "uws:endTime", job.ended)?;
+    xml::text(xml, "uws:executionDuration", &job.execution_duration_s.to_string())?;
+    xml::text(xml, "uws:destruction", &written(job.destruction))?;
+    xml.create_element("uws:parameters").write_inner_content(|xml| parameter_elements(xml, job))?;
+    xml.create_element("uws:results").write_inner_content(|xml| result_elements(xml, service, job))?;
+    let Some(error) = &job.error else { return Ok(()) };
+    let kind = if error.transient { "transient" } else { "fatal" };
+    xml.create_element("uws:errorSummary")
+        .with_attributes([("type", kind), ("hasDetail", "true")])
+        .write_inner_content(|xml| xml::text(xml, "uws:message", &error.message))?;
+    Ok(())
+}
+
+/// The parameters of a job.
+pub(super) fn parameters(job: &Job) -> Result<Response<Body>, Fault> {
+    xml::respond(|xml| {
+        let element = xml.create_element("uws:parameters").with_attributes(NAMESPACES);
+        element.write_inner_content(|xml| parameter_elements(xml, job))?;
+        Ok(())
+    })
+}
+
+fn parameter_elements(xml: &mut Xml, job: &Job) -> io::Result<()> {
+    let JobSpec::TapQuery(query) = &job.spec else { return Ok(()) };
+    query.parameters.iter().try_for_each(|(name, value)| {
+        let element = xml.create_element("uws:parameter").with_attribute(("id", name.as_str()));
+        element.write_text_content(BytesText::new(&xml::allowed(value)))?;
+        Ok(())
+    })
+}
+
+/// The results of a job.
+pub(super) fn results(service: &Service, job: &Job) -> Result<Response<Body>, Fault> {
+    xml::respond(|xml| {
+        let element = xml.create_element("uws:results").with_attributes(NAMESPACES);
+        element.write_inner_content(|xml| result_elements(xml, service, job))?;
+        Ok(())
+    })
+}
+
+fn result_elements(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
+    job.results.iter().try_for_each(|result| {
+        let href = address(service, &format!("/{}/results/{}", job.job_id, result.id));
+        let (size, mime) = (result.size.to_string(), result.content_type.as_str());
+        let attributes = [("id", result.id.as_str()), ("xlink:href", &href), ("size", &size), ("mime-type", mime)];
+        xml.create_element("uws:result").with_attributes(attributes).write_empty()?;
+        Ok(())
+    })
+}
+
+fn or_nil(xml: &mut Xml, name: &str, text: Option<&str>) -> io::Result<()> {
+    match text {
+        Some(text) => xml::text(xml, name, text),
+        None => {
+            xml.create_element(name).with_attribute(("xsi:nil", "true")).write_empty()?;
+            Ok(())
+        }
+    }
+}
+
+fn time_or_nil(xml: &mut Xml, name: &str, time: Option<DateTime<Utc>>) -> io::Result<()> {
+    or_nil(xml, name, time.map(written).as_deref())
+}

@@ -1,0 +1,113 @@
+//! An encoder and what it has written, so far.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{FieldRef, SchemaRef};
+use spolia_exec::QueryAnswer;
+use spolia_formats::{Datatype, Encoder, Format, FormatError, Param, ResultInfo, ServiceDescriptor, Status};
+
+use crate::answer::Ask;
+use crate::datalink::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
+use crate::service::Service;
+
+/// An encoder and what it has written. Formats that compress or sort out columns do their work on a thread of its own.
+pub(crate) struct Writer {
+    encoder: Option<Encoder>,
+    buffer: Vec<u8>,
+    heavy: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(service: &Service, ask: &Ask, answer: &QueryAnswer) -> Result<Self, FormatError> {
+        let info = ResultInfo {
+            query: Some(ask.request.adql.clone()),
+            infos: vec![
+                ("service_protocol".to_owned(), "ivo://ivoa.net/std/TAP".to_owned()),
+                ("server_software".to_owned(), concat!("spolia/", env!("CARGO_PKG_VERSION")).to_owned()),
+                ("archive_epoch".to_owned(), answer.epoch.to_string()),
+            ],
+            services: links_service(service, &answer.schema),
+        };
+        let fits_bytes = service.settings.fits_mb << 20;
+        let encoder = Encoder::with_fits_bytes(ask.format, answer.schema.clone(), info, fits_bytes)?;
+        let heavy = matches!(ask.format, Format::Parquet | Format::Fits);
+        Ok(Self { encoder: Some(encoder), buffer: Vec::new(), heavy })
+    }
+
+    pub(crate) fn start(&mut self) -> Result<(), FormatError> {
+        self.encoder.as_mut().map_or(Ok(()), |encoder| encoder.start(&mut self.buffer))
+    }
+
+    pub(crate) async fn batch(&mut self, batch: RecordBatch) -> Result<(), FormatError> {
+        self.work(move |mut encoder, out| {
+            let written = encoder.batch(&batch, out);
+            (Some(encoder), written)
+        })
+        .await
+    }
+
+    /// Ends the document; returns what is left to send.
+    pub(crate) async fn finish(mut self, status: Status) -> Result<Vec<u8>, FormatError> {
+        self.work(move |encoder, out| (None, encoder.finish(&status, out))).await?;
+        Ok(self.buffer)
+    }
+
+    /// Bytes written and not taken.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
+    async fn work<W>(&mut self, work: W) -> Result<(), FormatError>
+    where
+        W: FnOnce(Encoder, &mut Vec<u8>) -> (Option<Encoder>, Result<(), FormatError>) + Send + 'static,
+    {
+        let Some(encoder) = self.encoder.take() else { return Ok(()) };
+        let mut buffer = self.take();
+        let (encoder, buffer, written) = if self.heavy {
+            let worked = tokio::task::spawn_blocking(move || {
+                let (encoder, written) = work(encoder, &mut buffer);
+                (encoder, buffer, written)
+            });
+            let lost = |error: tokio::task::JoinError| {
+                (None, Vec::new(), Err(FormatError::Unreported { message: error.to_string() }))
+            };
+            worked.await.unwrap_or_else(lost)
+        } else {
+            let (encoder, written) = work(encoder, &mut buffer);
+            (encoder, buffer, written)
+        };
+        (self.encoder, self.buffer) = (encoder, buffer);
+        written
+    }
+
+    /// What has been written since.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+}
+
+/// The DataLink service of a result whose rows have links.
+fn links_service(service: &Service, columns: &SchemaRef) -> Vec<ServiceDescriptor> {
+    // An alias of the user's may bear the name, but it has not the UCD.
+    let is_link = |column: &FieldRef| {
+        column.name() == "access_url" && column.metadata().get("ucd").is_some_and(|ucd| ucd == "meta.ref.url")
+    };
+    if !columns.fields().iter().any(is_link) {
+        return Vec::new();
+    }
+    let id = Param {
+        name: "ID".to_owned(),
+        datatype: Datatype::Char,
+        value: String::new(),
+        column: Some("access_url".to_owned()),
+        description: Some("The access_url of a row, or the id in it; repeat it for more rows".to_owned()),
+    };
+    vec![ServiceDescriptor {
+        id: "links".to_owned(),
+        name: "DataLink".to_owned(),
+        description: Some("What belongs to a row: its Cut & Merge, its file, its counterparts".to_owned()),
+        access_url: format!("{}/datalink/links", service.base_url),
+        standard_id: Some(LINKS_STANDARD.to_owned()),
+        content_type: Some(LINKS_CONTENT_TYPE.to_owned()),
+        params: vec![id],
+    }]
+}

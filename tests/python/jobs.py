@@ -1,0 +1,91 @@
+"""Jobs and uploads with pyvo, requests and astroquery's TapPlus.
+
+usage: jobs.py BASE_URL SECRET
+"""
+
+import io
+import sys
+import time
+
+import numpy
+import pyvo
+import requests
+from astropy.table import Table
+from astroquery.utils.tap import TapPlus
+from pyvo.auth import AuthSession
+
+BASE_URL, SECRET = sys.argv[1:]
+TAP = f"{BASE_URL}/tap"
+QUERY = "SELECT source_id, alpha, delta FROM gaia.completesource ORDER BY source_id"
+
+service = pyvo.dal.TAPService(TAP)
+
+# 1. A job from its making to its end.
+job = service.submit_job(QUERY, maxrec=50)
+assert job.phase == "PENDING" and job.owner is None and job.query == QUERY, job.phase
+job.execution_duration = 100
+job.destruction = "2999-01-01T00:00:00Z"
+assert job.execution_duration == 100 and job.destruction.year < 2999
+job.run().wait(phases=["COMPLETED"], timeout=30)
+job.raise_if_error()
+result = job.fetch_result()
+assert len(result) == 50 and result.query_status == "OVERFLOW", (len(result), result.query_status)
+assert job.result_uris == [f"{job.url}/results/result"]
+job.delete()
+assert requests.get(job.url, timeout=60).status_code == 404
+
+# 2. The same in one call, and one that fails.
+assert len(service.run_async("SELECT TOP 7 source_id FROM gaia.completesource")) == 7
+try:
+    service.run_async("SELECT nothing FROM gaia.completesource")
+    raise AssertionError("no error")
+except pyvo.dal.DALQueryError as error:
+    assert "nothing" in str(error), error
+
+# 3. A job small enough is done before one would look twice.
+laps = []
+for _ in range(5):
+    began = time.perf_counter()
+    made = requests.post(f"{TAP}/async", data={"LANG": "ADQL", "QUERY": QUERY, "PHASE": "RUN"}, allow_redirects=False, timeout=60)
+    where = made.headers["location"]
+    while "COMPLETED" not in requests.get(f"{where}?WAIT=10", timeout=60).text:
+        assert time.perf_counter() - began < 10
+    laps.append(time.perf_counter() - began)
+print(f"POST to COMPLETED: {sorted(laps)[2] * 1e3:.0f} ms")
+
+# 4. Who has a token sees their own jobs, by either way of showing it.
+for session in ({"headers": {"Authorization": f"Bearer {SECRET}"}}, {"auth": ("ada", SECRET)}):
+    made = requests.post(f"{TAP}/async", data={"QUERY": QUERY}, timeout=60, **session)
+    assert "<uws:ownerId>ada</uws:ownerId>" in made.text, made.text
+session = AuthSession()
+session.credentials.set_password("ada", SECRET)
+own = pyvo.dal.TAPService(TAP, session=session)
+jobs = own.get_job_list(phases="PENDING")
+assert len(jobs) == 2 and {job.ownerid for job in jobs} == {"ada"}, jobs
+assert len(own.get_job_list(last=1)) == 1
+own.get_job(jobs[0].jobid).delete()
+assert len(own.get_job_list()) == 1
+
+# 5. Tables that come along, in each of VOTable's forms.
+mine = Table({"name": numpy.arange(3), "id": service.run_sync(f"SELECT TOP 3 source_id FROM gaia.completesource ORDER BY source_id")["source_id"]})
+join = "SELECT m.name, s.source_id FROM TAP_UPLOAD.mine AS m JOIN gaia.completesource AS s ON s.source_id = m.id ORDER BY m.name"
+for answer in (service.run_sync(join, uploads={"mine": mine}), service.run_async(join, uploads={"mine": mine})):
+    assert list(answer["name"]) == [0, 1, 2] and list(answer["source_id"]) == list(mine["id"]), answer
+for form in ("tabledata", "binary", "binary2"):
+    document = io.BytesIO()
+    mine.write(document, format="votable", tabledata_format=form)
+    answer = requests.post(
+        f"{TAP}/sync",
+        data={"QUERY": join, "UPLOAD": "mine,param:part", "RESPONSEFORMAT": "csv"},
+        files={"part": ("mine.vot", document.getvalue())},
+        timeout=60,
+    )
+    assert answer.status_code == 200 and len(answer.text.splitlines()) == 4, answer.text
+
+# 6. astroquery.
+tap = TapPlus(url=TAP)
+assert "gaia.completesource" in {table.get_qualified_name().replace("gaia.gaia.", "gaia.") for table in tap.load_tables()}
+assert len(tap.launch_job("SELECT TOP 9 source_id FROM gaia.completesource").get_results()) == 9
+assert len(tap.launch_job_async("SELECT TOP 8 source_id FROM gaia.completesource").get_results()) == 8
+
+print("jobs and uploads work")
