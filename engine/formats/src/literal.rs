@@ -15,6 +15,9 @@ pub(crate) const VOTABLE: Nonfinite = Nonfinite { nan: b"NaN", positive: b"+Inf"
 /// What Python, Java, R, PostgreSQL and Rust all read.
 pub(crate) const PLAIN: Nonfinite = Nonfinite { nan: b"NaN", positive: b"Infinity", negative: b"-Infinity" };
 
+/// What Python writes, and numpy reads.
+pub(crate) const PYTHON: Nonfinite = Nonfinite { nan: b"nan", positive: b"inf", negative: b"-inf" };
+
 #[inline]
 pub(crate) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
