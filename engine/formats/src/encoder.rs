@@ -7,14 +7,16 @@ use arrow::datatypes::SchemaRef;
 
 use crate::arrow_stream::ArrowStream;
 use crate::delimited::{Delimited, Dialect};
+use crate::ecsv::Ecsv;
 use crate::error::{FormatError, Result};
 use crate::fits::Fits;
 use crate::format::Format;
+use crate::html::Html;
 use crate::info::ResultInfo;
 use crate::json::Json;
 use crate::text::Text;
 use crate::voparquet::VoParquet;
-use crate::votable::{Binary2, Tabledata};
+use crate::votable::{Binary, Tabledata};
 
 /// What FITS may take if nothing else is said, in bytes: 256 MiB.
 pub const DEFAULT_FITS_BYTES: usize = 256 << 20;
@@ -69,12 +71,15 @@ impl Encoder {
         let columns = &schema;
         let writer: Box<dyn Encode> = match format {
             Format::VotableTabledata => Box::new(Tabledata::new(columns, info)?),
-            Format::VotableBinary2 => Box::new(Binary2::new(columns, info)?),
+            Format::VotableBinary => Box::new(Binary::new(columns, info, false)?),
+            Format::VotableBinary2 => Box::new(Binary::new(columns, info, true)?),
             Format::Csv => Box::new(Delimited::new(columns, Dialect::Csv, true)?),
             Format::CsvHeaderless => Box::new(Delimited::new(columns, Dialect::Csv, false)?),
             Format::Tsv => Box::new(Delimited::new(columns, Dialect::Tsv, true)?),
+            Format::Ecsv => Box::new(Ecsv::new(columns, info)?),
             Format::Json => Box::new(Json::new(columns, info)?),
             Format::Text => Box::new(Text::new(columns)?),
+            Format::Html => Box::new(Html::new(columns, info)?),
             Format::Arrow => Box::new(ArrowStream::new(columns, &info)?),
             Format::Parquet => Box::new(VoParquet::new(columns, info)?),
             Format::Fits => Box::new(Fits::new(columns, info, fits_bytes)?),

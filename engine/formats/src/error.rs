@@ -54,9 +54,9 @@ pub enum FormatError {
         /// The value.
         value: u64,
     },
-    /// An array holds the very value that stands for null in its column.
+    /// A value or an element of an array is the very one that stands for null in its column.
     #[error(
-        "column {column:?}: an array element equals {value}, which stands for null there; choose another format or exclude it"
+        "column {column:?}: a value equals {value}, which stands for null there; choose another format or exclude it"
     )]
     NullCollision {
         /// The column's name.

@@ -113,7 +113,7 @@ pub struct VoField {
     pub xtype: Option<String>,
     /// A sentence for people.
     pub description: Option<String>,
-    /// The value that stands for a null *element*, in integer arrays that may have one.
+    /// The value that stands for null: for an *element* of integer arrays that may have one, in BINARY for integers too.
     pub(crate) null_element: Option<i64>,
     /// Text that may hold any character, as opposed to text we make ourselves (times, decimals).
     pub(crate) free_text: bool,
@@ -159,6 +159,13 @@ impl VoField {
             described.reserve_null();
         }
         Ok(described)
+    }
+
+    /// Keeps a value for null, if this is a column of integers.
+    pub(crate) fn reserve_null_value(&mut self) {
+        if self.shape == Shape::Scalar && self.datatype.is_integer() {
+            self.reserve_null();
+        }
     }
 
     fn reserve_null(&mut self) {

@@ -7,6 +7,8 @@ use crate::error::{FormatError, Result};
 pub enum Format {
     /// VOTable 1.4 with rows as XML elements.
     VotableTabledata,
+    /// VOTable 1.4 with rows as base64-encoded binary without null flags, for readers older than VOTable 1.3.
+    VotableBinary,
     /// VOTable 1.4 with rows as base64-encoded binary with null flags.
     VotableBinary2,
     /// RFC 4180: a header line, CRLF, quotes where needed.
@@ -15,10 +17,14 @@ pub enum Format {
     CsvHeaderless,
     /// Tab-separated values with a header line; tabs and line breaks in text become spaces.
     Tsv,
+    /// ECSV 1.0, astropy's CSV with a head that says what the columns are.
+    Ecsv,
     /// `{"metadata": […], "data": [[…]], "status": …}`; 64-bit integers, NaN and infinities are strings.
     Json,
     /// Aligned columns for a terminal.
     Text,
+    /// A page with a table, for people.
+    Html,
     /// The Arrow IPC stream.
     Arrow,
     /// Parquet with a VOTable header (VOParquet 1.0).
@@ -34,8 +40,10 @@ impl Format {
     /// Every format a capabilities document or a `--format` flag should list, the default first.
     #[must_use]
     pub fn all() -> &'static [Format] {
-        use Format::{Arrow, Csv, Fits, Json, Parquet, Text, Tsv, VotableBinary2, VotableTabledata};
-        &[VotableTabledata, VotableBinary2, Csv, Tsv, Json, Text, Arrow, Parquet, Fits]
+        use Format::{
+            Arrow, Csv, Ecsv, Fits, Html, Json, Parquet, Text, Tsv, VotableBinary, VotableBinary2, VotableTabledata,
+        };
+        &[VotableTabledata, VotableBinary2, VotableBinary, Csv, Tsv, Ecsv, Json, Text, Html, Arrow, Parquet, Fits]
     }
 
     /// Reads a RESPONSEFORMAT: a short name (`votable/b2`) or a media type with parameters, in any case.
@@ -61,11 +69,14 @@ impl Format {
     pub fn aliases(&self) -> &'static [&'static str] {
         match self {
             Format::VotableTabledata => &["votable", "votable/td"],
+            Format::VotableBinary => &["votable/b"],
             Format::VotableBinary2 => &["votable/b2"],
             Format::Csv | Format::CsvHeaderless => &["csv"],
             Format::Tsv => &["tsv"],
+            Format::Ecsv => &["ecsv"],
             Format::Json => &["json"],
             Format::Text => &["text"],
+            Format::Html => &["html"],
             Format::Arrow => &["arrow"],
             Format::Parquet => &["parquet"],
             Format::Fits => &["fits"],
@@ -77,12 +88,16 @@ impl Format {
     pub fn content_type(&self) -> &'static str {
         match self {
             Format::VotableTabledata => "application/x-votable+xml",
+            Format::VotableBinary => "application/x-votable+xml;serialization=BINARY",
             Format::VotableBinary2 => "application/x-votable+xml;serialization=BINARY2",
             Format::Csv => "text/csv;header=present",
             Format::CsvHeaderless => "text/csv;header=absent",
             Format::Tsv => "text/tab-separated-values;charset=utf-8",
+            // None is registered; this one is usual.
+            Format::Ecsv => "text/x-ecsv",
             Format::Json => "application/json",
             Format::Text => "text/plain;charset=utf-8",
+            Format::Html => "text/html;charset=utf-8",
             Format::Arrow => "application/vnd.apache.arrow.stream",
             Format::Parquet => "application/vnd.apache.parquet",
             Format::Fits => "application/fits",
@@ -93,11 +108,13 @@ impl Format {
     #[must_use]
     pub fn extension(&self) -> &'static str {
         match self {
-            Format::VotableTabledata | Format::VotableBinary2 => "vot",
+            Format::VotableTabledata | Format::VotableBinary | Format::VotableBinary2 => "vot",
             Format::Csv | Format::CsvHeaderless => "csv",
             Format::Tsv => "tsv",
+            Format::Ecsv => "ecsv",
             Format::Json => "json",
             Format::Text => "txt",
+            Format::Html => "html",
             Format::Arrow => "arrows",
             Format::Parquet => "parquet",
             Format::Fits => "fits",
@@ -110,11 +127,12 @@ impl Format {
         !matches!(self, Format::Fits)
     }
 
-    /// Whether the document itself tells an overflow *and* a failure in mid-stream. Where it doesn't, a server that wants to
-    /// tell them must spool the result and say so in a header, and break the transfer on a failure.
+    /// Whether the document itself tells an overflow *and* a failure in mid-stream, where its readers look. Where it doesn't, a server
+    /// that wants to tell them must spool the result and say so in a header, and break the transfer on a failure.
     #[must_use]
     pub fn reports_status(&self) -> bool {
-        matches!(self, Format::VotableTabledata | Format::VotableBinary2 | Format::Json | Format::Text)
+        use Format::{Html, Json, Text, VotableBinary, VotableBinary2, VotableTabledata};
+        matches!(self, VotableTabledata | VotableBinary | VotableBinary2 | Json | Text | Html)
     }
 }
 
@@ -129,6 +147,7 @@ fn parse(asked: &str) -> Option<Format> {
     let parameter = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     match base {
         "votable" | "votable/td" => Some(Format::VotableTabledata),
+        "votable/b" => Some(Format::VotableBinary),
         "votable/b2" => Some(Format::VotableBinary2),
         // A client that forgets to escape the plus sign sends a space.
         "application/x-votable+xml" | "application/x-votable xml" | "text/xml" | "application/xml" => {
@@ -140,8 +159,10 @@ fn parse(asked: &str) -> Option<Format> {
             Some(_) => None,
         },
         "tsv" | "text/tab-separated-values" => Some(Format::Tsv),
+        "ecsv" | "text/x-ecsv" | "text/ecsv" | "application/ecsv" => Some(Format::Ecsv),
         "json" | "application/json" => Some(Format::Json),
         "text" | "text/plain" => Some(Format::Text),
+        "html" | "text/html" => Some(Format::Html),
         "arrow" | "application/vnd.apache.arrow.stream" => Some(Format::Arrow),
         "parquet" | "application/vnd.apache.parquet" => Some(Format::Parquet),
         "fits" | "application/fits" => Some(Format::Fits),
@@ -153,6 +174,7 @@ fn parse(asked: &str) -> Option<Format> {
 fn serialization(parameter: Option<&str>) -> Option<Format> {
     match parameter {
         None | Some("tabledata") => Some(Format::VotableTabledata),
+        Some("binary") => Some(Format::VotableBinary),
         Some("binary2") => Some(Format::VotableBinary2),
         Some(_) => None,
     }
@@ -187,8 +209,12 @@ mod tests {
         check("application/vnd.apache.parquet", Some(Format::Parquet));
         check("application/fits", Some(Format::Fits));
         check("", None);
-        check("text/html", None);
-        check("application/x-votable+xml;serialization=BINARY", None);
+        check("VOTABLE/B", Some(Format::VotableBinary));
+        check("application/x-votable+xml;serialization=BINARY", Some(Format::VotableBinary));
+        check("text/x-ecsv; charset=utf-8", Some(Format::Ecsv));
+        check("text/html", Some(Format::Html));
+        check("application/x-votable+xml;serialization=BINARY3", None);
+        check("application/xhtml+xml", None);
         check("text/csv;header=maybe", None);
         check(&format!("csv;{}", "x".repeat(LONGEST_NAME)), None);
     }
@@ -208,7 +234,10 @@ mod tests {
     #[test]
     fn refusal_lists_the_offer_and_cuts_what_was_asked() {
         let message = Format::from_tap(&"é".repeat(5000)).unwrap_err().to_string();
-        assert!(message.contains("votable, votable/b2, csv, tsv, json, text, arrow, parquet, fits"), "{message}");
+        assert!(
+            message.contains("votable, votable/b2, votable/b, csv, tsv, ecsv, json, text, html, arrow, parquet, fits"),
+            "{message}"
+        );
         assert!(message.len() < 400, "{}", message.len());
     }
 }

@@ -11,26 +11,33 @@
 //! | format | null | NaN, infinities | 64-bit integers | overflow told | failure told |
 //! |---|---|---|---|---|---|
 //! | VOTable TABLEDATA | empty cell (text: same as empty) | `NaN`, `+Inf`, `-Inf` | digits | INFO after the table | INFO after the table |
+//! | VOTable BINARY | integers as their column declares, NaN, text: same as empty | IEEE (NaN: same as null) | 8 bytes | INFO after the table | INFO after the table |
 //! | VOTable BINARY2 | null flag | IEEE | 8 bytes | INFO after the table | INFO after the table |
 //! | CSV | nothing (empty text: `""`) | `NaN`, `Infinity`, `-Infinity` | digits | no | no |
 //! | TSV | nothing (text: same as empty) | as CSV | digits | no | no |
+//! | ECSV | `""` (text: same as empty) | `nan`, `inf`, `-inf`; in arrays `NaN`, `Infinity`, `-Infinity` | digits | no (in a head made anew: INFO) | no |
 //! | JSON | `null` | the strings `"NaN"`, `"Infinity"`, `"-Infinity"` | **strings** of digits | `status` | `status` |
 //! | text | blank | as CSV | digits | last line | last line |
+//! | HTML | blank | as CSV | digits | last paragraph | last paragraph |
 //! | Arrow | validity bitmap | IEEE | 8 bytes | no | no |
 //! | Parquet | definition level | IEEE | 8 bytes | INFO in the VOTable header | no |
 //! | FITS | TNULL, NaN, NUL | IEEE | 8 bytes | keyword `QSTATUS` | no |
 //!
-//! Where a failure can't be told, [`Encoder::finish`] returns [`FormatError::Unreported`] and the caller breaks the
+//! Where an overflow isn't told to readers ([`Format::reports_status`]), a server spools the result, up to a bound of its own, and tells it
+//! before the rows. Where a failure can't be told, [`Encoder::finish`] returns [`FormatError::Unreported`] and the caller breaks the
 //! transfer, so that a cut-off result is never taken for a whole one.
 
 mod arrow_stream;
 mod cell;
 mod delimited;
+mod ecsv;
 mod encoder;
 mod error;
 mod field;
 mod fits;
 mod format;
+mod html;
+mod incoming;
 mod info;
 mod json;
 mod literal;
@@ -43,6 +50,7 @@ pub use encoder::{DEFAULT_FITS_BYTES, Encoder, Status};
 pub use error::FormatError;
 pub use field::{Datatype, Shape, VoField};
 pub use format::Format;
+pub use incoming::ReadBounds;
 pub use info::{Param, ResultInfo, ServiceDescriptor};
 pub use table_file::{TableFileError, read_table};
-pub use votable::error_votable;
+pub use votable::{VotableError, error_votable, read_votable};

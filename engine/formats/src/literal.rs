@@ -15,6 +15,9 @@ pub(crate) const VOTABLE: Nonfinite = Nonfinite { nan: b"NaN", positive: b"+Inf"
 /// What Python, Java, R, PostgreSQL and Rust all read.
 pub(crate) const PLAIN: Nonfinite = Nonfinite { nan: b"NaN", positive: b"Infinity", negative: b"-Infinity" };
 
+/// What Python writes, and numpy reads.
+pub(crate) const PYTHON: Nonfinite = Nonfinite { nan: b"nan", positive: b"inf", negative: b"-inf" };
+
 #[inline]
 pub(crate) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
@@ -100,6 +103,61 @@ fn calendar_date(days: i64, out: &mut Vec<u8>) {
     }
 }
 
+/// Microseconds since 1970-01-01T00:00:00 of an ISO 8601 UTC time or date of the years 1 to 9999, with or without `Z`; digits beyond
+/// microseconds are dropped. DALI 1.1 section 3.3.3; astropy writes a space for the `T`.
+pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, time) = match text.split_once(['T', ' ']) {
+        Some((date, time)) => (date, time),
+        None => (text, "00:00:00"),
+    };
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
+    let days = day_number(year, month, day)?;
+    if hour > 23 || minute > 59 || second > 59 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let micros = fraction
+        .bytes()
+        .chain(std::iter::repeat(b'0'))
+        .take(6)
+        .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    Some(((days * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000 + micros)
+}
+
+/// Three numbers of so many digits.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(separator);
+    let mut found = [0; 3];
+    for (number, digits) in found.iter_mut().zip(digits) {
+        let part =
+            parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(found)
+}
+
+/// Days from 1970-01-01 to a proleptic Gregorian date (H. Hinnant, as above); none for a date that isn't.
+fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_of_month = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if year == 0 || !(1..=days_of_month).contains(&day) {
+        return None;
+    }
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
 /// A fixed-point number with exactly `scale` decimals (a negative scale appends zeros).
 pub(crate) fn decimal(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
     if unscaled < 0 {
@@ -155,6 +213,32 @@ mod tests {
         check_time(-62_198_755_200, TimeUnit::Second, "-0001-01-01T00:00:00");
         check_time(i64::MIN, TimeUnit::Microsecond, "-290308-12-21T19:59:05.224192");
         check_time(i64::MAX, TimeUnit::Second, "292277026596-12-04T15:30:07");
+    }
+
+    #[test]
+    fn timestamps_are_read_as_they_are_written() {
+        for ticks in
+            [0, -1, 1_493_998_047_522_425, 951_782_400_000_000, -62_135_596_800_000_000, 253_402_300_799_999_999]
+        {
+            assert_eq!(parse_timestamp(&written(|out| timestamp(ticks, TimeUnit::Microsecond, out))), Some(ticks));
+        }
+        assert_eq!(parse_timestamp("1970-01-02"), Some(86_400_000_000));
+        assert_eq!(parse_timestamp("1970-01-01 00:00:01.5Z"), Some(1_500_000));
+        assert_eq!(parse_timestamp("1970-01-01T00:00:00.1234567"), Some(123_456));
+        for wrong in [
+            "",
+            "1970",
+            "1970-13-01",
+            "1900-02-29",
+            "0000-01-01",
+            "1970-01-01T24:00:00",
+            "1970-01-01T00:00",
+            "+970-01-01",
+            "1970-01-01T00:00:00+01:00",
+            "1970-01-01T00:00:00.x",
+        ] {
+            assert_eq!(parse_timestamp(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Tables that someone brings along: files of CSV, Parquet or Arrow, as record batches of the types that queries know.
+//! Tables that someone brings along: files of CSV, VOTable, Parquet or Arrow, as record batches of the types that queries know.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::incoming::ReadBounds;
+use crate::votable::{VotableError, read_votable};
 
 /// Rows of a CSV file that its columns' types are found from.
 const ROWS_FOR_TYPES: usize = 100_000;
@@ -20,7 +24,7 @@ const MOST_BYTES: usize = 512 << 20;
 #[non_exhaustive]
 pub enum TableFileError {
     /// The name says nothing of the format.
-    #[error("{0} is none of .csv, .parquet and .arrow, so that its format is not known")]
+    #[error("{0} is none of .csv, .vot, .parquet and .arrow, so that its format is not known")]
     Extension(PathBuf),
     /// The file does not open.
     #[error("cannot open {path}")]
@@ -39,6 +43,15 @@ pub enum TableFileError {
         /// Why not.
         #[source]
         source: ArrowError,
+    },
+    /// The file is no VOTable that is read.
+    #[error("cannot read the VOTable in {path}")]
+    Votable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: VotableError,
     },
     /// There is too much in it.
     #[error("the table in {path} has more than {most_rows} rows or {} MB, which is as much as may be brought along", MOST_BYTES >> 20)]
@@ -64,12 +77,18 @@ pub enum TableFileError {
 
 /// The table in a file, by its extension; with at most `most_rows` rows.
 ///
-/// Integers become 16, 32 or 64 bits wide with a sign, texts plain ones, times microseconds without a zone.
+/// Integers become 16, 32 or 64 bits wide with a sign, texts plain ones, times microseconds without a zone; arrays stay lists of such
+/// numbers. VOTables are read as [`read_votable`] says.
 ///
 /// # Errors
 /// [`TableFileError`], which names the file and what is wrong in it.
 pub fn read_table(path: &Path, most_rows: usize) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
     let read = |source| TableFileError::Read { path: path.to_owned(), source };
+    if let Some("vot" | "votable" | "xml") = extension(path).as_deref() {
+        let bounds = ReadBounds { rows: most_rows, memory_bytes: MOST_BYTES, ..ReadBounds::default() };
+        let table = read_votable(BufReader::new(open(path)?), &bounds);
+        return table.map_err(|source| TableFileError::Votable { path: path.to_owned(), source });
+    }
     let reader = reader(path)?;
     let schema = queryable(path, &reader.schema())?;
     let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
@@ -88,10 +107,17 @@ pub fn read_table(path: &Path, most_rows: usize) -> Result<(SchemaRef, Vec<Recor
     Ok((schema, batches))
 }
 
+fn extension(path: &Path) -> Option<String> {
+    path.extension().map(|extension| extension.to_string_lossy().to_lowercase())
+}
+
+fn open(path: &Path) -> Result<File, TableFileError> {
+    File::open(path).map_err(|source| TableFileError::Open { path: path.to_owned(), source })
+}
+
 fn reader(path: &Path) -> Result<Box<dyn RecordBatchReader>, TableFileError> {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    let open = || File::open(path).map_err(|source| TableFileError::Open { path: path.to_owned(), source });
-    let made: Result<Box<dyn RecordBatchReader>, ArrowError> = match extension.as_deref() {
+    let open = || open(path);
+    let made: Result<Box<dyn RecordBatchReader>, ArrowError> = match extension(path).as_deref() {
         Some("csv") => csv(open()?, open()?),
         Some("parquet") => ParquetRecordBatchReaderBuilder::try_new(open()?)
             .and_then(ParquetRecordBatchReaderBuilder::build)
@@ -119,29 +145,46 @@ fn csv(head: File, file: File) -> Result<Box<dyn RecordBatchReader>, ArrowError>
 /// The schema with types that queries know.
 fn queryable(path: &Path, schema: &Schema) -> Result<SchemaRef, TableFileError> {
     let field = |field: &Arc<Field>| {
-        let data_type = match field.data_type() {
-            DataType::Int8 | DataType::UInt8 | DataType::Int16 => DataType::Int16,
-            DataType::UInt16 | DataType::Int32 => DataType::Int32,
-            DataType::UInt32 | DataType::UInt64 | DataType::Int64 => DataType::Int64,
-            DataType::Float16 | DataType::Float32 => DataType::Float32,
-            DataType::Float64 => DataType::Float64,
-            DataType::Boolean => DataType::Boolean,
-            // A column without any value.
-            DataType::Null => DataType::Utf8,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-            DataType::Dictionary(_, value) if value.is_string() => DataType::Utf8,
-            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
-                DataType::Timestamp(TimeUnit::Microsecond, None)
-            }
-            other => {
-                let (path, column) = (path.to_owned(), field.name().clone());
-                return Err(TableFileError::Column { path, column, data_type: other.clone() });
-            }
-        };
+        let data_type = queryable_type(field.data_type()).ok_or_else(|| TableFileError::Column {
+            path: path.to_owned(),
+            column: field.name().clone(),
+            data_type: field.data_type().clone(),
+        })?;
         Ok(Field::new(field.name(), data_type, true).with_metadata(field.metadata().clone()))
     };
     let fields = schema.fields().iter().map(field).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(Schema::new(fields)))
+}
+
+fn queryable_type(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::List(item) | DataType::LargeList(item) => DataType::List(queryable_item(item)?),
+        DataType::FixedSizeList(item, size) if *size > 0 => DataType::FixedSizeList(queryable_item(item)?, *size),
+        // A column without any value.
+        DataType::Null => DataType::Utf8,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::Dictionary(_, value) if value.is_string() => DataType::Utf8,
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
+            DataType::Timestamp(TimeUnit::Microsecond, None)
+        }
+        other => queryable_number(other)?,
+    })
+}
+
+fn queryable_item(item: &Field) -> Option<Arc<Field>> {
+    Some(Arc::new(Field::new("item", queryable_number(item.data_type())?, true)))
+}
+
+fn queryable_number(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Int8 | DataType::UInt8 | DataType::Int16 => DataType::Int16,
+        DataType::UInt16 | DataType::Int32 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 | DataType::Int64 => DataType::Int64,
+        DataType::Float16 | DataType::Float32 => DataType::Float32,
+        DataType::Float64 => DataType::Float64,
+        DataType::Boolean => DataType::Boolean,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -150,6 +193,7 @@ mod tests {
     use arrow::datatypes::{Float64Type, Int16Type, Int64Type};
 
     use super::*;
+    use crate::{Encoder, Format, ResultInfo, Status};
 
     fn check_refused(name: &str, content: &str, words: &str) {
         let folder = std::env::temp_dir().join(format!("spolia-table-{}-{name}", std::process::id()));
@@ -168,6 +212,8 @@ mod tests {
         check_refused("three.csv", "id\n1\n2\n3\n", "more than 2 rows");
         check_refused("stars.parquet", "no parquet", "cannot read the table");
         check_refused("stars.arrow", "no arrow", "cannot read the table");
+        check_refused("stars.vot", "no votable", "cannot read the VOTable");
+        check_refused("stars.xml", "<a/>", "not a VOTABLE");
         assert!(matches!(read_table(Path::new("/nowhere/stars.csv"), 2), Err(TableFileError::Open { .. })));
     }
 
@@ -190,7 +236,12 @@ mod tests {
         let mut stream = arrow::ipc::writer::StreamWriter::try_new(file("t.arrow"), &batch.schema()).unwrap();
         stream.write(&batch).unwrap();
         stream.finish().unwrap();
-        for name in ["t.csv", "t.parquet", "t.arrow"] {
+        let mut encoder = Encoder::new(Format::VotableTabledata, batch.schema(), ResultInfo::default()).unwrap();
+        let mut votable = Vec::new();
+        encoder.batch(&batch, &mut votable).unwrap();
+        encoder.finish(&Status::Ok, &mut votable).unwrap();
+        std::fs::write(folder.join("t.vot"), votable).unwrap();
+        for name in ["t.csv", "t.parquet", "t.arrow", "t.vot"] {
             let (schema, batches) = read_table(&folder.join(name), 2).unwrap();
             let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
             assert_eq!(names, ["id", "flag", "name", "ra"], "{name}");

@@ -204,6 +204,7 @@ fn language(xml: &mut Xml) -> io::Result<()> {
 fn output_format(xml: &mut Xml, format: Format) -> io::Result<()> {
     let known = match format {
         Format::VotableTabledata => Some("ivo://ivoa.net/std/TAPRegExt#output-votable-td"),
+        Format::VotableBinary => Some("ivo://ivoa.net/std/TAPRegExt#output-votable-binary"),
         Format::VotableBinary2 => Some("ivo://ivoa.net/std/TAPRegExt#output-votable-binary2"),
         _ => None,
     };

@@ -158,7 +158,7 @@ pub struct Ingest {
 pub struct Query {
     /// The query, ADQL 2.1; `-` reads it from standard input
     pub adql: String,
-    /// text, csv, tsv, json, votable, votable/b2, arrow, parquet or fits; by the output's extension, else text
+    /// text, csv, tsv, ecsv, json, html, votable, votable/b2, votable/b, arrow, parquet or fits; by the output's extension, else text
     #[arg(long, short)]
     pub format: Option<String>,
     /// The file to write; standard output where it is not given
@@ -167,7 +167,7 @@ pub struct Query {
     /// Rows at most
     #[arg(long)]
     pub maxrec: Option<usize>,
-    /// A table of yours, as name=file (.csv, .parquet, .arrow); the query names it TAP_UPLOAD.name
+    /// A table of yours, as name=file (.csv, .vot, .parquet, .arrow); the query names it TAP_UPLOAD.name
     #[arg(long, value_name = "NAME=FILE")]
     pub upload: Vec<UploadedFile>,
 }

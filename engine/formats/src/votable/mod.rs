@@ -1,12 +1,14 @@
-//! VOTable 1.4: the document around the rows, and its serializations.
+//! VOTable: writing 1.4, the document around the rows and its serializations; reading 1.0 to 1.5 ([`read`]).
 
-mod binary2;
+mod binary;
 mod document;
+mod read;
 mod tabledata;
-mod xml;
+pub(crate) mod xml;
 
-pub(crate) use binary2::Binary2;
+pub(crate) use binary::Binary;
 pub(crate) use document::{Document, error_info};
+pub use read::{VotableError, read_votable};
 pub(crate) use tabledata::Tabledata;
 
 /// The DALI error document: a VOTable whose `QUERY_STATUS` is `ERROR` with the message. DALI 1.1 section 4.4.

@@ -18,7 +18,7 @@ const SPECIAL: [bool; 256] = {
 };
 
 /// Text, for an element or a quoted attribute. Characters that XML 1.0 can't hold (section 2.2) become U+FFFD.
-pub(super) fn text(value: &str, out: &mut Vec<u8>) {
+pub(crate) fn text(value: &str, out: &mut Vec<u8>) {
     let bytes = value.as_bytes();
     let mut copied = 0;
     let mut at = 0;
@@ -55,7 +55,7 @@ fn escape(bytes: &[u8]) -> (Option<&'static [u8]>, usize) {
 }
 
 /// ` name="value"`.
-pub(super) fn attribute(name: &str, value: &str, out: &mut Vec<u8>) {
+pub(crate) fn attribute(name: &str, value: &str, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"=\"");
@@ -64,14 +64,14 @@ pub(super) fn attribute(name: &str, value: &str, out: &mut Vec<u8>) {
 }
 
 /// As [`attribute`], if there is a value.
-pub(super) fn optional_attribute(name: &str, value: Option<&str>, out: &mut Vec<u8>) {
+pub(crate) fn optional_attribute(name: &str, value: Option<&str>, out: &mut Vec<u8>) {
     if let Some(value) = value {
         attribute(name, value, out);
     }
 }
 
 /// A DESCRIPTION element, if there is one.
-pub(super) fn description(value: Option<&str>, out: &mut Vec<u8>) {
+pub(crate) fn description(value: Option<&str>, out: &mut Vec<u8>) {
     if let Some(value) = value {
         out.extend_from_slice(b"<DESCRIPTION>");
         text(value, out);

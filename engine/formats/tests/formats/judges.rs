@@ -26,9 +26,9 @@ fn readers_agree() {
 fn write_files() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("formats");
     fs::create_dir_all(&folder).unwrap();
-    for (at, format) in Format::all().iter().chain(&[Format::CsvHeaderless]).enumerate() {
-        let name =
-            |kind: &str| folder.join(format!("{kind}_{}{at}.{}", format.name().replace('/', "_"), format.extension()));
+    for format in Format::all().iter().chain(&[Format::CsvHeaderless]) {
+        let short = if *format == Format::CsvHeaderless { "headerless" } else { format.name() };
+        let name = |kind: &str| folder.join(format!("{kind}_{}.{}", short.replace('/', "_"), format.extension()));
         fs::write(name("ok"), sample::encode(*format, &Status::Ok)).unwrap();
         fs::write(name("overflow"), sample::encode(*format, &Status::Overflow { maxrec: 5 })).unwrap();
         if format.reports_status() {

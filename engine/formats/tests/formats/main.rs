@@ -6,6 +6,9 @@
     reason = "a test fails by panicking, and says so when it was skipped"
 )]
 
+mod hostile;
 mod judges;
+mod mutated;
+mod read_votable;
 mod sample;
 mod written;

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeListArray,
+    ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeListArray,
     Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, ListArray, NullArray, RecordBatch, StringArray,
     StringViewArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, Float32Type, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit, UInt8Type};
+use arrow::datatypes::{
+    DataType, Field, Float32Type, Int16Type, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit, UInt8Type,
+};
 use spolia_formats::{Datatype, Encoder, Format, Param, ResultInfo, ServiceDescriptor, Status};
 
 /// Longer than a FITS card, with quotes where it is split.
@@ -157,12 +159,28 @@ pub fn info() -> ResultInfo {
     }
 }
 
+/// As [`batches`], and for BINARY without the values that stand for null there: the next ones stand for them.
+pub fn batches_for(format: Format) -> Vec<RecordBatch> {
+    let batches = batches();
+    if format != Format::VotableBinary {
+        return batches;
+    }
+    let changed = |batch: &RecordBatch| {
+        let mut columns = batch.columns().to_vec();
+        columns[0] = Arc::new(columns[0].as_primitive::<Int64Type>().unary::<_, Int64Type>(|id| id.max(i64::MIN + 1)));
+        columns[3] = Arc::new(columns[3].as_primitive::<Int16Type>().unary::<_, Int16Type>(|n| n.max(i16::MIN + 1)));
+        columns[4] = Arc::new(columns[4].as_primitive::<Int32Type>().unary::<_, Int32Type>(|n| n.max(i32::MIN + 1)));
+        RecordBatch::try_new(batch.schema(), columns).unwrap()
+    };
+    batches.iter().map(changed).collect()
+}
+
 /// The whole sample in a format.
 pub fn encode(format: Format, status: &Status) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = Encoder::new(format, schema(), info()).unwrap();
     encoder.start(&mut out).unwrap();
-    for batch in batches() {
+    for batch in batches_for(format) {
         encoder.batch(&batch, &mut out).unwrap();
     }
     assert_eq!(encoder.rows(), 5);

@@ -68,6 +68,95 @@ fn json_never_holds_a_64_bit_number() {
 }
 
 #[test]
+fn binary_declares_what_stands_for_null_and_refuses_it_as_a_value() {
+    let ids = Int64Array::from(vec![Some(i64::MAX), None]);
+    let document = encode_column(Format::VotableBinary, Arc::new(ids)).unwrap();
+    assert!(document.contains("<VALUES null=\"-9223372036854775808\"/>"), "{document}");
+    assert!(
+        document.contains("<BINARY><STREAM encoding=\"base64\">\nf/////////+AAAAAAAAA\nAA==\n</STREAM></BINARY>"),
+        "{document}"
+    );
+    let least: ArrayRef = Arc::new(Int64Array::from(vec![i64::MIN]));
+    let refused = encode_column(Format::VotableBinary, Arc::clone(&least));
+    assert!(matches!(refused, Err(FormatError::NullCollision { value: i64::MIN, .. })));
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", DataType::Int64, false)]));
+    let mut encoder = Encoder::new(Format::VotableBinary, Arc::clone(&schema), ResultInfo::default()).unwrap();
+    encoder.batch(&RecordBatch::try_new(schema, vec![least]).unwrap(), &mut Vec::new()).unwrap();
+}
+
+#[test]
+fn ecsv_has_a_head_and_one_line_for_each_row() {
+    let head = |column: &str| {
+        format!(
+            "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n# - {{name: \"c\", {column}}}\n# schema: astropy-2.0\nc\n"
+        )
+    };
+    let string = head("datatype: string");
+    let rows = "plain\n\"\"\n\"\"\n\"a,b\"\n\"say \"\"hi\"\"\"\n\" x\"\n\"l1  l2\t\"\n";
+    check(Format::Ecsv, texts(), &format!("{string}{rows}"));
+    check(Format::Ecsv, StringArray::from(vec!["#1", "\u{2028}"]), &format!("{string}\"#1\"\n\" \"\n"));
+    let numbers = Float64Array::from(vec![Some(f64::NAN), Some(f64::NEG_INFINITY), None, Some(1e-7)]);
+    check(Format::Ecsv, numbers, &format!("{}nan\n-inf\n\"\"\n1e-7\n", head("datatype: float64")));
+    let lists = head("datatype: string, subtype: 'int32[null]'");
+    check(Format::Ecsv, arrays(), &format!("{lists}\"[6008, null]\"\n\"\"\n\"[]\"\n\"[1]\"\n"));
+}
+
+#[test]
+fn ecsv_has_the_query_and_infos_in_its_head() {
+    let head = |info: ResultInfo| {
+        let mut out = Vec::new();
+        Encoder::new(Format::Ecsv, sample::schema(), info).unwrap().start(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let (query, overflow) = (sample::info(), ("QUERY_STATUS".to_owned(), "OVERFLOW".to_owned()));
+    let told = head(ResultInfo { infos: vec![overflow], ..query });
+    assert!(told.contains("# meta: {\"QUERY\": \"SELECT *\\u000AFROM gaia.completesource"), "{told}");
+    assert!(told.contains(", \"QUERY_STATUS\": \"OVERFLOW\"}\n"), "{told}");
+    let whole = String::from_utf8(sample::encode(Format::Ecsv, &Status::Overflow { maxrec: 5 })).unwrap();
+    assert_eq!(whole.lines().filter(|line| !line.starts_with('#')).count(), 1 + 5);
+}
+
+#[test]
+fn html_is_harmless_and_says_how_it_ended() {
+    let metadata =
+        |ucd: &str| [("ucd".to_owned(), ucd.to_owned()), ("description".to_owned(), "a \"<b>\"".to_owned())].into();
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("link", DataType::Utf8, true).with_metadata(metadata("meta.ref.url")),
+        Field::new("<i>", DataType::Utf8, true).with_metadata(metadata("meta.id")),
+        Field::new("n", DataType::Int64, true),
+    ]));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec!["HTTPS://a/?b=1&c=\"2\"", "javascript:alert(1)"])),
+        Arc::new(StringArray::from(vec!["<script>alert(1)</script>", "http://a/"])),
+        Arc::new(Int64Array::from(vec![Some(GAIA_ID), None])),
+    ];
+    let mut encoder = Encoder::new(Format::Html, Arc::clone(&schema), ResultInfo::default()).unwrap();
+    let mut out = Vec::new();
+    encoder.batch(&RecordBatch::try_new(schema, columns).unwrap(), &mut out).unwrap();
+    encoder.finish(&Status::Error("node <n2>".to_owned()), &mut out).unwrap();
+    let page = String::from_utf8(out).unwrap();
+    let body = page.split_once("<body>").unwrap().1;
+    let expect = [
+        "",
+        "<table>",
+        "<thead><tr><th scope=\"col\" title=\"a &quot;&lt;b&gt;&quot;&#10;UCD: meta.ref.url&#10;type: char[*]\">link</th>\
+         <th scope=\"col\" title=\"a &quot;&lt;b&gt;&quot;&#10;UCD: meta.id&#10;type: char[*]\">&lt;i&gt;</th>\
+         <th scope=\"col\" title=\"type: long\">n</th></tr></thead>",
+        "<tbody>",
+        "<tr><td><a rel=\"noopener noreferrer\" href=\"HTTPS://a/?b=1&amp;c=&quot;2&quot;\">HTTPS://a/?b=1&amp;c=&quot;2&quot;</a></td>\
+         <td>&lt;script&gt;alert(1)&lt;/script&gt;</td><td class=\"n\">3425114617586286848</td></tr>",
+        "<tr><td>javascript:alert(1)</td><td>http://a/</td><td class=\"n\"></td></tr>",
+        "</tbody>",
+        "</table>",
+        "<p id=\"status\" class=\"error\">2 rows, then the query failed: node &lt;n2&gt;</p>",
+        "</body>",
+        "</html>",
+        "",
+    ];
+    assert_eq!(body.lines().collect::<Vec<_>>().join("\n") + "\n", expect.join("\n"));
+}
+
+#[test]
 fn text_is_aligned_and_harmless_to_a_terminal() {
     let schema = Arc::new(Schema::new(vec![
         Field::new("source_id", DataType::Int64, true),
@@ -145,7 +234,7 @@ fn overflow_and_failure_come_after_the_table() {
         (Status::Overflow { maxrec: 5 }, "</TABLE>\n<INFO name=\"QUERY_STATUS\" value=\"OVERFLOW\">"),
         (Status::Error("lost".to_owned()), "</TABLE>\n<INFO name=\"QUERY_STATUS\" value=\"ERROR\">lost</INFO>"),
     ] {
-        for format in [Format::VotableTabledata, Format::VotableBinary2] {
+        for format in [Format::VotableTabledata, Format::VotableBinary, Format::VotableBinary2] {
             let document = String::from_utf8(sample::encode(format, &status)).unwrap();
             assert!(document.contains("value=\"OK\"/>") && document.contains(expect), "{format:?} {status:?}");
         }
@@ -171,7 +260,7 @@ fn what_a_format_cannot_hold_is_refused_and_leaves_no_half_row() {
         Some(vec![Some(1)]),
         Some(vec![Some(i64::MIN)]),
     ]));
-    for format in [Format::VotableTabledata, Format::VotableBinary2] {
+    for format in [Format::VotableTabledata, Format::VotableBinary, Format::VotableBinary2] {
         assert!(matches!(
             encode_column(format, Arc::clone(&beyond)),
             Err(FormatError::BeyondLong { value: u64::MAX, .. })

@@ -1,4 +1,7 @@
-//! BINARY2: rows as base64 of big-endian values behind null flags. VOTable 1.4 section 5.4.
+//! BINARY and BINARY2: rows as base64 of big-endian values. VOTable 1.4 sections 5.3 and 5.4.
+//!
+//! BINARY2 has null flags before each row. BINARY has none: an integer that may be null keeps the least value of its type for that,
+//! which its FIELD declares, and a result that has the value itself is refused; a null text is empty, a null float NaN.
 //!
 //! Text columns are `unicodeChar`: `char` with non-ASCII bytes is refused by astropy and misread by STILTS.
 
@@ -15,29 +18,40 @@ use crate::field::{Datatype, Shape, VoField};
 use crate::info::ResultInfo;
 use crate::literal;
 
-pub(crate) struct Binary2 {
+pub(crate) struct Binary {
     document: Document,
+    has_flags: bool,
     /// Bytes not yet encoded; between batches fewer than three, for base64 takes three at a time.
     pending: Vec<u8>,
 }
 
-impl Binary2 {
-    pub(crate) fn new(schema: &SchemaRef, info: ResultInfo) -> Result<Self> {
+impl Binary {
+    /// BINARY2 has null flags, BINARY has not.
+    pub(crate) fn new(schema: &SchemaRef, info: ResultInfo, has_flags: bool) -> Result<Self> {
         let mut document = Document::new(schema, info)?;
         for field in document.fields.iter_mut().filter(|field| field.free_text) {
             field.datatype = Datatype::UnicodeChar;
         }
-        Ok(Binary2 { document, pending: Vec::new() })
+        if !has_flags {
+            let nullable = document.fields.iter_mut().zip(schema.fields()).filter(|(_, field)| field.is_nullable());
+            nullable.for_each(|(field, _)| field.reserve_null_value());
+        }
+        Ok(Binary { document, has_flags, pending: Vec::new() })
+    }
+
+    fn element(&self) -> &'static str {
+        if self.has_flags { "BINARY2" } else { "BINARY" }
     }
 
     fn write_rows(&mut self, columns: &[Column<'_>], rows: usize) -> Result<()> {
         let fields = &self.document.fields;
+        let flag_bytes = if self.has_flags { fields.len().div_ceil(8) } else { 0 };
         for row in 0..rows {
             let flags = self.pending.len();
-            self.pending.resize(flags + fields.len().div_ceil(8), 0);
+            self.pending.resize(flags + flag_bytes, 0);
             for (at, (column, field)) in columns.iter().zip(fields).enumerate() {
                 let cell = column.cell(row);
-                if matches!(cell, Cell::Null) {
+                if self.has_flags && matches!(cell, Cell::Null) {
                     self.pending[flags + at / 8] |= 0x80 >> (at % 8);
                 }
                 write_cell(cell, field, &mut self.pending)?;
@@ -47,10 +61,10 @@ impl Binary2 {
     }
 }
 
-impl Encode for Binary2 {
+impl Encode for Binary {
     fn start(&mut self, out: &mut Vec<u8>) -> Result<()> {
         self.document.head(out);
-        out.extend_from_slice(b"<DATA><BINARY2><STREAM encoding=\"base64\">\n");
+        out.extend_from_slice(format!("<DATA><{}><STREAM encoding=\"base64\">\n", self.element()).as_bytes());
         Ok(())
     }
 
@@ -67,7 +81,7 @@ impl Encode for Binary2 {
 
     fn finish(self: Box<Self>, status: &Status, out: &mut Vec<u8>) -> Result<()> {
         encode(&self.pending, out);
-        out.extend_from_slice(b"</STREAM></BINARY2></DATA>\n");
+        out.extend_from_slice(format!("</STREAM></{}></DATA>\n", self.element()).as_bytes());
         self.document.tail(status, out);
         Ok(())
     }
@@ -94,7 +108,10 @@ fn write_cell(cell: Cell<'_>, field: &VoField, out: &mut Vec<u8>) -> Result<()> 
         (Cell::Timestamp(ticks, unit), _) => write_chars(|out| literal::timestamp(ticks, unit, out), out),
         (Cell::Date(days), _) => write_chars(|out| literal::date(days, out), out),
         (Cell::Decimal(value, scale), _) => write_chars(|out| literal::decimal(value, scale, out), out),
-        (number, _) => write_number(number, field.datatype, out),
+        (number, _) => {
+            field.check_not_null(&number)?;
+            write_number(number, field.datatype, out);
+        }
     }
     Ok(())
 }
