@@ -179,7 +179,11 @@ impl FlightSqlService for FlightDoor {
         metadata::info(&query.into_builder().schema(), ticket, request.into_inner())
     }
 
-    async fn do_get_tables(&self, query: CommandGetTables, request: Request<Ticket>) -> Result<Response<Batches>, Status> {
+    async fn do_get_tables(
+        &self,
+        query: CommandGetTables,
+        request: Request<Ticket>,
+    ) -> Result<Response<Batches>, Status> {
         let service = self.visited(request.metadata()).await?;
         metadata::tables(&service, query).await
     }

@@ -17,6 +17,20 @@ fn the_notebook_runs_with_pyvo() {
 }
 
 #[test]
+fn jobs_and_uploads_work_with_pyvo_and_astroquery() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with pyvo (SPOLIA_PYTHON)");
+        return;
+    };
+    let served = Served::start();
+    let secret = served.site.spolia(&["token", "add", "ada"]).ok();
+    let script = own_folder().join("python/jobs.py");
+    let done = run(Command::new(python).arg(script).args([served.base_url.as_str(), secret.trim()])).ok();
+    assert!(done.contains("jobs and uploads work"));
+    println!("{done}");
+}
+
+#[test]
 fn flight_sql_answers_adbc_and_pyarrow() {
     let Some(python) = python() else {
         println!("skipped: no Python with pyarrow (SPOLIA_PYTHON)");

@@ -18,6 +18,19 @@ fn one_node_three_four_and_eight_answer_as_plain_sql_does() {
     assert!(faults.is_empty(), "{} of {} answers differ:\n{}", faults.len(), 4 * queries.len(), faults.join("\n"));
 }
 
+#[test]
+fn every_declared_feature_has_a_golden_query() {
+    let queries = read();
+    for feature in spolia_adql::features() {
+        let word = feature.word().to_ascii_uppercase();
+        // What stands in a string is not used.
+        let outside = |adql: &str| adql.split('\'').step_by(2).collect::<Vec<_>>().join(" ").to_ascii_uppercase();
+        let letters = |character: char| !(character.is_ascii_alphanumeric() || character == '_');
+        let used = |question: &Question| outside(&question.adql).split(letters).any(|found| found == word);
+        assert!(queries.iter().any(used), "no golden query uses {}", feature.form);
+    }
+}
+
 fn read() -> Vec<Question> {
     let folder = own_folder().join("golden");
     let mut texts: Vec<_> =

@@ -149,6 +149,15 @@ fn same_cell(found: &str, expected: &str, tolerance: f64) -> bool {
     if plain(found) == plain(expected) {
         return true;
     }
+    // Arrays are compared element by element.
+    let elements = |text: &str| -> Option<Vec<String>> {
+        let inside = text.strip_prefix(['[', '{'])?.strip_suffix([']', '}'])?;
+        Some(inside.split(',').map(|element| element.trim().to_owned()).collect())
+    };
+    if let (Some(found), Some(expected)) = (elements(found), elements(expected)) {
+        let pairs = found.iter().zip(&expected);
+        return found.len() == expected.len() && pairs.into_iter().all(|(a, b)| same_cell(a, b, tolerance));
+    }
     // Integers are exact or wrong; only what is written as a float is compared as one.
     let float = |text: &str| text.contains(['.', 'e', 'E']).then(|| text.parse::<f64>().ok()).flatten();
     match (float(found), float(expected).or_else(|| expected.parse().ok())) {
@@ -166,6 +175,8 @@ fn the_comparison_finds_differences() {
     assert!(same(row(&["3425114617586286848"]), row(&["3425114617586286849"])).is_err());
     assert!(same(row(&["1.0"]), row(&["1.001"])).is_err());
     assert!(same(row(&["a"]), Vec::new()).is_err());
+    assert!(same(row(&["[1.0, 2.5]"]), row(&["{1,2.5000000001}"])).is_ok());
+    assert!(same(row(&["[1, 2]"]), row(&["{1,3}"])).is_err() && same(row(&["[1]"]), row(&["{1,1}"])).is_err());
     assert!(
         same(row(&["2017-05-05T15:27:27.522425", "[1, 2]"]), row(&["2017-05-05 15:27:27.522425", "{1,2}"])).is_ok()
     );

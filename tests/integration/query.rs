@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::site::{TestSite, make_gaia, program};
+use crate::site::{TestSite, make_gaia, own_folder, program, python, run};
 
 const EXAMPLE: &str = "3425114617586286848";
 
@@ -27,6 +27,98 @@ fn ids_are_exact_in_every_format() {
         site.spolia(&["query", &adql, "-o", path.to_str().unwrap()]).ok();
         assert!(std::fs::read(&path).unwrap().starts_with(begin), "{extension}");
     }
+}
+
+#[test]
+fn answers_say_what_their_columns_mean() {
+    let files = make_gaia(&["--layout", "mixed", "--sources", "300", "--transits", "1000"]);
+    for shards in [1, 3] {
+        let site = TestSite::with_files(shards, files.path());
+        let fields = |adql: &str| {
+            let answer = site.spolia(&["query", adql, "-f", "votable"]).ok();
+            let fields = answer.split("<FIELD ").skip(1).map(|field| field.split('>').next().unwrap().to_owned());
+            fields.collect::<Vec<_>>()
+        };
+        for (adql, expected) in [
+            ("SELECT varpi AS p FROM gaia.completesource", &["unit=\"mas\" ucd=\"pos.parallax.trig\""][..]),
+            (
+                "SELECT q.* FROM (SELECT varpi, 2 * varpi AS w FROM gaia.completesource) AS q ORDER BY varpi",
+                &["unit=\"mas\" ucd=\"pos.parallax.trig\"", "unit=\"mas\""],
+            ),
+            (
+                "SELECT AVG(varpi) AS m, COUNT(*) AS n, IN_UNIT(MAX(varpi), 'arcsec') AS a FROM gaia.completesource",
+                &[
+                    "unit=\"mas\" ucd=\"stat.mean;pos.parallax.trig\"",
+                    "ucd=\"meta.number\"",
+                    "unit=\"arcsec\" ucd=\"stat.max;",
+                ],
+            ),
+            (
+                "SELECT source_id, STDDEV(varpi) AS s FROM gaia.completesource GROUP BY source_id ORDER BY source_id",
+                &["ucd=\"meta.id", "unit=\"mas\" ucd=\"stat.stdev;pos.parallax.trig\""],
+            ),
+            (
+                "SELECT TOP 2 mu_delta / varpi AS r, POINT(IN_UNIT(alpha, 'deg'), IN_UNIT(delta, 'deg')) AS p,
+                 DISTANCE(POINT(DEGREES(alpha), DEGREES(delta)), POINT(1, 2)) AS d FROM gaia.completesource ORDER BY d",
+                &[
+                    "unit=\"yr**-1\"",
+                    "unit=\"deg\" ucd=\"pos.eq\" xtype=\"point\"",
+                    "unit=\"deg\" ucd=\"pos.angDistance\"",
+                ],
+            ),
+            (
+                "SELECT s.varpi, t.transit_time FROM gaia.completesource AS s JOIN gaia.astroelementary AS t USING (source_id)",
+                &["unit=\"mas\"", "xtype=\"timestamp\""],
+            ),
+            (
+                "SELECT varpi FROM gaia.completesource UNION SELECT varpi_error FROM gaia.completesource",
+                &["unit=\"mas\""],
+            ),
+            ("SELECT CAST(varpi AS VARCHAR) AS t FROM gaia.completesource", &["ucd=\"pos.parallax.trig\""]),
+        ] {
+            let found = fields(adql);
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            for (field, expected) in found.iter().zip(expected) {
+                let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+                let has_all = words(expected).iter().all(|word| field.contains(word.as_str()));
+                assert!(has_all && (field.contains("unit=") == expected.contains("unit=")), "{adql}: {field}");
+            }
+        }
+        let described = site.spolia(&["query", "SELECT 2 * varpi AS w FROM gaia.completesource", "-f", "votable"]).ok();
+        assert!(described.contains("<DESCRIPTION>2 * varpi</DESCRIPTION>"), "{described}");
+        let refused = site.spolia(&["query", "SELECT IN_UNIT(varpi, 'kg') AS w FROM gaia.completesource"]).refused();
+        assert!(
+            refused.contains("line 1, column 23") && refused.contains("\"mas\" cannot be given in \"kg\""),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn astropy_agrees_about_units_frames_and_motions() {
+    let Some(python) = python() else {
+        println!("skipped: no Python (SPOLIA_PYTHON)");
+        return;
+    };
+    let (_files, site) = site(2);
+    let answer = site.path().join("judged.vot");
+    let adql = "SELECT source_id, varpi, mu_alpha_star, mu_delta, radial_velocity,
+        IN_UNIT(alpha, 'deg') AS ra, IN_UNIT(delta, 'deg') AS dec, AREA(CIRCLE(1, 2, 3)) AS size_deg2,
+        IN_UNIT(varpi, 'arcsec') AS parallax_arcsec, IN_UNIT(varpi, 'rad') AS parallax_rad,
+        SQRT(POWER(mu_alpha_star, 2) + POWER(mu_delta, 2)) AS speed,
+        IN_UNIT(SQRT(POWER(mu_alpha_star, 2) + POWER(mu_delta, 2)), 'deg/d') AS speed_deg_d,
+        SQRT(POWER(mu_alpha_star, 2) + POWER(mu_delta, 2)) / varpi AS tangential,
+        IN_UNIT(radial_velocity, 'AU/yr') AS velocity, ABS(varpi) + 1 AS near,
+        IVO_GEOM_TRANSFORM('ICRS', 'GALACTIC', POINT(DEGREES(alpha), DEGREES(delta))) AS galactic,
+        IVO_GEOM_TRANSFORM('ICRS', 'FK4', POINT(DEGREES(alpha), DEGREES(delta))) AS fk4,
+        IVO_GEOM_TRANSFORM('ICRS', 'ECLIPTIC', POINT(DEGREES(alpha), DEGREES(delta))) AS ecliptic,
+        IVO_EPOCH_PROP_POS(DEGREES(alpha), DEGREES(delta), ABS(varpi) + 1, mu_alpha_star, mu_delta, radial_velocity, 2016, 2116) AS moved,
+        IVO_EPOCH_PROP(DEGREES(alpha), DEGREES(delta), ABS(varpi) + 1, mu_alpha_star, mu_delta, radial_velocity, 2016, 2116) AS all_then
+        FROM gaia.completesource WHERE varpi <> 0";
+    site.spolia(&["query", adql, "-o", answer.to_str().unwrap()]).ok();
+    let judge = own_folder().join("python/sky_judge.py");
+    let judged = run(Command::new(python).arg(judge).arg(&answer)).ok();
+    assert!(judged.ends_with("rows agree\n"), "{judged}");
 }
 
 #[test]

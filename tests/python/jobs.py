@@ -25,14 +25,15 @@ job = service.submit_job(QUERY, maxrec=50)
 assert job.phase == "PENDING" and job.owner is None and job.query == QUERY, job.phase
 job.execution_duration = 100
 job.destruction = "2999-01-01T00:00:00Z"
-assert job.execution_duration == 100 and job.destruction.year < 2999
+assert job.execution_duration.sec == 100 and job.destruction.datetime.year < 2999
 job.run().wait(phases=["COMPLETED"], timeout=30)
 job.raise_if_error()
 result = job.fetch_result()
 assert len(result) == 50 and result.query_status == "OVERFLOW", (len(result), result.query_status)
 assert job.result_uris == [f"{job.url}/results/result"]
+url = job.url
 job.delete()
-assert requests.get(job.url, timeout=60).status_code == 404
+assert requests.get(url, timeout=60).status_code == 404
 
 # 2. The same in one call, and one that fails.
 assert len(service.run_async("SELECT TOP 7 source_id FROM gaia.completesource")) == 7
@@ -63,7 +64,8 @@ own = pyvo.dal.TAPService(TAP, session=session)
 jobs = own.get_job_list(phases="PENDING")
 assert len(jobs) == 2 and {job.ownerid for job in jobs} == {"ada"}, jobs
 assert len(own.get_job_list(last=1)) == 1
-own.get_job(jobs[0].jobid).delete()
+assert own.get_job(jobs[0].jobid).phase == "PENDING"
+session.delete(f"{TAP}/async/{jobs[0].jobid}")
 assert len(own.get_job_list()) == 1
 
 # 5. Tables that come along, in each of VOTable's forms.
@@ -87,5 +89,12 @@ tap = TapPlus(url=TAP)
 assert "gaia.completesource" in {table.get_qualified_name().replace("gaia.gaia.", "gaia.") for table in tap.load_tables()}
 assert len(tap.launch_job("SELECT TOP 9 source_id FROM gaia.completesource").get_results()) == 9
 assert len(tap.launch_job_async("SELECT TOP 8 source_id FROM gaia.completesource").get_results()) == 8
+
+# 7. Every example is a query.
+examples = service.examples
+assert len(examples) >= 12, len(examples)
+for example in examples:
+    assert len(example.execute()) >= 0, example
+print(f"{len(examples)} examples")
 
 print("jobs and uploads work")

@@ -1,6 +1,6 @@
 //! The functions of ADQL 2.1 (sections 2.3, 4.2, 4.4, 4.6 to 4.8) and what the syntax tree calls instead.
 //!
-//! A user defined function of the service is one more line of [`OF_THIS_SERVICE`].
+//! A user defined function of the service is one more line of [`OF_THIS_SERVICE`], and one of the features that are declared.
 
 /// Functions that DataFusion has not, or has with another meaning: the planner registers them under these names.
 pub mod names {
@@ -85,6 +85,27 @@ pub mod names {
     pub const IVO_HMS_TO_DEGREES: &str = "ivo_hms_to_degrees";
     /// `ivo_dms_to_degrees(dms)`: degrees, minutes and seconds as degrees; NULL for what is none.
     pub const IVO_DMS_TO_DEGREES: &str = "ivo_dms_to_degrees";
+    /// `ivo_string_agg(text, delimiter)`: the texts of a group in the order of their bytes, with a literal delimiter between them; NULL
+    /// for none.
+    pub const IVO_STRING_AGG: &str = "ivo_string_agg";
+    /// `ivo_histogram(value, lower, upper, bins)`: how many values of a group lie below, in each of so many bins of equal width, and
+    /// above; the bounds and the number are literals, and NULL lies below.
+    pub const IVO_HISTOGRAM: &str = "ivo_histogram";
+    /// `ivo_epoch_prop_pos(lon, lat, parallax, pm_lon, pm_lat, radial_velocity, from_year, to_year)`: where a star is in another year, as a
+    /// point. Degrees, mas, mas/yr, km/s, Julian years.
+    pub const IVO_EPOCH_PROP_POS: &str = "ivo_epoch_prop_pos";
+    /// `ivo_epoch_prop(…)`: the same, as an array of the first six arguments in that year.
+    pub const IVO_EPOCH_PROP: &str = "ivo_epoch_prop";
+    /// `ivo_geom_transform(from, to, shape)`: a shape in another frame of positions; the names of the frames are literals.
+    pub const IVO_GEOM_TRANSFORM: &str = "ivo_geom_transform";
+    /// `ivo_normal_random(mean, deviation)`: a random number of a normal distribution.
+    pub const IVO_NORMAL_RANDOM: &str = "ivo_normal_random";
+    /// `adql_to_point(text)`: the point that a text writes as DALI does: `lon lat`. Degrees.
+    pub const TO_POINT: &str = "adql_to_point";
+    /// `adql_to_circle(text)`: the circle that a text writes: `lon lat radius`. Degrees.
+    pub const TO_CIRCLE: &str = "adql_to_circle";
+    /// `adql_to_polygon(text)`: the polygon that a text writes: `lon1 lat1 lon2 lat2 lon3 lat3 …`. Degrees.
+    pub const TO_POLYGON: &str = "adql_to_polygon";
     /// `adql_distance(lon1, lat1, lon2, lat2)`: the great-circle distance of two positions. Degrees.
     pub const DISTANCE: &str = "adql_distance";
 }
@@ -113,6 +134,10 @@ pub(crate) enum Takes {
     Seed,
     /// So many strings.
     Texts(usize),
+    /// A string, and a delimiter (a string literal).
+    TextAndDelimiter,
+    /// A number, and two bounds and a number of bins (literals).
+    NumberAndBins,
     /// One value of any kind.
     Value,
     /// One or more values of any kind.
@@ -148,8 +173,8 @@ pub(crate) enum Becomes {
     CallWithoutArguments(&'static str),
     /// What `check::geometry` makes of it.
     Geometry(Geometry),
-    /// Nothing yet: this service does not offer it.
-    NotOffered,
+    /// What `check::in_unit` makes of it.
+    InUnit,
 }
 
 /// The geometry functions of ADQL 2.1, section 4.2, and those of this service that take a position in both forms.
@@ -170,6 +195,8 @@ pub(crate) enum Geometry {
     Region,
     /// IVO_HEALPIX_INDEX.
     HealpixIndex,
+    /// IVO_GEOM_TRANSFORM.
+    Transform,
 }
 
 /// The function of that name, in any case of letters.
@@ -240,6 +267,22 @@ const OF_THIS_SERVICE: &[Function] = &[
     number("IVO_INTERVAL_OVERLAPS", 4, names::IVO_INTERVAL_OVERLAPS),
     of_time("IVO_TO_JD", names::IVO_TO_JD),
     of_time("IVO_TO_MJD", names::IVO_TO_MJD),
+    aggregate("IVO_STRING_AGG", Takes::TextAndDelimiter, names::IVO_STRING_AGG),
+    aggregate("IVO_HISTOGRAM", Takes::NumberAndBins, names::IVO_HISTOGRAM),
+    Function {
+        name: "IVO_EPOCH_PROP_POS",
+        takes: Takes::Numbers(8),
+        gives: Gives::Geometry,
+        becomes: Becomes::Call(names::IVO_EPOCH_PROP_POS),
+    },
+    Function {
+        name: "IVO_EPOCH_PROP",
+        takes: Takes::Numbers(8),
+        gives: Gives::Any,
+        becomes: Becomes::Call(names::IVO_EPOCH_PROP),
+    },
+    geometry("IVO_GEOM_TRANSFORM", Gives::Geometry, Geometry::Transform),
+    number("IVO_NORMAL_RANDOM", 2, names::IVO_NORMAL_RANDOM),
     aggregate("STDDEV", Takes::Set, "stddev"),
     aggregate("VARIANCE", Takes::Set, "var"),
 ];
@@ -278,7 +321,7 @@ const FUNCTIONS: &[Function] = &[
     text("LOWER", "lower"),
     text("UPPER", "upper"),
     Function { name: "COALESCE", takes: Takes::Values, gives: Gives::Any, becomes: Becomes::Call("coalesce") },
-    Function { name: "IN_UNIT", takes: Takes::NumberAndUnit, gives: Gives::Number, becomes: Becomes::NotOffered },
+    Function { name: "IN_UNIT", takes: Takes::NumberAndUnit, gives: Gives::Number, becomes: Becomes::InUnit },
     aggregate("AVG", Takes::Set, "avg"),
     aggregate("COUNT", Takes::SetOrAsterisk, "count"),
     aggregate("MAX", Takes::Set, "max"),
@@ -307,6 +350,22 @@ mod tests {
     #[test]
     fn the_functions_of_the_standard_are_reserved_words() {
         assert!(FUNCTIONS.iter().all(|function| is_reserved(function.name)));
+    }
+
+    #[test]
+    fn functions_are_declared_that_are_there_and_no_others() {
+        let declared = |name: &str| crate::features().iter().any(|feature| feature.word().eq_ignore_ascii_case(name));
+        for function in OF_THIS_SERVICE {
+            assert!(declared(function.name), "{} is not declared", function.name);
+        }
+        for feature in crate::FeatureType::UserDefined.features() {
+            assert!(function(feature.word()).is_some(), "{} is not there", feature.form);
+            assert!(!feature.description.is_empty() && feature.form.contains(") -> "), "{}", feature.form);
+        }
+        let optional =
+            FUNCTIONS.iter().filter(|function| matches!(function.becomes, Becomes::Geometry(_) | Becomes::InUnit));
+        let by_name = ["LOWER", "UPPER", "COALESCE"].into_iter();
+        assert!(optional.map(|function| function.name).chain(by_name).all(declared));
     }
 
     #[test]

@@ -13,15 +13,18 @@
 
 mod check;
 mod error;
+mod features;
 mod functions;
 mod lexer;
 mod parser;
 mod schema;
 mod tree;
+mod unit;
 mod words;
 
-pub use check::{CheckedQuery, Origin, OutputColumn};
+pub use check::{CheckedQuery, Meaning, Origin, OutputColumn};
 pub use error::{AdqlError, ErrorKind};
+pub use features::{Feature, FeatureType, features};
 pub use functions::names;
 pub use lexer::MAX_TEXT_BYTES;
 pub use schema::{Column, ForeignKey, Schema, Table, TapSchema, as_written};

@@ -125,6 +125,21 @@ pub struct Collection {
     /// Its tables.
     #[serde(rename = "table")]
     pub tables: Vec<TableDef>,
+    /// Queries to begin with.
+    #[serde(rename = "example", default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
+}
+
+/// A query to begin with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// What it finds, in a few words.
+    pub name: String,
+    /// What is worth knowing of it.
+    pub description: String,
+    /// ADQL.
+    pub query: String,
 }
 
 /// What makes a collection's declaration unusable.
@@ -141,6 +156,11 @@ impl Collection {
     /// The table of that name.
     pub fn table(&self, name: &str) -> Option<&TableDef> {
         self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// Whether rows have the same form in both: all but the examples is equal.
+    pub fn has_form_of(&self, other: &Self) -> bool {
+        *self == Self { examples: self.examples.clone(), ..other.clone() }
     }
 
     /// Checks names (they become SQL identifiers) and the columns that tables refer to.

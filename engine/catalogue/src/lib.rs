@@ -16,7 +16,7 @@ mod migrations;
 mod signing_key;
 
 pub use batch::{Batch, BatchState, CollectionLock};
-pub use collection::{Collection, ColumnDef, FILE_COLUMNS, PositionColumns, TableDef, ValidationError};
+pub use collection::{Collection, ColumnDef, Example, FILE_COLUMNS, PositionColumns, TableDef, ValidationError};
 pub use column_type::{ColumnType, ElementType, TypeError};
 pub use control::Control;
 pub use edition::Edition;

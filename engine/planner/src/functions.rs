@@ -14,7 +14,7 @@ use spolia_adql::names;
 use spolia_sky::{HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
 
 use crate::arithmetic::{self, in_range, out_of_range};
-use crate::{geometry, ivo_functions};
+use crate::{geometry, ivo_astrometry, ivo_functions};
 
 /// All of them, ready to register.
 pub(crate) fn all() -> Vec<ScalarUDF> {
@@ -33,7 +33,8 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         AdqlFunction::new(names::POWER, doubles(2), DataType::Float64, |arrays| each(arrays, |[x, y]| power(x, y))),
     ];
     let functions = functions.into_iter().chain(geometry::all()).chain(ivo_functions::all());
-    functions.map(ScalarUDF::new_from_impl).chain(arithmetic::all()).collect()
+    let functions = functions.chain(ivo_astrometry::all()).map(ScalarUDF::new_from_impl);
+    functions.chain(arithmetic::all()).chain([ivo_astrometry::transform()]).collect()
 }
 
 /// So many doubles.
@@ -103,6 +104,12 @@ impl ScalarUDFImpl for AdqlFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if self.signature.volatility == Volatility::Volatile {
+            // The same arguments do not mean the same result.
+            let arrays =
+                args.args.into_iter().map(|arg| arg.into_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+            return Ok(ColumnarValue::Array((self.eval)(&arrays)?));
+        }
         evaluated(args, self.eval)
     }
 }

@@ -19,6 +19,7 @@ use crate::functions::{AdqlFunction, doubles, order, row, sky};
 pub(crate) fn all() -> impl Iterator<Item = AdqlFunction> {
     let many = || Signature::variadic(vec![DataType::Float64], Volatility::Immutable);
     let shapes = || Signature::user_defined(Volatility::Immutable);
+    let text = || Signature::exact(vec![DataType::Utf8], Volatility::Immutable);
     let pixels = Signature::exact(vec![DataType::Int64; 2], Volatility::Immutable);
     let (flag, number) = (DataType::Int32, DataType::Float64);
     [
@@ -26,6 +27,9 @@ pub(crate) fn all() -> impl Iterator<Item = AdqlFunction> {
         AdqlFunction::new(names::CIRCLE, doubles(3), fixed_type(3), fixed::<3>).of_xtype("circle"),
         AdqlFunction::new(names::BOX, doubles(4), list_type(), corners).of_xtype("polygon"),
         AdqlFunction::new(names::POLYGON, many(), list_type(), vertices).of_xtype("polygon"),
+        AdqlFunction::new(names::TO_POINT, text(), fixed_type(2), read::<2>).of_xtype("point"),
+        AdqlFunction::new(names::TO_CIRCLE, text(), fixed_type(3), read::<3>).of_xtype("circle"),
+        AdqlFunction::new(names::TO_POLYGON, text(), list_type(), read_polygon).of_xtype("polygon"),
         AdqlFunction::new(names::COORD1, shapes(), number.clone(), |arrays| coordinate(arrays, 0)),
         AdqlFunction::new(names::COORD2, shapes(), number.clone(), |arrays| coordinate(arrays, 1)),
         AdqlFunction::new(names::AREA, shapes(), number.clone(), area),
@@ -49,7 +53,7 @@ fn list_type() -> DataType {
     DataType::List(item())
 }
 
-fn fixed_type(length: i32) -> DataType {
+pub(crate) fn fixed_type(length: i32) -> DataType {
     DataType::FixedSizeList(item(), length)
 }
 
@@ -98,13 +102,37 @@ impl<'a> Shapes<'a> {
     }
 }
 
+/// Lists of the same kind, whose numbers have become others; nothing becomes of what is null, or no shape.
+pub(crate) fn mapped(lists: &ArrayRef, map: impl Fn(&[f64]) -> Result<Vec<f64>>) -> Result<ArrayRef> {
+    let plain = datafusion::arrow::compute::cast(lists, &list_type())?;
+    let plain = plain.as_list::<i32>();
+    let mut mapped = ListBuilder::new(Float64Builder::new());
+    for list in plain.iter() {
+        let numbers = list.as_ref().map(|list| list.as_primitive::<Float64Type>());
+        match numbers
+            .filter(|numbers| numbers.null_count() == 0 && numbers.values().iter().all(|number| !number.is_nan()))
+        {
+            Some(numbers) => mapped.append_value(map(numbers.values())?.into_iter().map(Some)),
+            None => mapped.append_null(),
+        }
+    }
+    let mapped: ArrayRef = Arc::new(mapped.finish());
+    Ok(datafusion::arrow::compute::cast(&mapped, lists.data_type())?)
+}
+
 /// The shape that numbers make.
 fn region(values: &[f64]) -> std::result::Result<Region, SkyError> {
     match values {
         [lon, lat] => Position::from_degrees(*lon, *lat).map(Region::Point),
         [lon, lat, radius] => Ok(Region::Circle(Cone::new(Position::from_degrees(*lon, *lat)?, *radius)?)),
-        values => polygon(values).map(Region::Polygon),
+        values => polygon(values).or_else(|fault| box_of(values).ok_or(fault)).map(Region::Polygon),
     }
+}
+
+/// The box whose corners these numbers are, where they make no other polygon.
+fn box_of(values: &[f64]) -> Option<Polygon> {
+    let corners = values.chunks_exact(2).map(|corner| Position::from_degrees(corner[0], corner[1]).ok());
+    Polygon::of_box_corners(&corners.collect::<Option<Vec<_>>>().filter(|_| values.len() == 8)?)
 }
 
 fn polygon(values: &[f64]) -> std::result::Result<Polygon, SkyError> {
@@ -185,12 +213,65 @@ fn coordinates(arrays: &[ArrayRef], row: usize) -> Option<Vec<f64>> {
     arrays.iter().map(value).collect()
 }
 
-/// COORD1(point) and COORD2(point).
+/// COORD1(point) and COORD2(point): the numbers that the point has, to the last digit.
 fn coordinate(arrays: &[ArrayRef], which: usize) -> Result<ArrayRef> {
-    each(arrays, |shape| match shape {
-        Region::Point(point) => Ok([point.lon_rad(), point.lat_rad()][which].to_degrees()),
-        _ => exec_err!("COORD1, COORD2 and DISTANCE take points, not circles or polygons"),
-    })
+    let mut shapes = Shapes::new(&arrays[0]);
+    let one = |i| match shapes.get(i)? {
+        Some(Region::Point(_)) => {
+            Ok(Some(arrays[0].as_list::<i32>().value(i).as_primitive::<Float64Type>().value(which)))
+        }
+        Some(_) => exec_err!("COORD1, COORD2 and DISTANCE take points, not circles or polygons"),
+        None => Ok(None),
+    };
+    Ok(Arc::new(rows(arrays).map(one).collect::<Result<Float64Array>>()?))
+}
+
+/// The numbers that texts write, with blanks between them. DALI 1.2 section 3.3.
+fn numbers(arrays: &[ArrayRef], row: usize, what: &str) -> Result<Option<Vec<f64>>> {
+    let texts = arrays[0].as_string::<i32>();
+    if texts.is_null(row) {
+        return Ok(None);
+    }
+    let text = texts.value(row);
+    let number = |word: &str| word.parse().ok().filter(|number: &f64| number.is_finite());
+    match text.split_whitespace().map(number).collect() {
+        Some(numbers) => Ok(Some(numbers)),
+        None => exec_err!("{text:?} is no {what}"),
+    }
+}
+
+/// CAST(text AS POINT), CAST(text AS CIRCLE).
+fn read<const N: usize>(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    let mut shapes = FixedSizeListBuilder::new(Float64Builder::new(), N as i32);
+    let what = if N == 2 { "POINT" } else { "CIRCLE" };
+    for i in rows(arrays) {
+        let shape = match numbers(arrays, i, what)?.map(<[f64; N]>::try_from) {
+            Some(Err(found)) => return exec_err!("a {what} has {N} numbers, not {}", found.len()),
+            Some(Ok(shape)) => {
+                region(&shape).map_err(sky)?;
+                Some(shape)
+            }
+            None => None,
+        };
+        shape.or_nulls().into_iter().for_each(|value| shapes.values().append_option(value));
+        shapes.append(shape.is_some());
+    }
+    Ok(Arc::new(shapes.finish()))
+}
+
+/// CAST(text AS POLYGON).
+fn read_polygon(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    let mut shapes = ListBuilder::new(Float64Builder::new());
+    for i in rows(arrays) {
+        match numbers(arrays, i, "POLYGON")? {
+            Some(values) => {
+                polygon(&values).map_err(sky)?;
+                shapes.append_value(values.into_iter().map(Some));
+            }
+            None => shapes.append_null(),
+        }
+    }
+    Ok(Arc::new(shapes.finish()))
 }
 
 /// AREA(shape), in square degrees.

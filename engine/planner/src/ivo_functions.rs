@@ -25,6 +25,7 @@ pub(crate) fn all() -> impl Iterator<Item = AdqlFunction> {
         Signature::uniform(1, types, Volatility::Immutable)
     };
     let (flag, number) = (DataType::Int32, DataType::Float64);
+    let random = Signature::exact(vec![DataType::Float64; 2], Volatility::Volatile);
     [
         AdqlFunction::new(names::IVO_HASWORD, texts(2), flag.clone(), |arrays| flags(arrays, has_words)),
         AdqlFunction::new(names::IVO_HASHLIST_HAS, texts(2), flag.clone(), |arrays| flags(arrays, list_has)),
@@ -32,10 +33,24 @@ pub(crate) fn all() -> impl Iterator<Item = AdqlFunction> {
         AdqlFunction::new(names::IVO_INTERVAL_OVERLAPS, doubles(4), flag, interval_overlaps),
         AdqlFunction::new(names::IVO_TO_JD, times(), number.clone(), |arrays| days(arrays, JD_LESS_MJD)),
         AdqlFunction::new(names::IVO_TO_MJD, times(), number.clone(), |arrays| days(arrays, 0.0)),
+        AdqlFunction::new(names::IVO_NORMAL_RANDOM, random, number.clone(), normal_random),
         AdqlFunction::new(names::IVO_HMS_TO_DEGREES, texts(1), number.clone(), |arrays| angles(arrays, 'h')),
         AdqlFunction::new(names::IVO_DMS_TO_DEGREES, texts(1), number, |arrays| angles(arrays, 'd')),
     ]
     .into_iter()
+}
+
+/// IVO_NORMAL_RANDOM(mean, deviation): another number in every row.
+fn normal_random(arrays: &[ArrayRef]) -> Result<ArrayRef> {
+    let one = |i| row::<2>(arrays, i).map(|[mean, deviation]| mean + deviation * normal());
+    Ok(Arc::new((0..arrays[0].len()).map(one).collect::<Float64Array>()))
+}
+
+/// A random number of mean 0 and deviation 1. Box and Muller 1958.
+fn normal() -> f64 {
+    // Never 0, which has no logarithm.
+    let [one, other] = [1.0 - rand::random::<f64>(), rand::random::<f64>()];
+    (-2.0 * one.ln()).sqrt() * (std::f64::consts::TAU * other).cos()
 }
 
 const TIME: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);

@@ -5,9 +5,12 @@
 
 mod alike;
 mod arithmetic;
+mod described;
 mod exact_sum;
 mod functions;
 mod geometry;
+mod ivo_aggregates;
+mod ivo_astrometry;
 mod ivo_functions;
 mod query_memory;
 mod session;

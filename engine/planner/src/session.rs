@@ -29,12 +29,13 @@ use tokio::sync::Semaphore;
 
 use crate::alike::AlikeOperands;
 use crate::arithmetic::Operators;
+use crate::described::described;
 use crate::exact_sum::ExactSum;
-use crate::functions;
 use crate::query_memory::QueryMemory;
 use crate::tap_schema::tap_schema_tables;
 use crate::tie_break::TieBreak;
 use crate::unmerged_lists::UnmergedLists;
+use crate::{functions, ivo_aggregates};
 
 /// The catalog that all tables are in; ADQL names stop at the schema.
 const CATALOG: &str = "archive";
@@ -124,6 +125,9 @@ impl SessionBase {
         let mut state = state(settings);
         for function in functions::all().into_iter().chain(functions) {
             state.register_udf(Arc::new(function))?;
+        }
+        for aggregate in ivo_aggregates::all() {
+            state.register_udaf(Arc::new(aggregate))?;
         }
         state.add_analyzer_rule(Arc::new(ExactSum::new()));
         state.add_analyzer_rule(Arc::new(TieBreak));
@@ -216,7 +220,9 @@ impl Session {
         let query = spolia_adql::parse(adql)?.check(&self.schema)?;
         let statement = Statement::Statement(Box::new(query.statement().clone()));
         let state = Arc::clone(&self.state);
-        let plan = aside(async move { state.statement_to_plan(statement).await }).await?;
+        let columns = query.columns().to_vec();
+        let plan = async move { described(state.statement_to_plan(statement).await?, &columns) };
+        let plan = aside(plan).await?;
         let plan = match limit {
             Some(limit) => datafusion::logical_expr::LogicalPlanBuilder::from(plan)
                 .limit(0, Some(limit))
@@ -266,6 +272,9 @@ fn state(settings: &QuerySettings) -> SessionState {
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     // In DataFusion 55.2 a limit above DISTINCT fails where the rows below it are in an order ("Ordering direction required").
     config.options_mut().optimizer.enable_distinct_aggregation_soft_limit = false;
+    // DataFusion 55.2 takes the metadata that the sides of a UNION have in common for those of its plan, and those of one side for those of
+    // its rows, and then finds that they differ.
+    config.options_mut().execution.skip_physical_aggregate_schema_check = true;
     // Asked before DataFusion's own, which the default features add.
     let operators: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators::new())];
     // DataFusion makes alike what is left.

@@ -1,13 +1,15 @@
 //! Polygons on the sky, as unions of convex pieces.
 
 use crate::healpix::{HPX29_ORDER, PixelRanges};
-use crate::position::{cross, dot, normalised, sum, unit_vector};
+use crate::position::{cross, dot, normalised, squared_distance, sum, unit_vector};
 use crate::{Position, SkyError};
 
 /// Vertices of a polygon at most.
 pub const MOST_VERTICES: usize = 1000;
 /// What is this near to a side lies on it: the rounding of unit vectors, in radians (0.2 nano-arcsecond).
 const ON_SIDE: f64 = 1e-15;
+/// Corners that are this near to each other are one, in radians.
+const SAME: f64 = 1e-14;
 /// Rounding slack added to a side when a polygon is turned into pixels, in radians.
 const COVER_SLACK_RAD: f64 = 1e-12;
 /// Steps in the search for the middle of half a sky that holds all vertices.
@@ -115,9 +117,56 @@ impl Polygon {
         let corner = |(x, y): (f64, f64)| {
             normalised(sum(middle, sum(east.map(|axis| axis * across * x), north.map(|axis| axis * along * y))))
         };
-        let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)].map(corner).to_vec();
+        let corners = match (width_deg, height_deg) {
+            // Its sides meet at the ends of its arms; the other corners are where the other arms end.
+            (180.0, _) | (_, 180.0) => {
+                let end = |(arm, length_deg): ([f64; 3], f64)| {
+                    let (sin, cos) = (length_deg.to_radians() / 2.0).sin_cos();
+                    let cos = if length_deg == 180.0 { 0.0 } else { cos };
+                    sum(middle.map(|axis| axis * cos), arm.map(|axis| axis * sin))
+                };
+                [(opposite(east), width_deg), (opposite(north), height_deg), (east, width_deg), (north, height_deg)]
+                    .map(end)
+            }
+            _ => [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)].map(corner),
+        }
+        .to_vec();
         let size_rad = width_deg.hypot(height_deg).to_radians() / 2.0;
         Ok(Self { pieces: vec![Convex { sides }], corners, middle, size_rad })
+    }
+
+    /// The box whose four corners these are, where they make no other polygon: without width or height, or as wide or high as half
+    /// of the sky.
+    pub fn of_box_corners(corners: &[Position]) -> Option<Self> {
+        let corners: Vec<[f64; 3]> = corners.iter().map(Position::unit_vector).collect();
+        let [a, b, c, d] = corners.as_slice() else { return None };
+        let equal = |a, b| squared_distance(a, b) < SAME * SAME;
+        let opposite = |a: &[f64; 3], b: [f64; 3]| equal(a.map(|axis| -axis), b);
+        if opposite(a, *c) || opposite(b, *d) {
+            let (ends, others) = if opposite(a, *c) { ([*a, *b], [*b, *d]) } else { ([*b, *c], [*a, *c]) };
+            let middle = match opposite(&others[0], others[1]) {
+                true => cross(ends[0], ends[1]),
+                false => sum(others[0], others[1]),
+            };
+            let middle = normalised(middle);
+            let mut piece = Convex::between(&corners);
+            piece.sides.push(middle);
+            if !piece.contains(middle) {
+                return None;
+            }
+            return Some(Self { pieces: vec![piece], corners, middle, size_rad: std::f64::consts::FRAC_PI_2 });
+        }
+        let [from, to] = match (equal(*a, *b) && equal(*c, *d), equal(*a, *d) && equal(*b, *c)) {
+            (true, true) => return Self::of_box(&Position::of_vector(*a), 0.0, 0.0).ok(),
+            (true, false) => [*b, *c],
+            (false, true) => [*a, *b],
+            (false, false) => return None,
+        };
+        let middle = normalised(sum(from, to));
+        let plane = normalised(cross(from, sum(to, from.map(|axis| -axis))));
+        let sides = vec![plane, plane.map(|axis| -axis), cross(plane, from), cross(to, plane), middle];
+        let size_rad = dot(from, middle).clamp(-1.0, 1.0).acos();
+        Some(Self { pieces: vec![Convex { sides }], corners: vec![from, to], middle, size_rad })
     }
 
     /// The convex pieces, which may share sides.
@@ -331,6 +380,38 @@ mod tests {
         assert!(wide.contains(&at(77.0, 0.02)) && wide.contains(&at(0.0, 90.0)) && !wide.contains(&at(77.0, -0.01)));
         let lopsided = [(0.0, 80.0), (1.0, 80.0), (1.0, 1.0), (120.0, 1.0), (180.0, 1.0)];
         assert!(polygon(&lopsided).is_ok());
+    }
+
+    #[test]
+    fn boxes_are_known_by_their_corners() {
+        for (width, height) in [
+            (0.0, 0.0),
+            (0.0, 10.0),
+            (10.0, 0.0),
+            (180.0, 180.0),
+            (180.0, 30.0),
+            (30.0, 180.0),
+            (180.0, 0.0),
+            (0.0, 180.0),
+        ] {
+            for (lon, lat) in [(0.0, 0.0), (92.7, 23.0), (200.0, -80.0)] {
+                let made = Polygon::of_box(&at(lon, lat), width, height).unwrap();
+                // As a value keeps them.
+                let degrees = |corner: Position| at(corner.lon_rad().to_degrees(), corner.lat_rad().to_degrees());
+                let corners: Vec<_> = made.vertices().map(degrees).collect();
+                assert!(Polygon::new(&corners).is_err(), "{width} {height}");
+                let known =
+                    Polygon::of_box_corners(&corners).unwrap_or_else(|| panic!("{width} {height} at {lon} {lat}"));
+                for step in 0..20_000u32 {
+                    let lat = (1.0 - 2.0 * (f64::from(step) + 0.5) / 20_000.0).asin().to_degrees();
+                    let position = at(f64::from(step) * 137.507_764_05, lat);
+                    assert_eq!(made.contains(&position), known.contains(&position), "{width} {height} {position:?}");
+                }
+                assert!(known.contains(&at(lon, lat)), "{width} {height} at {lon} {lat}");
+            }
+        }
+        let square = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|(lon, lat)| at(lon, lat));
+        assert_eq!(Polygon::of_box_corners(&square), None);
     }
 
     #[test]

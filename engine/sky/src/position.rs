@@ -15,6 +15,9 @@ pub enum SkyError {
     /// The width or height of a box is negative, above 180 degrees, or not a number.
     #[error("the side {0} deg of a box lies outside 0 to 180")]
     Side(f64),
+    /// A star's motion leads nowhere.
+    #[error("a star that moves through the observer, or by no finite numbers, has no position")]
+    Motion,
     /// The vertices make no polygon.
     #[error("a polygon cannot have {0}")]
     Polygon(&'static str),

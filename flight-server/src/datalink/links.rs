@@ -194,7 +194,7 @@ mod tests {
             columns: Vec::new(),
         };
         let tables = vec![table("source", None), table("transit", Some("source")), table("other", None)];
-        Collection { name: "gaia".to_owned(), description: String::new(), tables }
+        Collection { name: "gaia".to_owned(), description: String::new(), tables, examples: Vec::new() }
     }
 
     fn file(name: &str) -> ArchivedFile {

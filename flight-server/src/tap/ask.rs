@@ -17,6 +17,7 @@ use crate::settings::ServerSettings;
 /// [`Fault`] for a value that is none, and where there is no query.
 pub(crate) fn ask(service: &Service, parameters: &Parameters, uploads: Vec<Upload>, head: bool) -> Result<Ask, Fault> {
     check(service, parameters)?;
+    check_language(parameters.one("LANG")?)?;
     let adql = parameters.one("QUERY")?.ok_or_else(|| Fault::usage("QUERY is missing: give it an ADQL query"))?;
     let (format, content_type) = format(parameters)?;
     let maxrec = maxrec(parameters, &service.settings)?;
@@ -25,12 +26,11 @@ pub(crate) fn ask(service: &Service, parameters: &Parameters, uploads: Vec<Uploa
     Ok(Ask { door: Door::Tap, request, maxrec, format, content_type, head })
 }
 
-/// Checks all values but the query itself.
+/// Checks all values but the query and its language, which a job may fail at later.
 ///
 /// # Errors
 /// [`Fault`] for a value that is none.
 pub(crate) fn check(service: &Service, parameters: &Parameters) -> Result<(), Fault> {
-    check_language(parameters.one("LANG")?)?;
     format(parameters)?;
     maxrec(parameters, &service.settings)?;
     parameters.one("QUERY")?;

@@ -13,7 +13,8 @@ use crate::visitor::Visitor;
 use crate::xml::{self, Xml};
 
 /// The namespaces that a document's first element declares.
-const NAMESPACES: [(&str, &str); 3] = [
+const NAMESPACES: [(&str, &str); 4] = [
+    ("xmlns:esatapplus", "http://esa.int/xml/EsaTapPlus"),
     ("xmlns:vosi", "http://www.ivoa.net/xml/VOSITables/v1.0"),
     ("xmlns:vs", "http://www.ivoa.net/xml/VODataService/v1.1"),
     ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
@@ -90,7 +91,9 @@ fn content(xml: &mut Xml, table: &Table, keys: &[ForeignKey], with_columns: bool
 
 fn write_column(xml: &mut Xml, column: &Column) -> io::Result<()> {
     let std = if column.std { "true" } else { "false" };
-    xml.create_element("column").with_attribute(("std", std)).write_inner_content(|xml| {
+    // astroquery's TapPlus does not read a column without ESA's flags, which say what positions, magnitudes and keys are; here none.
+    let attributes = [("std", std), ("esatapplus:flags", "0")];
+    xml.create_element("column").with_attributes(attributes).write_inner_content(|xml| {
         xml::text(xml, "name", &column.name)?;
         let parts = [
             ("description", &column.description),

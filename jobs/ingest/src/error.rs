@@ -28,6 +28,14 @@ pub enum IngestError {
     /// The data model contradicts itself.
     #[error("the data model is not usable: {0}")]
     Model(#[from] ValidationError),
+    /// An example of the data model is no query.
+    #[error("the data model's example {name:?} is not ADQL: {message}")]
+    Example {
+        /// The example.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The archive already holds the collection under another declaration.
     #[error("collection {0:?} is already declared with other tables or columns; its rows cannot change their form")]
     ModelChanged(String),

@@ -135,6 +135,7 @@ impl Ingest<'_> {
         let control = self.router.control();
         match control.collections().await?.into_iter().find(|known| known.name == self.collection.name) {
             Some(known) if known == *self.collection => Ok(()),
+            Some(known) if known.has_form_of(self.collection) => Ok(control.put_collection(self.collection).await?),
             Some(_) => Err(IngestError::ModelChanged(self.collection.name.clone())),
             None => Ok(control.put_collection(self.collection).await?),
         }

@@ -1,6 +1,6 @@
 //! Data models: TOML documents that declare a collection.
 
-use spolia_catalogue::{Collection, ColumnType, TableDef};
+use spolia_catalogue::{Collection, ColumnType, Example, TableDef};
 use spolia_cutout::{Count, FieldType, RowField, RowModel};
 
 use crate::error::IngestError;
@@ -33,6 +33,14 @@ pub fn model(name: &str) -> Result<Collection, IngestError> {
     let syntax = |source| IngestError::ModelSyntax { name: name.to_owned(), source: Box::new(source) };
     let collection: Collection = toml::from_str(text).map_err(syntax)?;
     collection.validate()?;
+    let wrong = |example: &Example, error: spolia_adql::AdqlError| IngestError::Example {
+        name: example.name.clone(),
+        message: error.to_string(),
+    };
+    collection
+        .examples
+        .iter()
+        .try_for_each(|example| spolia_adql::parse(&example.query).map(drop).map_err(|error| wrong(example, error)))?;
     Ok(collection)
 }
 

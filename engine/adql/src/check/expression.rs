@@ -62,10 +62,11 @@ impl Checker<'_> {
                     *expr = tree::call_of(NEGATE, Span::empty(), [tree::taken(inner)]);
                 }
             }
-            Expr::Cast { expr: inner, data_type, .. } => {
-                refuse_geometry_type(data_type)?;
-                self.expression(inner, names, clause)?;
+            Expr::Cast { expr: inner, data_type: DataType::Custom(name, _), .. } => {
+                let shape = self.cast(tree::taken(inner), name, names, clause)?;
+                *expr = shape.value(Span::empty());
             }
+            Expr::Cast { expr: inner, .. } => self.expression(inner, names, clause)?,
             Expr::BinaryOp { left, right, .. } => self.expressions([&mut **left, &mut **right], names, clause)?,
             Expr::Like { expr: inner, pattern, .. } | Expr::ILike { expr: inner, pattern, .. } => {
                 self.expressions([&mut **inner, &mut **pattern], names, clause)?;
@@ -196,7 +197,7 @@ impl Checker<'_> {
             }
             Becomes::CallWithoutArguments(target) => Ok(Some(tree::call_of(target, span, []))),
             Becomes::Geometry(geometry) => self.geometry(geometry, call, names, clause).map(Some),
-            Becomes::NotOffered => Err(not_offered(span.start, called.name)),
+            Becomes::InUnit => self.in_unit(call, names, clause).map(Some),
         }
     }
 }
@@ -226,9 +227,4 @@ pub(super) fn not_offered(at: Location, what: &str) -> AdqlError {
         at,
         format!("{what} is part of ADQL 2.1, but this service does not offer it"),
     )
-}
-
-fn refuse_geometry_type(data_type: &DataType) -> Result<(), AdqlError> {
-    let DataType::Custom(name, _) = data_type else { return Ok(()) };
-    Err(not_offered(tree::place_of_name(name), &format!("CAST to {name}")))
 }

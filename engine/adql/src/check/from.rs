@@ -8,7 +8,7 @@ use sqlparser::tokenizer::{Location, Span};
 
 use super::expression::Clause;
 use super::scope::{Found, Merged, Names, Relation, Scope, dotted, single, unknown_column};
-use super::{Checker, Origin, OutputColumn, means};
+use super::{Checker, Meaning, Origin, OutputColumn, means};
 use crate::error::{AdqlError, ErrorKind, nearest};
 use crate::schema::name_parts;
 use crate::tree;
@@ -95,6 +95,7 @@ impl Checker<'_> {
         let columns = known.table.columns.iter().map(|column| OutputColumn {
             name: name_parts(&column.name).concat(),
             origin: Some(Origin { table: name.clone(), column: column.name.clone() }),
+            meaning: Meaning::of_column(column),
             shared_name: false,
         });
         let result = (known.parts.clone(), name.clone(), columns.collect());
@@ -133,7 +134,10 @@ impl Checker<'_> {
                 self.condition(condition, &Names { scope: &scope, outer }, Clause::On)?;
                 return Ok(scope);
             }
-            JoinConstraint::None => vec![],
+            JoinConstraint::None => {
+                let message = "a JOIN needs ON or USING; to combine every row with every row write FROM a, b";
+                return Err(AdqlError::new(ErrorKind::Meaning, at, message));
+            }
         };
         let (scope, condition) = merge(left, right, &columns, side, at)?;
         *constraint = JoinConstraint::On(condition);

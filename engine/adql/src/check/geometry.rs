@@ -3,11 +3,14 @@
 use sqlparser::ast::{Expr, Function, Value};
 use sqlparser::tokenizer::Span;
 
+use spolia_sky::Frame;
+
 use super::Checker;
 use super::expression::{Clause, called_name};
+use super::meaning::text;
 use super::scope::Names;
 use super::shape::{Position, Shape, exactly, take_arguments};
-use crate::error::AdqlError;
+use crate::error::{AdqlError, ErrorKind, nearest};
 use crate::functions::{Geometry, names as targets};
 use crate::tree;
 
@@ -34,6 +37,7 @@ impl Checker<'_> {
                 Ok(Expr::Nested(Box::new(if geometry == Geometry::Coord1 { lon } else { lat })))
             }
             Geometry::HealpixIndex => self.healpix_index(take_arguments(call), span, names, clause),
+            Geometry::Transform => self.transform(take_arguments(call), span, names, clause),
             Geometry::Distance => self.distance(take_arguments(call), span, names, clause),
             Geometry::Contains | Geometry::Intersects => {
                 let [left, right] = exactly(take_arguments(call), span.start)?;
@@ -75,6 +79,27 @@ impl Checker<'_> {
             }
         };
         Ok(tree::call_of(targets::IVO_HEALPIX_INDEX, span, [order, lon, lat]))
+    }
+
+    fn transform(
+        &mut self,
+        arguments: Vec<Expr>,
+        span: Span,
+        names: &Names,
+        clause: Clause,
+    ) -> Result<Expr, AdqlError> {
+        let [from, to, shape] = exactly(arguments, span.start)?;
+        for frame in [&from, &to] {
+            let name = text(frame).unwrap_or_default();
+            if Frame::named(name).is_none() {
+                let known = Frame::ALL.map(Frame::name);
+                let message = format!("\"{name}\" is no frame of positions; known are {}", known.join(", "));
+                let suggestion = nearest(name, known);
+                return Err(AdqlError::new(ErrorKind::Argument, tree::place_of(frame), message).suggest(suggestion));
+            }
+        }
+        let shape = self.shape(shape, names, clause)?.value(span);
+        Ok(tree::call_of(targets::IVO_GEOM_TRANSFORM, span, [from, to, shape]))
     }
 
     fn distance(&mut self, arguments: Vec<Expr>, span: Span, names: &Names, clause: Clause) -> Result<Expr, AdqlError> {

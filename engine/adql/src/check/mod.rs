@@ -3,6 +3,8 @@
 mod expression;
 mod from;
 mod geometry;
+mod in_unit;
+mod meaning;
 mod membership;
 mod multiset;
 mod query;
@@ -11,7 +13,11 @@ mod select;
 mod shape;
 mod written_region;
 
+use std::sync::Arc;
+
 use sqlparser::ast::{self, Ident, Statement};
+
+pub use meaning::Meaning;
 
 use crate::error::AdqlError;
 use crate::schema::{TapSchema, name_parts};
@@ -60,6 +66,8 @@ pub struct OutputColumn {
     pub name: String,
     /// The column of the schema whose values it holds; none if they are computed.
     pub origin: Option<Origin>,
+    /// What it means.
+    pub meaning: Arc<Meaning>,
     /// Whether other columns of the same result would have had this name, too: it is ambiguous outside a sub-query.
     pub(crate) shared_name: bool,
 }

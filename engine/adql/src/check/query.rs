@@ -1,5 +1,7 @@
 //! Whole queries: WITH, set operations, ORDER BY, and TOP as LIMIT.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{
     Expr, Ident, LimitClause, OrderBy, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, Top, TopQuantity,
     Value, ValueWithSpan, With,
@@ -84,7 +86,11 @@ impl Checker<'_> {
                     if *set_quantifier == SetQuantifier::All && *op != SetOperator::Union {
                         *expression = counted(*op, left, right, &columns, at)?;
                     }
-                    return Ok(columns);
+                    let in_common = |(left, right): (OutputColumn, OutputColumn)| OutputColumn {
+                        meaning: Arc::new(left.meaning.in_common(&right.meaning)),
+                        ..left
+                    };
+                    return Ok(columns.into_iter().zip(others).map(in_common).collect());
                 }
                 let (left, right) = (columns.len(), others.len());
                 let message = format!("{op} needs as many columns on both sides, found {left} and {right}");

@@ -60,13 +60,12 @@ impl Checker<'_> {
             }
             SelectItem::UnnamedExpr(mut expr) => {
                 let name = projection.name_of(&expr);
-                let column = self.select_expression(&mut expr, names)?;
-                let name = column.as_ref().map_or(name, |column| column.name.clone());
-                projection.push(expr, &name, column)?;
+                let column = self.derived_column(&mut expr, name, names)?;
+                projection.push(expr, column)?;
             }
             SelectItem::ExprWithAlias { mut expr, alias } => {
-                let column = self.select_expression(&mut expr, names)?;
-                let name = projection.push(expr, &alias.value, column)?;
+                let column = self.derived_column(&mut expr, String::new(), names)?;
+                let name = projection.push(expr, OutputColumn { name: alias.value, ..column })?;
                 projection.aliases.push(tree::quoted(&name, alias.span));
             }
             other => {
@@ -77,12 +76,14 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Checks an expression of the select list; gives the column that it is, if it is just one.
-    fn select_expression(&mut self, expr: &mut Expr, names: &Names) -> Result<Option<OutputColumn>, AdqlError> {
+    /// Checks an expression of the select list; gives the column that it is, if it is just one, or a new one of that name.
+    fn derived_column(&mut self, expr: &mut Expr, name: String, names: &Names) -> Result<OutputColumn, AdqlError> {
         let column = match &*expr {
-            Expr::Identifier(name) => Some(names.column(std::slice::from_ref(name))?.column),
-            Expr::CompoundIdentifier(parts) => Some(names.column(parts)?.column),
-            _ => None,
+            Expr::Identifier(name) => names.column(std::slice::from_ref(name))?.column,
+            Expr::CompoundIdentifier(parts) => names.column(parts)?.column,
+            computed => {
+                OutputColumn { name, origin: None, meaning: self.described(computed, names), shared_name: false }
+            }
         };
         self.expression(expr, names, Clause::Select)?;
         Ok(column)
@@ -113,18 +114,16 @@ struct Projection {
 
 impl Projection {
     fn push_found(&mut self, found: Found) -> Result<(), AdqlError> {
-        let name = found.column.name.clone();
-        self.push(found.expr, &name, Some(found.column)).map(drop)
+        self.push(found.expr, found.column).map(drop)
     }
 
-    /// Adds a column under the name `wanted` or one like it, and gives its name; `column` is the one that the
-    /// expression is, if it is just one.
-    fn push(&mut self, expr: Expr, wanted: &str, column: Option<OutputColumn>) -> Result<String, AdqlError> {
+    /// Adds a column under its name or one like it, and gives that name.
+    fn push(&mut self, expr: Expr, column: OutputColumn) -> Result<String, AdqlError> {
         if self.columns.len() == MAX_COLUMNS {
             let message = format!("the result has more than {MAX_COLUMNS} columns");
             return Err(AdqlError::new(ErrorKind::TooComplex, tree::place_of(&expr), message));
         }
-        let name = self.unique(wanted);
+        let name = self.unique(&column.name);
         // A plain column has its name already; a merged one or one that must be called otherwise has not.
         let is_named = matches!(&expr, Expr::CompoundIdentifier(parts)
             if parts.last().is_some_and(|last| last.value == name));
@@ -133,8 +132,7 @@ impl Projection {
         } else {
             SelectItem::ExprWithAlias { expr, alias: tree::quoted(&name, Span::empty()) }
         });
-        let origin = column.and_then(|column| column.origin);
-        self.columns.push(OutputColumn { name: name.clone(), origin, shared_name: false });
+        self.columns.push(OutputColumn { name: name.clone(), shared_name: false, ..column });
         Ok(name)
     }
 

@@ -1,13 +1,16 @@
 //! Shapes: points, circles, boxes and polygons that a query writes out, and values that hold one.
 
-use sqlparser::ast::UnaryOperator;
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, ValueWithSpan};
+use spolia_sky::MOST_VERTICES;
+use sqlparser::ast::{
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, UnaryOperator, Value,
+    ValueWithSpan,
+};
 use sqlparser::tokenizer::{Location, Span};
 
 use super::expression::{Clause, called_name};
 use super::geometry::COORDSYS;
 use super::scope::Names;
-use super::written_region::written_region;
+use super::written_region::{cast_region, written_region};
 use super::{Checker, OutputColumn};
 use crate::error::{AdqlError, ErrorKind};
 use crate::functions::{Becomes, Geometry, function, names as targets};
@@ -15,8 +18,6 @@ use crate::tree;
 
 /// The xtypes of columns that hold shapes. DALI 1.2 section 3.3.
 const GEOMETRIES: [&str; 3] = ["point", "circle", "polygon"];
-/// Vertices of a polygon at most.
-const MOST_VERTICES: usize = 1000;
 
 /// Letters of an expression that gives a point, at most, where its coordinates are taken apart.
 const LONGEST_POINT: usize = 4096;
@@ -74,6 +75,7 @@ impl Checker<'_> {
     pub(super) fn shape(&mut self, expr: Expr, names: &Names, clause: Clause) -> Result<Shape, AdqlError> {
         match expr {
             Expr::Nested(inner) => self.shape(*inner, names, clause),
+            Expr::Cast { expr, data_type: DataType::Custom(name, _), .. } => self.cast(*expr, &name, names, clause),
             Expr::Function(mut call) => match constructor(&call) {
                 Some(geometry) => self.constructed(geometry, &mut call, names, clause),
                 None => self.of_column(Expr::Function(call), names, clause),
@@ -105,6 +107,28 @@ impl Checker<'_> {
             Geometry::Region => written_region(&exactly(arguments, at)?),
             _ => Ok(Shape::Point(Box::new(self.point(arguments, names, clause)?))),
         }
+    }
+
+    /// CAST(text AS POINT), CIRCLE or POLYGON: a shape as DALI writes it. ADQL 2.1 section 4.6.1.
+    pub(super) fn cast(
+        &mut self,
+        mut text: Expr,
+        name: &ObjectName,
+        names: &Names,
+        clause: Clause,
+    ) -> Result<Shape, AdqlError> {
+        let word = name.to_string().to_ascii_uppercase();
+        let span = tree::identifiers(name).first().map_or(Span::empty(), |name| name.span);
+        if matches!(text, Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. })) {
+            return cast_region(&word, &text);
+        }
+        self.expression(&mut text, names, clause)?;
+        let target = match word.as_str() {
+            "POINT" => targets::TO_POINT,
+            "CIRCLE" => targets::TO_CIRCLE,
+            _ => targets::TO_POLYGON,
+        };
+        Ok(Shape::Value(Box::new(tree::call_of(target, span, [text]))))
     }
 
     /// A shape that a column holds, or that another function gives.

@@ -176,9 +176,10 @@ impl Parser {
 
     fn in_predicate(&mut self, left: Term, negated: bool) -> Result<Expr, AdqlError> {
         let expr = Box::new(left.expr);
-        // A sub-query may stand in any number of parentheses, a value too; but no value begins with SELECT.
+        // A sub-query may stand in any number of parentheses, a value too; but no value begins with SELECT, or goes on with JOIN.
         let parentheses = (0..).take_while(|ahead| self.sees_symbol(*ahead, "(")).count();
-        if parentheses > 0 && (self.sees_word(parentheses, "SELECT") || self.sees_word(parentheses, "WITH")) {
+        let begins_query = self.sees_word(parentheses, "SELECT") || self.sees_word(parentheses, "WITH");
+        if parentheses > 0 && (begins_query || self.sees_joined_table(parentheses)) {
             let subquery = Box::new(self.table_subquery()?);
             return Ok(Expr::InSubquery { expr, subquery, negated });
         }
@@ -203,6 +204,10 @@ impl Parser {
     }
 
     fn table_subquery(&mut self) -> Result<Query, AdqlError> {
+        let joined = (0..).take_while(|ahead| self.sees_symbol(*ahead, "(")).count();
+        if joined > 0 && self.sees_joined_table(joined) {
+            return self.joined_table_subquery();
+        }
         self.expect_symbol("(")?;
         let query = self.nested(|parser| parser.select_expression(None))?;
         self.expect_symbol(")")?;

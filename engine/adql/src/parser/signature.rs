@@ -22,6 +22,12 @@ pub(super) fn check(name: &Ident, called: Option<&Function>, arguments: &[Term])
             call.count(count, count)?;
             arguments.iter().try_for_each(|argument| argument.require_text(call.function))
         }
+        Takes::TextAndDelimiter => {
+            call.count(2, 2)?;
+            call.literal(1, "a delimiter as a string literal", is_text)?;
+            arguments[0].require_text(call.function)
+        }
+        Takes::NumberAndBins => call.number_and_bins(),
         Takes::Value => call.count(1, 1),
         Takes::Values => call.count(1, usize::MAX),
         Takes::Set | Takes::SetOrAsterisk => call.count(1, 1),
@@ -85,6 +91,18 @@ impl Call<'_> {
         self.arguments[0].require_number(self.function)
     }
 
+    fn number_and_bins(&self) -> Result<(), AdqlError> {
+        self.count(4, 4)?;
+        for bound in [1, 2] {
+            self.literal(bound, "a number as a literal", |bound| match bound {
+                Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => is_number(expr),
+                other => is_number(other),
+            })?;
+        }
+        self.literal(3, "a number of bins as an integer literal", is_unsigned)?;
+        self.arguments[0].require_number(self.function)
+    }
+
     fn geometry(&self, geometry: Geometry) -> Result<(), AdqlError> {
         match geometry {
             Geometry::Area | Geometry::Centroid | Geometry::Coordsys => {
@@ -108,6 +126,13 @@ impl Call<'_> {
                 self.arguments[0].require_number(self.function).and_then(|()| self.position(1))
             }
             Geometry::HealpixIndex => self.count(3, 3).and_then(|()| self.numbers(0)),
+            Geometry::Transform => {
+                self.count(3, 3)?;
+                for frame in [0, 1] {
+                    self.literal(frame, "the name of a frame as a string literal", is_text)?;
+                }
+                self.arguments[2].require_geometry(self.function)
+            }
             Geometry::Point => self.shape(0, "POINT([coordsys,] lon, lat)"),
             Geometry::Circle => {
                 self.shape(1, "CIRCLE([coordsys,] lon, lat, radius) or CIRCLE([coordsys,] point, radius)")
@@ -184,6 +209,10 @@ fn is_position(term: &Term) -> bool {
 fn is_unsigned(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. })
         if digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(ValueWithSpan { value: Value::Number(..), .. }))
 }
 
 fn is_text(expr: &Expr) -> bool {

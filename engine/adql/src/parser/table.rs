@@ -100,9 +100,7 @@ impl Parser {
             }
             (Parenthesised::Joined(tables), None) => TableFactor::NestedJoin { table_with_joins: tables, alias: None },
             (Parenthesised::Joined(tables), Some(name)) => {
-                let everything = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
-                let select = tree::select(AttachedToken::empty(), everything, vec![*tables]);
-                tree::derived_table(tree::query(SetExpr::Select(Box::new(select))), tree::table_alias(name))
+                tree::derived_table(all_columns(*tables), tree::table_alias(name))
             }
         })
     }
@@ -125,24 +123,60 @@ impl Parser {
 
     /// `[NATURAL] [INNER | {LEFT | RIGHT | FULL} [OUTER]] JOIN table [ON … | USING (…)]`, if one comes next.
     fn qualified_join(&mut self) -> Result<Option<Join>, AdqlError> {
-        let at = self.here();
         let natural = self.eat_word("NATURAL");
         let Some(operator) = self.join_type()? else {
             return if natural { Err(self.expected("JOIN after NATURAL")) } else { Ok(None) };
         };
-        let relation = self.table_primary()?;
+        let mut relation = self.table_primary()?;
+        if !natural && self.sees_join() {
+            // `a JOIN b JOIN c ON … ON …`: what is joined to b comes first.
+            relation = self.nested(|parser| parser.joined_first(relation))?;
+        }
         let constraint = match () {
             () if natural => JoinConstraint::Natural,
             () if self.eat_word("ON") => JoinConstraint::On(self.search_condition()?),
             () if self.eat_word("USING") => JoinConstraint::Using(self.join_columns()?),
-            // The grammar makes it optional; the IVOA's own corpus of queries counts its absence as an error.
-            () => {
-                let message = "a JOIN needs ON or USING; to combine every row with every row write \
-                               FROM a, b";
-                return Err(AdqlError::new(ErrorKind::Syntax, at, message));
-            }
+            // It follows the grammar, and means nothing: checking refuses it.
+            () => JoinConstraint::None,
         };
         Ok(Some(Join { relation, global: false, join_operator: operator(constraint) }))
+    }
+
+    /// A `<subquery>` of IN or EXISTS that is a `<joined_table>`: all columns of a join.
+    pub(super) fn joined_table_subquery(&mut self) -> Result<Query, AdqlError> {
+        self.expect_symbol("(")?;
+        Ok(match self.nested(Self::parenthesised)? {
+            Parenthesised::Query(query) => *query,
+            Parenthesised::Joined(tables) => all_columns(*tables),
+        })
+    }
+
+    /// Whether a table's name stands so many tokens ahead, and a join after it.
+    pub(super) fn sees_joined_table(&self, ahead: usize) -> bool {
+        if !self.sees_name(ahead) {
+            return false;
+        }
+        let parts = (0..3).take_while(|part| self.sees_symbol(ahead + 2 * part + 1, ".")).count();
+        let mut next = ahead + 2 * parts + 1;
+        next += usize::from(self.sees_word(next, "AS"));
+        next += usize::from(self.sees_name(next));
+        self.sees_join_at(next)
+    }
+
+    /// Joins `relation` with what follows, as long as that has its own conditions.
+    fn joined_first(&mut self, relation: TableFactor) -> Result<TableFactor, AdqlError> {
+        let table_with_joins = Box::new(self.joins(relation)?);
+        Ok(TableFactor::NestedJoin { table_with_joins, alias: None })
+    }
+
+    /// Whether a join begins here.
+    pub(super) fn sees_join(&self) -> bool {
+        self.sees_join_at(0)
+    }
+
+    /// Whether a join begins so many tokens ahead.
+    pub(super) fn sees_join_at(&self, ahead: usize) -> bool {
+        ["NATURAL", "JOIN", "INNER", "LEFT", "RIGHT", "FULL"].iter().any(|word| self.sees_word(ahead, word))
     }
 
     fn join_type(&mut self) -> Result<Option<MakeJoin>, AdqlError> {
@@ -171,4 +205,11 @@ impl Parser {
         self.expect_symbol(")")?;
         Ok(columns)
     }
+}
+
+/// `SELECT * FROM tables`.
+fn all_columns(tables: TableWithJoins) -> Query {
+    let everything = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+    let select = tree::select(AttachedToken::empty(), everything, vec![tables]);
+    tree::query(SetExpr::Select(Box::new(select)))
 }

@@ -4,6 +4,21 @@ use spolia_adql::{Column, Schema, Table, TapSchema};
 
 const FILE: &str = "id did_rse did_scope did_name checksum file_version file_name file_extension key_name";
 
+/// Units, UCDs and xtypes of some columns.
+const MEANINGS: [(&str, &str, &str, &str); 11] = [
+    ("alpha", "rad", "pos.eq.ra", ""),
+    ("delta", "rad", "pos.eq.dec", ""),
+    ("varpi", "mas", "pos.parallax.trig", ""),
+    ("varpi_error", "mas", "stat.error;pos.parallax.trig", ""),
+    ("mu_alpha_star", "mas/yr", "pos.pm;pos.eq.ra", ""),
+    ("mu_delta", "mas/yr", "pos.pm;pos.eq.dec", ""),
+    ("radial_velocity", "km/s", "spect.dopplerVeloc", ""),
+    ("nu_eff_used_in_astrometry", "um**-1", "em.wavenumber", ""),
+    ("ra", "deg", "pos.eq.ra", ""),
+    ("dec", "deg", "pos.eq.dec", ""),
+    ("note", "furlongs a week", "", ""),
+];
+
 /// The tables of the Gaia collection, two of TAP_SCHEMA, and two uploaded ones.
 pub fn tap_schema() -> TapSchema {
     let source = format!(
@@ -28,7 +43,19 @@ pub fn tap_schema() -> TapSchema {
 }
 
 fn table(name: &str, columns: &str) -> Table {
-    let column = |name: &str| Column { name: name.to_owned(), datatype: "double".to_owned(), ..Column::default() };
+    let column = |name: &str| {
+        let known = MEANINGS.iter().find(|(known, ..)| *known == name);
+        let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Column {
+            name: name.to_owned(),
+            datatype: "double".to_owned(),
+            unit: known.and_then(|(_, unit, ..)| said(unit)),
+            ucd: known.and_then(|(_, _, ucd, _)| said(ucd)),
+            xtype: known.and_then(|(.., xtype)| said(xtype)),
+            description: known.map(|_| format!("The {name}")),
+            ..Column::default()
+        }
+    };
     let columns = columns.split_whitespace().map(column).collect();
     Table { name: name.to_owned(), description: None, columns }
 }
