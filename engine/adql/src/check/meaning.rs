@@ -165,7 +165,7 @@ impl Checker<'_> {
                 None => Meaning::default(),
             },
             "IN_UNIT" => {
-                let unit = arguments.get(1).and_then(|unit| text(unit)).map(str::to_owned);
+                let unit = arguments.get(1).and_then(|unit| Unit::parse(text(unit)?).ok()).map(|unit| unit.to_string());
                 Meaning { unit, description: None, is_pure: false, ..meaning(0) }
             }
             "ASIN" | "ACOS" | "ATAN" | "ATAN2" => Meaning::of_unit("rad"),
