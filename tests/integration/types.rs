@@ -118,6 +118,18 @@ const QUESTIONS: &[(&str, &str)] = &[
         "SELECT price * 2 AS p, -price AS m, ABS(price) AS a FROM kinds.thing",
         "SELECT price::float8 * 2, -price::float8, ABS(price) FROM kinds.thing",
     ),
+    ("SELECT IN_UNIT(price, 'mmag') AS p FROM kinds.thing", "SELECT price::float8 * 1000 FROM kinds.thing"),
+    (
+        "SELECT IVO_HISTOGRAM(price, 0, 1000, 2) AS h, IVO_HISTOGRAM(s, -1, 1e2, 1) AS s FROM kinds.thing",
+        "SELECT ARRAY[COUNT(*) FILTER (WHERE price < 0 OR price IS NULL), COUNT(*) FILTER (WHERE price >= 0 AND price < 500),
+         COUNT(*) FILTER (WHERE price BETWEEN 500 AND 1000), COUNT(*) FILTER (WHERE price > 1000)],
+         ARRAY[COUNT(*) FILTER (WHERE s < -1 OR s IS NULL), COUNT(*) FILTER (WHERE s BETWEEN -1 AND 100),
+         COUNT(*) FILTER (WHERE s > 100)] FROM kinds.thing",
+    ),
+    (
+        "SELECT IVO_STRING_AGG(\"key\", ' ') AS k, IVO_STRING_AGG(t, '\u{e4}') AS t FROM kinds.thing",
+        "SELECT string_agg(key::text, ' ' ORDER BY key::text), string_agg(t, '\u{e4}' ORDER BY t COLLATE \"C\") FROM kinds.thing",
+    ),
     ("SELECT COALESCE(price, 0.5) AS p FROM kinds.thing", "SELECT COALESCE(price::float8, 0.5) FROM kinds.thing"),
     (
         "SELECT COALESCE(d, price) AS x FROM kinds.thing WHERE source_id > 0",

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn straight_lines_in_space() {
-        // Vectors in long doubles. The first is like Barnard's star, where astropy, which counts the time that light takes, differs by 1 mas.
+        // Vectors in long doubles. The first is like Barnard's star, where astropy, which counts the time that light takes, differs by
+        // 1 mas.
         for (position, motion, years, at, then) in [
             (
                 [269.452_076_958_619, 4.693_364_966_576_67],

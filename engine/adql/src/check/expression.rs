@@ -1,8 +1,8 @@
 //! Expressions: columns are resolved, functions get the names of their targets, sub-queries are checked.
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
-    UnaryOperator,
+    BinaryOperator, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    Query, UnaryOperator,
 };
 use sqlparser::tokenizer::{Location, Span};
 
@@ -66,7 +66,13 @@ impl Checker<'_> {
                 let shape = self.cast(tree::taken(inner), name, names, clause)?;
                 *expr = shape.value(Span::empty());
             }
-            Expr::Cast { expr: inner, .. } => self.expression(inner, names, clause)?,
+            Expr::Cast { expr: inner, data_type, .. } => {
+                self.expression(inner, names, clause)?;
+                if let Some(length) = taken_length(data_type) {
+                    let length = tree::number(length.to_string(), Span::empty());
+                    *expr = tree::call_of("left", Span::empty(), [tree::taken(expr), length]);
+                }
+            }
             Expr::BinaryOp { left, right, .. } => self.expressions([&mut **left, &mut **right], names, clause)?,
             Expr::Like { expr: inner, pattern, .. } | Expr::ILike { expr: inner, pattern, .. } => {
                 self.expressions([&mut **inner, &mut **pattern], names, clause)?;
@@ -199,6 +205,17 @@ impl Checker<'_> {
             Becomes::Geometry(geometry) => self.geometry(geometry, call, names, clause).map(Some),
             Becomes::InUnit => self.in_unit(call, names, clause).map(Some),
         }
+    }
+}
+
+/// Takes the length off a type of strings, which the planner would not look at. What is longer is cut, as PostgreSQL does; CHAR is not
+/// filled up with blanks. ADQL 2.1 section 4.6.1.
+fn taken_length(data_type: &mut DataType) -> Option<u64> {
+    let (DataType::Char(length) | DataType::Varchar(length)) = data_type else { return None };
+    match length.take()? {
+        // No string is longer.
+        CharacterLength::IntegerLength { length, .. } => Some(length.min(i32::MAX as u64)),
+        CharacterLength::Max => None,
     }
 }
 

@@ -165,7 +165,7 @@ impl Checker<'_> {
                 None => Meaning::default(),
             },
             "IN_UNIT" => {
-                let unit = arguments.get(1).and_then(|unit| text(unit)).map(str::to_owned);
+                let unit = arguments.get(1).and_then(|unit| Unit::parse(text(unit)?).ok()).map(|unit| unit.to_string());
                 Meaning { unit, description: None, is_pure: false, ..meaning(0) }
             }
             "ASIN" | "ACOS" | "ATAN" | "ATAN2" => Meaning::of_unit("rad"),
@@ -190,7 +190,7 @@ impl Checker<'_> {
             }
             "CIRCLE" => Meaning::of_unit("deg").with_ucd("pos.outline").with_xtype("circle"),
             "BOX" | "POLYGON" => Meaning::of_unit("deg").with_ucd("pos.outline").with_xtype("polygon"),
-            "REGION" => Meaning::of_unit("deg"),
+            "REGION" => region(arguments.first().and_then(|of| text(of)).unwrap_or_default()),
             "IVO_HEALPIX_INDEX" | "GAIA_HEALPIX_INDEX" => Meaning::default().with_ucd("pos.healpix"),
             "IVO_HMS_TO_DEGREES" | "IVO_DMS_TO_DEGREES" => Meaning::of_unit("deg"),
             "IVO_TO_JD" | "IVO_TO_MJD" => Meaning::of_unit("d").with_ucd("time.epoch"),
@@ -254,6 +254,17 @@ fn root(of: &Meaning) -> Meaning {
 fn to_the_power(of: &Meaning, digits: &str, negative: bool) -> Meaning {
     let unit = factor(&of.measure()).and_then(|unit| unit.to_the_power(digits, negative));
     Meaning::measured(unit.map_or(Measure::Unknown, Measure::Of))
+}
+
+/// What a string for REGION writes.
+fn region(written: &str) -> Meaning {
+    let word = written.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    let (ucd, xtype) = match word.as_str() {
+        "POSITION" | "POINT" => ("pos.eq", "point"),
+        "CIRCLE" => ("pos.outline", "circle"),
+        _ => ("pos.outline", "polygon"),
+    };
+    Meaning::of_unit("deg").with_ucd(ucd).with_xtype(xtype)
 }
 
 /// A coordinate of a point, in what its UCD says is its frame.

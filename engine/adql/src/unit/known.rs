@@ -56,8 +56,6 @@ const KNOWN: &[Known] = &[
     over("arcmin", 60.0, "deg"),
     over("arcsec", 3600.0, "deg"),
     unprefixed(over("mas", 3.6e6, "deg")),
-    // No unit of VOUnits, which write uarcsec; but nothing else is meant by it.
-    unprefixed(over("uas", 3.6e9, "deg")),
     exactly("sr", "rad**2"),
     // Times.
     times("min", 60.0, "s"),

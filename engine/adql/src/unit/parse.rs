@@ -101,7 +101,8 @@ impl<'a> Parser<'a> {
             }
             Symbol::Quoted(self.text[begun..self.next].to_owned())
         } else if !name.is_empty() {
-            Symbol::Named(name.to_owned())
+            // VOUnits have no uas, but nothing else can be meant by it.
+            Symbol::Named(if name == "uas" { "uarcsec" } else { name }.to_owned())
         } else if self.eat("%") {
             Symbol::Named("%".to_owned())
         } else {
