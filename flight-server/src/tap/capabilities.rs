@@ -140,9 +140,7 @@ fn language(xml: &mut Xml) -> io::Result<()> {
             xml.create_element("version").with_attribute(("ivo-id", id.as_str())).write_text_content(text)?;
         }
         xml::text(xml, "description", "ADQL 2.1, checked against its grammar; geometry is in ICRS degrees")?;
-        // Validators older than ADQL 2.1 (taplint of STILTS 3.4.7) take the group of COALESCE for an error.
-        let mut declared = FeatureType::ALL.into_iter().filter(|group| *group != FeatureType::Conditional);
-        declared.try_for_each(|group| features(xml, group))
+        FeatureType::ALL.into_iter().try_for_each(|group| features(xml, group))
     })?;
     Ok(())
 }
