@@ -29,6 +29,7 @@ pub(crate) fn routes() -> Router<Service> {
         .nest("/async", uws::routes())
         .route("/tables", get(tables::tables))
         .route("/tables/{table}", get(tables::table))
+        .route(tables::ESA_TAP_PLUS_PATH, get(tables::esa_tap_plus))
         .route("/capabilities", get(capabilities::capabilities))
         .route("/availability", get(availability::availability))
         .route("/examples", get(examples::examples))

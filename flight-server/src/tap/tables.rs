@@ -4,7 +4,7 @@ use std::io;
 
 use axum::body::Body;
 use axum::extract::{Path, Request};
-use axum::http::Response;
+use axum::http::{HeaderValue, Response, header};
 use spolia_adql::{Column, ForeignKey, Schema, Table, TapSchema};
 
 use crate::fault::Fault;
@@ -12,6 +12,14 @@ use crate::parameters::Parameters;
 use crate::visitor::Visitor;
 use crate::xml::{self, Xml};
 
+/// Where the schema of ESA's attribute lies, below `/tap`. VODataService allows attributes of others only where a document says
+/// by which schema they can be checked.
+pub(super) const ESA_TAP_PLUS_PATH: &str = "/esa-tap-plus.xsd";
+const ESA_TAP_PLUS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="http://esa.int/xml/EsaTapPlus">
+ <xs:attribute name="flags" type="xs:string"/>
+</xs:schema>
+"#;
 /// The namespaces that a document's first element declares.
 const NAMESPACES: [(&str, &str); 4] = [
     ("xmlns:esatapplus", "http://esa.int/xml/EsaTapPlus"),
@@ -25,7 +33,7 @@ pub(crate) async fn tables(Visitor(service): Visitor, request: Request) -> Respo
     let answered = async {
         let with_columns = with_columns(&Parameters::read(request).await?)?;
         let schema = service.archive.tap_schema().await?;
-        xml::respond(|xml| tableset(xml, &schema, with_columns))
+        xml::respond(|xml| tableset(xml, &service.base_url, &schema, with_columns))
     };
     answered.await.unwrap_or_else(|fault: Fault| fault.text())
 }
@@ -39,7 +47,8 @@ pub(crate) async fn table(Visitor(service): Visitor, Path(name): Path<String>) -
             return Err(Fault::not_found(format!("there is no table {shown:?}; /tap/tables lists them")));
         };
         xml::respond(|xml| {
-            let root = NAMESPACES.into_iter().chain([("type", "table")]);
+            let location = schema_location(&service.base_url);
+            let root = NAMESPACES.into_iter().chain([("xsi:schemaLocation", location.as_str()), ("type", "table")]);
             xml.create_element("vosi:table")
                 .with_attributes(root)
                 .write_inner_content(|xml| content(xml, table, &schema.keys, true))?;
@@ -47,6 +56,17 @@ pub(crate) async fn table(Visitor(service): Visitor, Path(name): Path<String>) -
         })
     };
     answered.await.unwrap_or_else(|fault: Fault| fault.text())
+}
+
+/// The schema of ESA's attribute.
+pub(super) async fn esa_tap_plus() -> Response<Body> {
+    let mut response = Response::new(Body::from(ESA_TAP_PLUS));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=utf-8"));
+    response
+}
+
+fn schema_location(base_url: &str) -> String {
+    format!("http://esa.int/xml/EsaTapPlus {base_url}/tap{ESA_TAP_PLUS_PATH}")
 }
 
 fn with_columns(parameters: &Parameters) -> Result<bool, Fault> {
@@ -57,8 +77,10 @@ fn with_columns(parameters: &Parameters) -> Result<bool, Fault> {
     }
 }
 
-fn tableset(xml: &mut Xml, schema: &TapSchema, with_columns: bool) -> io::Result<()> {
-    xml.create_element("vosi:tableset").with_attributes(NAMESPACES).write_inner_content(|xml| {
+fn tableset(xml: &mut Xml, base_url: &str, schema: &TapSchema, with_columns: bool) -> io::Result<()> {
+    let location = schema_location(base_url);
+    let root = NAMESPACES.into_iter().chain([("xsi:schemaLocation", location.as_str())]);
+    xml.create_element("vosi:tableset").with_attributes(root).write_inner_content(|xml| {
         schema.schemas.iter().try_for_each(|part| write_schema(xml, part, &schema.keys, with_columns))
     })?;
     Ok(())
@@ -156,7 +178,8 @@ mod tests {
         };
         let schema = Schema { name: "gaia".to_owned(), description: None, tables: vec![table] };
         let schema = TapSchema { schemas: vec![schema], keys: vec![key] };
-        String::from_utf8(xml::document(|xml| tableset(xml, &schema, with_columns)).unwrap()).unwrap()
+        String::from_utf8(xml::document(|xml| tableset(xml, "http://a.example", &schema, with_columns)).unwrap())
+            .unwrap()
     }
 
     #[test]
@@ -169,6 +192,7 @@ mod tests {
             "<flag>indexed</flag>",
             "<unit>s</unit>",
             "<targetTable>gaia.s</targetTable>",
+            "xsi:schemaLocation=\"http://esa.int/xml/EsaTapPlus http://a.example/tap/esa-tap-plus.xsd\"",
         ] {
             assert!(document.contains(part), "{part} is not in\n{document}");
         }
