@@ -41,7 +41,11 @@ pub(crate) async fn links(Visitor(service): Visitor, request: Request) -> Respon
             }
         }
     };
-    answered.await.unwrap_or_else(|fault: Fault| fault.datalink_votable())
+    answered.await.unwrap_or_else(|fault: Fault| {
+        let mut response = fault.datalink_votable();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(LINKS_CONTENT_TYPE));
+        response
+    })
 }
 
 async fn document(
@@ -50,6 +54,7 @@ async fn document(
     record: &mut Record,
 ) -> Result<(Vec<u8>, HeaderValue), Fault> {
     let (format, content_type) = format(parameters)?;
+    let content_type = links_type(content_type);
     let client = client(parameters);
     record.note("client", client.as_str());
     let given = given_ids(parameters);
@@ -72,6 +77,12 @@ async fn document(
         false => Status::Ok,
     };
     Ok((encode(service, format, &links, &status)?, content_type))
+}
+
+/// A VOTable of links says that it is one. DataLink 1.1 section 3.
+fn links_type(content_type: HeaderValue) -> HeaderValue {
+    let votable = content_type.to_str().ok().filter(|of| of.starts_with(VOTABLE));
+    votable.and_then(|of| HeaderValue::try_from(format!("{of};content=datalink")).ok()).unwrap_or(content_type)
 }
 
 fn encode(service: &Service, format: Format, links: &[Link], status: &Status) -> Result<Vec<u8>, Fault> {
@@ -178,6 +189,18 @@ mod tests {
     use spolia_catalogue::{ArchivedFile, Collection, FileState, NewFile, TableDef};
 
     use super::*;
+
+    #[test]
+    fn votables_of_links_say_so() {
+        let check = |of: &'static str, expected: &str| assert_eq!(links_type(HeaderValue::from_static(of)), expected);
+        check(VOTABLE, LINKS_CONTENT_TYPE);
+        check(
+            "application/x-votable+xml;serialization=BINARY2",
+            "application/x-votable+xml;serialization=BINARY2;content=datalink",
+        );
+        check("text/xml", "text/xml");
+        check("application/json", "application/json");
+    }
 
     fn collection() -> Collection {
         let table = |name: &str, transits_of: Option<&str>| TableDef {
