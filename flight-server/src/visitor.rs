@@ -21,6 +21,10 @@ const KNOWN_AS: HeaderName = HeaderName::from_static("x-vo-authenticated");
 /// Bytes of credentials at most.
 const LONGEST: usize = 1024;
 
+/// Where TOPCAT (4.9 and later) looks for a way to log in to a service that answers to everybody. RFC 9110 section 11.6.1 has
+/// challenges in such answers too.
+const CAPABILITIES: &str = "/tap/capabilities";
+
 /// The service as whoever sent the request may see it.
 pub(crate) struct Visitor(pub(crate) Service);
 
@@ -45,17 +49,21 @@ pub(crate) async fn identify(State(service): State<Service>, mut request: Reques
     };
     let name = who.name().and_then(|name| HeaderValue::from_str(name).ok());
     request.extensions_mut().insert(who);
-    let mut response = challenged(next.run(request).await);
+    let invites = name.is_none() && request.uri().path() == CAPABILITIES;
+    let answer = next.run(request).await;
+    let mut response = if invites { with_challenges(answer) } else { challenged(answer) };
     response.headers_mut().extend(name.map(|name| (KNOWN_AS, name)));
     response
 }
 
 /// Says how one can be known, where that is needed.
-fn challenged(mut response: Response<Body>) -> Response<Body> {
-    if response.status() == StatusCode::UNAUTHORIZED {
-        for way in ["Bearer realm=\"spolia\"", "Basic realm=\"spolia\""] {
-            response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
-        }
+fn challenged(response: Response<Body>) -> Response<Body> {
+    if response.status() == StatusCode::UNAUTHORIZED { with_challenges(response) } else { response }
+}
+
+fn with_challenges(mut response: Response<Body>) -> Response<Body> {
+    for way in ["Bearer realm=\"spolia\"", "Basic realm=\"spolia\""] {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
     }
     response
 }
