@@ -11,7 +11,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test judges soak fuzz bench bench-cutout release python clean demo-packages test-packages target
+.PHONY: help demo test judges soak fuzz bench bench-cutout release python clean demo-packages test-packages judges-packages target
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spolia
 # Outside the checkout: dependencies are built once on a machine, for every clone.
@@ -29,7 +29,10 @@ demo: demo-packages target
 	cargo build --workspace --bins $(LOCKED)
 	$(CARGO_TARGET_DIR)/debug/spolia demo $(if $(ONCE),--once) $(SITE)
 
-test judges soak: test-packages target
+test soak: test-packages target
+judges: judges-packages target
+
+test judges soak:
 	python=$$(tests/setup/python.sh) && SPOLIA_PYTHON=$$python tests/setup/run.sh $@
 
 fuzz:
@@ -58,6 +61,9 @@ clean:
 
 demo-packages:
 	@tests/setup/packages.sh demo
+
+judges-packages:
+	@tests/setup/packages.sh judges
 
 test-packages:
 	@tests/setup/packages.sh test
