@@ -64,6 +64,11 @@ fn the_commands_about_serving_run() {
 }
 
 #[test]
+fn the_commands_about_topcat_run() {
+    check("topcat.md");
+}
+
+#[test]
 fn the_readme_goes_the_whole_way_with_curl() {
     let served = Served::start();
     let readme = std::fs::read_to_string(own_folder().join("../README.md")).unwrap();
@@ -80,6 +85,9 @@ fn every_page_is_checked_and_linked() {
     let readme = std::fs::read_to_string(own_folder().join("../README.md")).unwrap();
     for page in std::fs::read_dir(own_folder().join("../docs")).unwrap() {
         let page = page.unwrap().file_name().into_string().unwrap();
+        if !page.ends_with(".md") {
+            continue;
+        }
         assert!(here.contains(&format!("check(\"{page}\")")), "{page} is run by no test");
         assert!(readme.contains(&format!("docs/{page}")), "{page} is not linked from the README");
     }
