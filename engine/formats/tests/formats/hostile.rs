@@ -127,6 +127,7 @@ fn documents_that_are_broken() {
     check(&whole[..whole.find("</TABLEDATA>").unwrap()], "is it cut off?");
     check(&whole[..whole.find("<TD>").unwrap() + 2], "not well-formed");
     check(whole.replace("</TR>", "</TD>"), "not well-formed");
+    check(format!("<VOTABLE></{}>", "n".repeat(1 << 20)), "not well-formed");
     check(format!("{whole}<VOTABLE/>"), "behind the VOTABLE");
     check(format!("{whole} and more"), "behind the VOTABLE");
     check(whole.replace("<FIELD ", "<FIELD name=\"d\" "), "not well-formed");

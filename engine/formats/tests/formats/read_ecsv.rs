@@ -148,6 +148,10 @@ fn what_is_no_ecsv_or_means_harm_is_refused() {
     check_refused("# %ECSV 1.0\n# delimiter: ;\n# datatype:\n# - {name: c, datatype: int8}\nc\n", "the delimiter");
     let twice = "# %ECSV 1.0\n# datatype:\n# - {name: c, datatype: int8}\n# - {name: c, datatype: int8}\nc c\n";
     check_refused(twice, "the same name");
+    let long = "n".repeat(1 << 20);
+    check_refused(one("datatype: int8", "x\n").replace("c\n", &format!("{long}\n")), "it names");
+    check_refused(one(&format!("datatype: {long}"), ""), "none of ECSV's");
+    check_refused(format!("# %ECSV 1.0\n# datatype:\n# - {{name: {long}}}\n"), "it has no datatype");
     check_refused(one("datatype: complex128", ""), "none of ECSV's");
     check_refused(one("datatype: string, subtype: json", ""), "objects have no type");
     check_refused(one("datatype: string, subtype: 'string[2]'", ""), "arrays of texts");

@@ -6,7 +6,7 @@ use arrow::datatypes::{Field, TimeUnit};
 
 use super::yaml::Yaml;
 use crate::cell::Cell;
-use crate::incoming::{Arity, IncomingColumn, LONGEST_FIXED, Primitive};
+use crate::incoming::{Arity, IncomingColumn, LONGEST_FIXED, Primitive, quoted};
 use crate::literal;
 
 pub(super) struct EcsvColumn {
@@ -28,13 +28,13 @@ impl EcsvColumn {
             None => (datatype, Arity::One, None),
             Some(Some((item, shape))) => {
                 let (arity, arraysize) =
-                    arity(shape).ok_or_else(|| format!("its shape [{shape} is none that is read"))?;
+                    arity(shape).ok_or_else(|| format!("its shape [{} is none that is read", quoted(shape)))?;
                 (item, arity, Some(arraysize))
             }
             Some(None) => return Err("objects have no type in queries; leave it out or write it as text".to_owned()),
         };
         let (primitive, range) =
-            primitive(datatype).ok_or_else(|| format!("its datatype {datatype:?} is none of ECSV's"))?;
+            primitive(datatype).ok_or_else(|| format!("its datatype {:?} is none of ECSV's", quoted(datatype)))?;
         if primitive == Primitive::Text && arity != Arity::One {
             return Err("arrays of texts have no type in queries; write a column for each, or one text".to_owned());
         }
@@ -68,7 +68,7 @@ impl EcsvColumn {
         }
         // JSON, of which only numbers, words and brackets can be there; those of inner axes say nothing new.
         if !(text.starts_with('[') && text.ends_with(']')) {
-            return Err(format!("{:?} is no array", short(text)));
+            return Err(format!("{:?} is no array", quoted(text)));
         }
         let mut elements = 0;
         for element in text.split(|c: char| "[], \t".contains(c)).filter(|element| !element.is_empty()) {
@@ -87,7 +87,7 @@ impl EcsvColumn {
     }
 
     fn value<'a>(&self, text: &'a str) -> Said<Cell<'a>> {
-        let wrong = || format!("{:?} is no value of its datatype", short(text));
+        let wrong = || format!("{:?} is no value of its datatype", quoted(text));
         let value = match self.primitive {
             Primitive::Text => Some(Cell::Text(text)),
             Primitive::Timestamp => {
@@ -122,10 +122,6 @@ impl EcsvColumn {
 /// `nan` or `inf`, as opposed to digits beyond the type.
 fn is_word(text: &str) -> bool {
     !text.bytes().any(|byte| byte.is_ascii_digit())
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 fn primitive(datatype: &str) -> Option<(Primitive, (i128, i128))> {

@@ -14,7 +14,7 @@ use arrow::datatypes::SchemaRef;
 use self::column::EcsvColumn;
 use self::records::Records;
 use self::yaml::Yaml;
-use crate::incoming::{Exceeded, IncomingTable, MOST_COLUMNS, ReadBounds};
+use crate::incoming::{Exceeded, IncomingTable, MOST_COLUMNS, ReadBounds, quoted};
 
 /// Bytes of the head.
 const LONGEST_HEAD: usize = 4 << 20;
@@ -91,7 +91,10 @@ pub fn read_ecsv(input: impl BufRead, bounds: &ReadBounds) -> Result<(SchemaRef,
         None | Some(" ") => {}
         Some(",") => records.separator = b',',
         Some(other) => {
-            return Err(EcsvReadError::Head(format!("the delimiter {other:?} is neither a space nor a comma")));
+            return Err(EcsvReadError::Head(format!(
+                "the delimiter {:?} is neither a space nor a comma",
+                quoted(other)
+            )));
         }
     }
     let columns = columns(&head)?;
@@ -106,7 +109,7 @@ pub fn read_ecsv(input: impl BufRead, bounds: &ReadBounds) -> Result<(SchemaRef,
         }
         for (at, column) in columns.iter().enumerate() {
             let cell = records.cell(at)?;
-            let wrong = |problem| EcsvReadError::Value { line, name: column.name.clone(), problem };
+            let wrong = |problem| EcsvReadError::Value { line, name: quoted(&column.name), problem };
             column.push(cell, table.column(at)).map_err(wrong)?;
             table.end_cell(at)?;
         }
@@ -146,8 +149,8 @@ fn columns(head: &Yaml) -> Result<Vec<EcsvColumn>> {
     }
     let mut columns: Vec<EcsvColumn> = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
-        let name = entry.text("name").unwrap_or_default().to_owned();
-        let refused = |problem| EcsvReadError::Column { column: at + 1, name: name.clone(), problem };
+        let name = entry.text("name").unwrap_or_default();
+        let refused = |problem| EcsvReadError::Column { column: at + 1, name: quoted(name), problem };
         let column = EcsvColumn::declared(entry).map_err(refused)?;
         if columns.iter().any(|other| other.name == column.name) {
             return Err(refused("another column has the same name; rename one".to_owned()));
@@ -163,7 +166,8 @@ fn check_names(records: &mut Records<impl BufRead>, columns: &[EcsvColumn]) -> R
     let same = records.len() == columns.len();
     for (at, column) in columns.iter().enumerate().take(if found && same { columns.len() } else { 0 }) {
         if records.cell(at)? != column.name {
-            let problem = format!("it names {:?} where the head has {:?}", records.cell(at)?, column.name);
+            let problem =
+                format!("it names {:?} where the head has {:?}", quoted(records.cell(at)?), quoted(&column.name));
             return Err(EcsvReadError::Row { line: records.line(), problem });
         }
     }

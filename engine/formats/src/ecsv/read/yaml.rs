@@ -1,6 +1,8 @@
 //! As much YAML 1.1 as heads of ECSV have: maps and lists, in blocks or in braces, and scalars in either quotes or none. Tags are passed over;
 //! anchors and references, by which a small text grows, are not read.
 
+use crate::incoming::quoted;
+
 /// How deep maps and lists may lie in each other.
 const DEEPEST: usize = 16;
 
@@ -28,7 +30,7 @@ impl Yaml {
         let read = block.value(0, 0)?;
         match block.lines.get(block.at) {
             None => Ok(read),
-            Some((_, line)) => Err(format!("{:?} stands where nothing is expected", short(line))),
+            Some((_, line)) => Err(format!("{:?} stands where nothing is expected", quoted(line))),
         }
     }
 
@@ -50,10 +52,6 @@ impl Yaml {
             _ => None,
         }
     }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 /// Lines with how far they are indented.
@@ -108,7 +106,7 @@ impl Block {
             if *found != indent || is_item(line) {
                 break;
             }
-            let (name, rest) = key(line).ok_or_else(|| format!("{:?} has no key", short(line)))?;
+            let (name, rest) = key(line).ok_or_else(|| format!("{:?} has no key", quoted(line)))?;
             let rest = untagged(rest).to_owned();
             let value = if rest.is_empty() {
                 self.at += 1;
@@ -144,7 +142,7 @@ impl Block {
         match flow.rest.trim_start() {
             "" => Ok(value),
             rest if rest.starts_with('#') => Ok(value),
-            rest => Err(format!("{:?} follows a value", short(rest))),
+            rest => Err(format!("{:?} follows a value", quoted(rest))),
         }
     }
 
@@ -254,7 +252,7 @@ impl Flow<'_> {
 
     fn separate(&mut self, end: char) -> Said<()> {
         let is_end = self.rest.trim_start().starts_with(end);
-        if self.take(',') || is_end { Ok(()) } else { Err(format!("{end} is missing before {:?}", short(self.rest))) }
+        if self.take(',') || is_end { Ok(()) } else { Err(format!("{end} is missing before {:?}", quoted(self.rest))) }
     }
 
     /// Up to what ends it: a colon and a space, in braces also commas and braces, a comment.

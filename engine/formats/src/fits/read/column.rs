@@ -6,7 +6,7 @@ use arrow::datatypes::Field;
 
 use super::cards::Cards;
 use crate::cell::Cell;
-use crate::incoming::{Arity, IncomingColumn, LONGEST_FIXED, Primitive};
+use crate::incoming::{Arity, IncomingColumn, LONGEST_FIXED, Primitive, quoted};
 
 pub(super) struct FitsField {
     name: String,
@@ -37,7 +37,7 @@ impl FitsField {
         let (repeat, letter) = form.split_at(digits);
         let repeat: usize = if repeat.is_empty() { 1 } else { repeat.parse().unwrap_or(usize::MAX) };
         if repeat > LONGEST_FIXED {
-            return Err(format!("TFORM {form:?} has more than {LONGEST_FIXED} elements"));
+            return Err(format!("TFORM {:?} has more than {LONGEST_FIXED} elements", quoted(form)));
         }
         let letter = match letter.as_bytes() {
             // The width of each of several texts in a cell.
@@ -54,7 +54,7 @@ impl FitsField {
                 return Err("complex numbers have no type in queries; write their parts as two columns".to_owned());
             }
             [b'X', ..] => return Err("bits have no type in queries; write them as logical or bytes".to_owned()),
-            _ => return Err(format!("TFORM {form:?} is none of FITS's")),
+            _ => return Err(format!("TFORM {:?} is none of FITS's", quoted(form))),
         };
         let scale = scale(cards, number, letter);
         let entries = [("unit", "TUNIT"), ("ucd", "TUCD"), ("utype", "TUTYP"), ("description", "TCOMM")];

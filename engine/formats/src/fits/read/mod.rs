@@ -14,7 +14,7 @@ use arrow::datatypes::SchemaRef;
 use self::cards::Cards;
 use self::column::FitsField;
 use super::BLOCK;
-use crate::incoming::{Exceeded, IncomingTable, ReadBounds};
+use crate::incoming::{Exceeded, IncomingTable, ReadBounds, quoted};
 
 /// Bytes of a row.
 const WIDEST_ROW: usize = 16 << 20;
@@ -114,7 +114,7 @@ fn read_rows(
         for (at, field) in fields.iter().enumerate() {
             let (cell, behind) = rest.split_at(field.width());
             rest = behind;
-            let wrong = |problem| FitsReadError::Value { row: number, name: field.name().to_owned(), problem };
+            let wrong = |problem| FitsReadError::Value { row: number, name: quoted(field.name()), problem };
             field.push(cell, table.column(at)).map_err(wrong)?;
             table.end_cell(at)?;
         }
@@ -134,7 +134,7 @@ fn fields(cards: &Cards) -> Result<Vec<FitsField>> {
     let mut fields: Vec<FitsField> = Vec::new();
     for number in 1..=usize::try_from(count).unwrap_or(0) {
         let name = cards.text(&format!("TTYPE{number}")).map_or_else(|| format!("col{number}"), str::to_owned);
-        let refused = |problem| FitsReadError::Column { column: number, name: name.clone(), problem };
+        let refused = |problem| FitsReadError::Column { column: number, name: quoted(&name), problem };
         let field = FitsField::declared(cards, number, name.clone()).map_err(refused)?;
         if fields.iter().any(|other| other.name() == field.name()) {
             return Err(refused("another column has the same name; rename one".to_owned()));

@@ -1,8 +1,7 @@
 //! Reading VOTable 1.0 to 1.5: the first TABLE of a document that a stranger wrote, as record batches.
 //!
-//! Written on quick-xml rather than the `votable` crate (0.7): that one keeps every cell as an enum and the document as a tree,
-//! bounds nothing (rows, nesting, texts, lengths in streams), takes DTDs without a word, and needs an XML parser of 2022 and readers of
-//! YAML and TOML. Here each bound is met before memory is taken for what exceeds it: [`ReadBounds`], `source`, `xml`.
+//! Written on quick-xml rather than the `votable` crate (0.7): that one keeps cells as enums or texts and the document as a tree,
+//! bounds nothing (rows, nesting, texts, lengths in streams), passes over DTDs, and needs an XML parser of 2022 and readers of YAML and TOML. Here each bound is met before memory is taken for what exceeds it: [`ReadBounds`], `source`, `xml`.
 //!
 //! `document` goes down to the TABLE, `field` reads what FIELDs declare, `tabledata` and `binary` (over `base64`) the rows, cell by
 //! cell (`value`) into [`Rows`](rows::Rows).
