@@ -242,9 +242,7 @@ mod tests {
     #[test]
     fn waiting_has_a_bound_and_a_phase() {
         let wait = |text: &str| {
-            let mut parameters = Parameters::default();
-            parameters.add(text.as_bytes()).unwrap();
-            wait(&parameters)
+            wait(&Parameters::from(text))
         };
         let seconds = |n| Duration::from_secs(n);
         assert_eq!(wait("").unwrap(), None);
