@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing. Usage: packages.sh demo|test
+# Installs the Debian packages that are missing. Usage: packages.sh demo|test|bench-tap
 #
-# `demo` needs the PostgreSQL server and what libhdf5 is linked with; `test` also the outside programs that judge answers.
+# `demo` needs the PostgreSQL server and what libhdf5 is linked with; `test` also the outside programs that judge answers;
+# `bench-tap` also DaCHS, the peer of that bench (the programs only: python3-gavo brings no service, user or database).
 # With nothing missing it changes nothing and takes no time.
 set -euo pipefail
 
@@ -16,10 +17,12 @@ fi
 installed=$(find /usr/lib/postgresql -mindepth 3 -maxdepth 3 -name initdb 2>/dev/null | cut -d/ -f5 | sort -n | tail -n 1 || true)
 major=${installed:-15}
 packages=("postgresql-$major" libhdf5-dev pkg-config)
+for_tests=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tools python3-venv curl)
 case ${1-} in
 demo) ;;
-test) packages+=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tools python3-venv curl) ;;
-*) say "usage: packages.sh demo|test"; exit 2 ;;
+test) packages+=("${for_tests[@]}") ;;
+bench-tap) packages+=("${for_tests[@]}" python3-gavo) ;;
+*) say "usage: packages.sh demo|test|bench-tap"; exit 2 ;;
 esac
 
 is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
