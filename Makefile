@@ -6,12 +6,15 @@
 #   make bench           speed, as ratios against named peers, optimised (the first build takes half an hour)
 #   make bench-cutout    Cut & Merge against h5py, hdf5-metno, hidefix, kerchunk and the limit, local and over a model of a store;
 #                        its files take 1 GB and some minutes once
+#   make bench-tap       the TAP door against DaCHS in one run: rows per second, cones, small jobs (installs python3-gavo; optimised);
+#                        BENCH="--sources 400000" and other options: benches/tap/bench.py --help
 #   make fuzz            random bytes through the HDF5 reader, filters and writer, MINUTES=20 each
 #   make python          the Python clients of the tests               make clean    drop what was built
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test judges soak fuzz bench bench-cutout release python clean demo-packages test-packages judges-packages target
+.PHONY: help demo test judges soak fuzz bench bench-cutout bench-tap release python clean demo-packages test-packages judges-packages \
+	bench-tap-packages target
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spolia
 # Outside the checkout: dependencies are built once on a machine, for every clone.
@@ -52,6 +55,12 @@ bench-cutout: test-packages
 		&& $$python benches/cutout/make_files.py $(CACHE)/bench \
 		&& cd benches/cutout && cargo run --release $(LOCKED) -- $(CACHE)/bench $(BENCH)
 
+bench-tap: bench-tap-packages target
+	cargo build --workspace --bins --release $(LOCKED)
+	python=$$(tests/setup/python.sh) \
+		&& stars=$$(benches/tap/stars.sh $$python) \
+		&& PYTHONDONTWRITEBYTECODE=1 $$python benches/tap/bench.py $(CARGO_TARGET_DIR)/release --stars $$stars $(BENCH)
+
 python: test-packages
 	@tests/setup/python.sh
 
@@ -67,6 +76,9 @@ judges-packages:
 
 test-packages:
 	@tests/setup/packages.sh test
+
+bench-tap-packages:
+	@tests/setup/packages.sh bench-tap
 
 target:
 	@tests/setup/target.sh

@@ -8,13 +8,14 @@ use spolia_exec::{ExecError, QueryAnswer, QueryRequest};
 use spolia_formats::Format;
 use tokio::fs::File;
 use tokio::io::AsyncSeekExt;
+use tokio::sync::oneshot;
 use tokio_util::io::ReaderStream;
 
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::gate::Place;
 use crate::outgoing::{Chunk, channel};
-use crate::pump::{Pump, Sink, Spool};
+use crate::pump::{Held, Pump, Released, Sink, Spool};
 use crate::record::Record;
 use crate::service::Service;
 use crate::writer::Writer;
@@ -25,6 +26,11 @@ const READ_BYTES: usize = 128 << 10;
 pub(crate) const EPOCH_HEADER: HeaderName = HeaderName::from_static("x-spolia-epoch");
 /// The rows that an answer may have; one of just as many may have been cut off.
 const MAXREC_HEADER: HeaderName = HeaderName::from_static("x-spolia-maxrec");
+
+/// What a page of rows may do: look as it says itself, and nothing else.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// Whether the answer is cut off at its maxrec; not there where that is not known yet, or told in the answer itself.
+const OVERFLOW_HEADER: HeaderName = HeaderName::from_static("x-spolia-overflow");
 
 /// A query and how it wants to be answered.
 pub(crate) struct Ask {
@@ -126,6 +132,8 @@ async fn respond(
         // Of unknown length, as it would be with its rows.
         *response.body_mut() = Body::from_stream(futures::stream::empty::<Chunk>());
         record.succeed();
+    } else if ask.format.streams() && !ask.format.reports_status() {
+        held(service, ask, begun, record, place, &mut response).await?;
     } else if ask.format.streams() {
         let (out, body) = channel::<Chunk>(service.stall());
         tokio::spawn(async move { begun.pour(&ask, Sink::Client(out), record, Some(place)).await });
@@ -147,10 +155,51 @@ async fn spooled(service: &Service, ask: &Ask, begun: Begun, record: Record, pla
     Ok(Body::from_stream(ReaderStream::with_capacity(sent, READ_BYTES)))
 }
 
+/// A format that cannot tell how it ends: what fails, and whether there would have been more rows, is told before it, unless it is longer
+/// than what is held back.
+async fn held(
+    service: &Service,
+    ask: Ask,
+    begun: Begun,
+    record: Record,
+    place: Place,
+    response: &mut Response<Body>,
+) -> Result<(), Fault> {
+    let failed = |error: std::io::Error| Fault::internal("write the result", &error);
+    let file = File::from_std(tempfile::tempfile_in(service.spool.as_path()).map_err(failed)?);
+    let most = (service.settings.held_mb as u64) << 20;
+    let (sender, receiver) = oneshot::channel();
+    let sink = Sink::Held(Held { spool: Spool::new(file, most), stall: service.stall(), released: sender });
+    let poured = tokio::spawn(async move { begun.pour(&ask, sink, record, Some(place)).await });
+    match receiver.await {
+        Ok(Released::Whole { file, bytes, overflow }) => {
+            response
+                .headers_mut()
+                .insert(OVERFLOW_HEADER, HeaderValue::from_static(if overflow { "true" } else { "false" }));
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+            *response.body_mut() = Body::from_stream(ReaderStream::with_capacity(file, READ_BYTES));
+        }
+        Ok(Released::Beginning { file, rest }) => {
+            let beginning = ReaderStream::with_capacity(file, READ_BYTES);
+            *response.body_mut() = Body::from_stream(beginning.chain(rest));
+        }
+        Err(_) => {
+            let poured = poured.await.map_err(|error| Fault::internal("answer the query", &error))?;
+            return Err(poured.err().unwrap_or_else(|| Fault::internal("answer the query", &"it ended early")));
+        }
+    }
+    Ok(())
+}
+
 fn describe(headers: &mut HeaderMap, ask: &Ask, epoch: i64) {
     headers.insert(header::CONTENT_TYPE, ask.content_type.clone());
     headers.insert(EPOCH_HEADER, HeaderValue::from(epoch));
     headers.insert(MAXREC_HEADER, HeaderValue::from(ask.maxrec));
+    if ask.format == Format::Html {
+        // What stands in the archive must not act in a reader's browser.
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let disposition = format!("inline; filename=\"result.{}\"", ask.format.extension());
     if let Ok(disposition) = HeaderValue::try_from(disposition) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);

@@ -12,8 +12,8 @@
 //! | `/api/files` | a file of the object store, with ranges | the transfer breaks |
 //! | Flight SQL | record batches as they come | status of the call |
 //!
-//! CSV and its like cannot tell that MAXREC cut them off: the header `X-Spolia-Maxrec` tells the limit beforehand, and a
-//! result of just as many rows may be cut off.
+//! CSV and its like cannot tell that MAXREC cut them off, or that the query failed. Up to 64 MB of them are held back, so that the header
+//! `X-Spolia-Overflow` tells the one and the status the other; of longer ones the transfer breaks when the query fails.
 
 mod answer;
 mod datalink;

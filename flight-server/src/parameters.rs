@@ -131,18 +131,21 @@ async fn body(body: Body) -> Result<bytes::Bytes, Fault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parameters(text: &str) -> Parameters {
-        let mut parameters = Parameters::default();
+impl From<&str> for Parameters {
+    fn from(text: &str) -> Self {
+        let mut parameters = Self::default();
         parameters.add(text.as_bytes()).unwrap();
         parameters
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn names_are_of_any_case_and_values_as_given() {
-        let p = parameters("query=SELECT+1%2B1&Lang=ADQL&id=a&ID=b&ID=a");
+        let p = Parameters::from("query=SELECT+1%2B1&Lang=ADQL&id=a&ID=b&ID=a");
         assert_eq!(p.one("QUERY"), Ok(Some("SELECT 1+1")));
         assert_eq!(p.one("LANG"), Ok(Some("ADQL")));
         assert_eq!(p.all("ID").collect::<Vec<_>>(), ["a", "b", "a"]);
@@ -151,19 +154,19 @@ mod tests {
 
     #[test]
     fn one_value_may_be_repeated_but_not_contradicted() {
-        assert_eq!(parameters("a=1&A=1&a=").one("A"), Ok(Some("1")));
-        assert!(parameters("a=1&A=2").one("A").unwrap_err().message.contains("more than once"));
+        assert_eq!(Parameters::from("a=1&A=1&a=").one("A"), Ok(Some("1")));
+        assert!(Parameters::from("a=1&A=2").one("A").unwrap_err().message.contains("more than once"));
     }
 
     #[test]
     fn numbers_and_flags_are_checked() {
-        assert_eq!(parameters("MAXREC=+5").number("MAXREC"), Ok(Some(5)));
+        assert_eq!(Parameters::from("MAXREC=+5").number("MAXREC"), Ok(Some(5)));
         for wrong in ["-1", "1e3", "x", "99999999999999999999"] {
-            assert!(parameters(&format!("MAXREC={wrong}")).number("MAXREC").is_err(), "{wrong}");
+            assert!(Parameters::from(format!("MAXREC={wrong}").as_str()).number("MAXREC").is_err(), "{wrong}");
         }
-        assert_eq!(parameters("f=TRUE").flag("F"), Ok(true));
-        assert_eq!(parameters("").flag("F"), Ok(false));
-        assert!(parameters("f=yes").flag("F").is_err());
+        assert_eq!(Parameters::from("f=TRUE").flag("F"), Ok(true));
+        assert_eq!(Parameters::from("").flag("F"), Ok(false));
+        assert!(Parameters::from("f=yes").flag("F").is_err());
     }
 
     #[tokio::test]

@@ -1,16 +1,20 @@
 //! From a query's rows to bytes on their way: to a client, into memory, into a file.
 
+use std::time::Duration;
+
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use spolia_exec::{ExecError, QueryAnswer};
 use spolia_formats::{FormatError, Status};
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+use tokio::sync::oneshot;
 
 use crate::fault::Fault;
 use crate::gate::Place;
-use crate::outgoing::{Chunk, Gone, Outgoing};
+use crate::outgoing::{Chunk, Gone, Outgoing, channel};
 use crate::record::Record;
 use crate::writer::Writer;
 
@@ -23,6 +27,9 @@ const SEND_BYTES: usize = 64 << 10;
 pub(crate) enum Sink {
     Client(Outgoing<Chunk>),
     File(Spool),
+    Held(Held),
+    /// While it goes from one to the other.
+    Nowhere,
 }
 
 /// A file of bounded size that takes what is encoded.
@@ -38,13 +45,55 @@ impl Spool {
         Self { file, bytes: 0, most }
     }
 
+    fn has_room_for(&self, bytes: &[u8]) -> bool {
+        self.bytes + bytes.len() as u64 <= self.most
+    }
+
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.bytes += bytes.len() as u64;
-        if self.bytes > self.most {
+        if !self.has_room_for(bytes) {
             let most = self.most >> 20;
             return Err(Fault::usage(format!("the result is larger than {most} MB; ask for fewer rows or columns")));
         }
-        self.file.write_all(bytes).await.map_err(|error| Fault::internal("write the result", &error))
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).await.map_err(unwritten)
+    }
+
+    /// What has been written, to be read from its beginning.
+    async fn read_again(mut self) -> Result<File, Fault> {
+        self.file.flush().await.map_err(unwritten)?;
+        self.file.rewind().await.map_err(unwritten)?;
+        Ok(self.file)
+    }
+}
+
+fn unwritten(error: std::io::Error) -> Fault {
+    Fault::internal("write the result", &error)
+}
+
+/// Holds an answer back until it is known how it ends, since its format cannot tell; or until there is more than is held back.
+pub(crate) struct Held {
+    pub(crate) spool: Spool,
+    /// How long the client may take to read what is not held back.
+    pub(crate) stall: Duration,
+    pub(crate) released: oneshot::Sender<Released>,
+}
+
+/// An answer that is held back no longer.
+pub(crate) enum Released {
+    /// All of it, and whether there would have been more rows.
+    Whole { file: File, bytes: u64, overflow: bool },
+    /// Its beginning, and what follows.
+    Beginning { file: File, rest: BoxStream<'static, Chunk> },
+}
+
+impl Held {
+    /// Lets go of what is held; the rest goes to the client.
+    async fn let_go(self) -> Result<Outgoing<Chunk>, Broken> {
+        let file = self.spool.read_again().await.map_err(Broken::Fault)?;
+        let (out, rest) = channel::<Chunk>(self.stall);
+        let released = self.released.send(Released::Beginning { file, rest: rest.boxed() });
+        released.map_err(|_| Broken::Gone)?;
+        Ok(out)
     }
 }
 
@@ -81,11 +130,10 @@ impl Pump {
         self.record.rows(self.answer.rows() as u64);
         self.record.note("overflow", self.answer.overflow());
         self.record.note_nodes(&self.answer.timings());
+        let overflow = self.answer.overflow() || self.maxrec == 0;
         let (status, fault) = match read {
             // The metadata of MAXREC=0 say that there may be more, as DALI 1.1 section 3.4.4 wants it.
-            Ok(()) if self.answer.overflow() || self.maxrec == 0 => {
-                (Status::Overflow { maxrec: self.maxrec as u64 }, None)
-            }
+            Ok(()) if overflow => (Status::Overflow { maxrec: self.maxrec as u64 }, None),
             Ok(()) => (Status::Ok, None),
             Err(Broken::Gone) => return Ok(0),
             Err(Broken::Fault(fault)) => (Status::Error(fault.message.clone()), Some(fault)),
@@ -105,7 +153,7 @@ impl Pump {
             // The body ends when the sink is dropped, after the line is in the log.
             (Ok(()), None) => {
                 self.record.succeed();
-                self.sink.close().await
+                self.sink.close(overflow).await
             }
         }
     }
@@ -133,8 +181,16 @@ impl Pump {
 
     async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
         self.record.add_bytes(bytes.len());
+        if let Sink::Held(held) = &self.sink
+            && !held.spool.has_room_for(&bytes)
+        {
+            let Sink::Held(held) = std::mem::replace(&mut self.sink, Sink::Nowhere) else { return Err(Broken::Gone) };
+            self.sink = Sink::Client(held.let_go().await?);
+        }
         match &mut self.sink {
             _ if bytes.is_empty() => Ok(()),
+            Sink::Nowhere => Err(Broken::Gone),
+            Sink::Held(held) => held.spool.write(&bytes).await.map_err(Broken::Fault),
             Sink::Client(out) => out.send(Ok(Bytes::from(bytes))).await.map_err(|Gone| Broken::Gone),
             Sink::File(spool) => spool.write(&bytes).await.map_err(Broken::Fault),
         }
@@ -152,9 +208,20 @@ impl Pump {
 
 impl Sink {
     /// Nothing more follows; says how many bytes a file has.
-    async fn close(self) -> Result<u64, Fault> {
-        let Self::File(mut spool) = self else { return Ok(0) };
-        spool.file.flush().await.map_err(|error| Fault::internal("write the result", &error))?;
-        Ok(spool.bytes)
+    async fn close(self, overflow: bool) -> Result<u64, Fault> {
+        match self {
+            Self::Client(_) | Self::Nowhere => Ok(0),
+            Self::File(mut spool) => {
+                spool.file.flush().await.map_err(unwritten)?;
+                Ok(spool.bytes)
+            }
+            Self::Held(held) => {
+                let bytes = held.spool.bytes;
+                let file = held.spool.read_again().await?;
+                // The client may have left.
+                let _ = held.released.send(Released::Whole { file, bytes, overflow });
+                Ok(bytes)
+            }
+        }
     }
 }

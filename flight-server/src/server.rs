@@ -6,12 +6,13 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use axum::routing::get;
 use spolia_exec::Archive;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::server::TcpIncoming;
+use tower_http::compression::CompressionLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::error::ServerError;
@@ -125,8 +126,18 @@ fn routes(service: Service) -> Router {
         .route("/api/files", get(files::file))
         .layer(axum::middleware::from_fn_with_state(service.clone(), identify))
         .layer(axum::middleware::map_response(named))
+        .layer(CompressionLayer::new().compress_when(worth_compressing))
         .layer(TraceLayer::new_for_http())
         .with_state(service)
+}
+
+/// Documents and tables of text, where the client takes gzip; files with a tag of their own stay as they are, since ranges of them may be asked
+/// for, and so does what is compressed already.
+fn worth_compressing(status: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_text = ["text/", "application/x-votable+xml", "application/json", "application/xhtml+xml"];
+    let is_text = is_text.iter().any(|begin| content_type.starts_with(begin)) && !content_type.ends_with("BINARY2");
+    status == StatusCode::OK && is_text && !headers.contains_key(header::ETAG)
 }
 
 /// Adds what answered.

@@ -36,6 +36,7 @@ pub(crate) struct Service {
     pub(crate) queries: Arc<Gate>,
     pub(crate) cuts: Arc<Gate>,
     pub(crate) downloads: Arc<Gate>,
+    pub(crate) uploads: Arc<Gate>,
     pub(crate) up_since: DateTime<Utc>,
 }
 
@@ -58,6 +59,7 @@ impl Service {
             queries: gate(settings.queries),
             cuts: gate(settings.cuts),
             downloads: gate(settings.downloads),
+            uploads: gate(settings.uploads),
             up_since: Utc::now(),
             settings: Arc::new(settings),
         })

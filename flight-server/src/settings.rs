@@ -27,6 +27,8 @@ pub struct ServerSettings {
     pub cuts: usize,
     /// Files sent at once.
     pub downloads: usize,
+    /// Requests with tables to upload read at once.
+    pub uploads: usize,
     /// Requests that wait for a place at once; beyond, they are turned away.
     pub waiting: usize,
     /// Seconds a request waits for a place before it is turned away.
@@ -59,6 +61,9 @@ pub struct ServerSettings {
     pub destruction_days: u32,
     /// A job's result at most, in MB.
     pub result_mb: usize,
+    /// How much of an answer is held back in a format that cannot tell whether it is whole (CSV and its like, Arrow, Parquet), in MB:
+    /// that is told before it then.
+    pub held_mb: usize,
     /// Where merged files are made before they are sent; relative to the site's folder. Nothing stays there.
     pub spool: PathBuf,
 }
@@ -74,6 +79,7 @@ impl Default for ServerSettings {
             queries: 8,
             cuts: 2,
             downloads: 64,
+            uploads: 8,
             waiting: 256,
             wait_s: 10,
             stall_timeout_s: 60,
@@ -90,6 +96,7 @@ impl Default for ServerSettings {
             execution_duration_s: 3600,
             destruction_days: 7,
             result_mb: 10_000,
+            held_mb: 64,
             spool: PathBuf::from("spool"),
         }
     }
@@ -127,6 +134,7 @@ impl ServerSettings {
             ("queries", self.queries),
             ("cuts", self.cuts),
             ("downloads", self.downloads),
+            ("uploads", self.uploads),
             ("waiting", self.waiting),
             ("max_ids", self.max_ids),
             ("fits_mb", self.fits_mb),

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
 use crate::fault::{Fault, Kind};
+use crate::gate::Place;
 use crate::parameters::Parameters;
 use crate::service::Service;
 
@@ -28,6 +29,8 @@ pub(crate) struct Submission {
     pub(crate) parameters: Parameters,
     /// Files, gone when this is dropped.
     pub(crate) parts: Vec<Part>,
+    /// Who brings files has one of a few places.
+    _place: Option<Place>,
 }
 
 /// A part of a form, in a file.
@@ -48,9 +51,9 @@ impl Submission {
     pub(crate) async fn read(service: &Service, request: Request) -> Result<Self, Fault> {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let Some(boundary) = content_type.and_then(|value| multer::parse_boundary(value).ok()) else {
-            return Ok(Self { parameters: Parameters::read(request).await?, parts: Vec::new() });
+            return Ok(Self::of(Parameters::read(request).await?));
         };
-        let mut submission = Self::default();
+        let mut submission = Self { _place: Some(service.uploads.enter().await?), ..Self::default() };
         submission.parameters.add(request.uri().query().unwrap_or_default().as_bytes())?;
         if request.method() == Method::POST {
             let read = submission.read_parts(service, request.into_body(), boundary);
@@ -58,6 +61,11 @@ impl Submission {
             tokio::time::timeout(BODY_TIME, read).await.map_err(slow)??;
         }
         Ok(submission)
+    }
+
+    /// Parameters that bring no files.
+    pub(crate) fn of(parameters: Parameters) -> Self {
+        Self { parameters, ..Self::default() }
     }
 
     /// The file of a part.

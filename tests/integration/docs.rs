@@ -69,6 +69,16 @@ fn the_commands_about_topcat_run() {
 }
 
 #[test]
+fn the_commands_about_jobs_run() {
+    check("jobs.md");
+}
+
+#[test]
+fn the_commands_about_access_run() {
+    check("access.md");
+}
+
+#[test]
 fn the_readme_goes_the_whole_way_with_curl() {
     let served = Served::start();
     let readme = std::fs::read_to_string(own_folder().join("../README.md")).unwrap();

@@ -15,6 +15,7 @@ mod doors;
 mod faults;
 mod forms;
 mod golden;
+mod hostile;
 mod ingest;
 mod inspect;
 mod jobs;

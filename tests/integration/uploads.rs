@@ -1,9 +1,10 @@
 //! Tables that come with a query: joined by id and by position, on one node and on four, as plain SQL has it.
 
 use std::fmt::Write;
+use std::process::Command;
 
 use crate::oracle::{Oracle, same};
-use crate::site::{TestSite, cells, make_gaia};
+use crate::site::{TestSite, cells, make_gaia, own_folder, python, run};
 
 /// What is asked: the query, and what the oracle is asked where that is another text.
 const QUERIES: &[(&str, &str)] = &[
@@ -109,6 +110,62 @@ fn only_the_nodes_of_ids_and_circles_are_asked(site: &TestSite) {
     assert!((1..=2).contains(&nodes) && (1..5).contains(&rows), "{rows} rows of {nodes} nodes");
 }
 
+/// What `write_tables.py` writes, as CSV.
+const TABLE: &str = "n,id,small,ra,mag,flag,name,pair,counts
+1,3425114617586286848,-32767,0.1,0.1,true,a&<b>]]>,\"[1.5, 2.5]\",\"[1, 2, 3]\"
+2,9223372036854775807,32767,-Infinity,-0.0,false,\"x, \"\"y\"\"\",\"[0.0, -1.0]\",\"[4, 5, 6]\"
+3,,,,,true,,\"[Infinity, 4.0]\",\"[7, 8, 9]\"
+4,-9223372036854775807,7,1e+300,3.4e+38,false,é λ 🪐,\"[1e-300, 5.0]\",\"[-1, 2147483647, -2147483647]\"
+";
+
+#[test]
+fn tables_that_astropy_wrote_come_along() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with astropy (SPOLIA_PYTHON)");
+        return;
+    };
+    let files = make_gaia(&["--sources", "20", "--transits", "20"]);
+    let site = TestSite::with_files(1, files.path());
+    run(Command::new(python).arg(own_folder().join("python/write_tables.py")).arg(site.path())).ok();
+    for name in ["tabledata.vot", "binary.vot", "binary2.vot", "table.fits", "table.ecsv", "commas.ecsv"] {
+        let upload = format!("mine={}", site.path().join(name).display());
+        let answer = |adql: &str| site.spolia(&["query", adql, "--upload", &upload, "--format", "csv"]).ok();
+        let expect = if name.ends_with(".fits") { TABLE.replace("é λ 🪐", "? ? ?") } else { TABLE.to_owned() };
+        assert_eq!(answer("SELECT * FROM tap_upload.mine ORDER BY n").replace("\r\n", "\n"), expect, "{name}");
+        assert_eq!(answer("SELECT COUNT(*) AS c FROM tap_upload.mine WHERE ra IS NULL"), "c\r\n1\r\n", "{name}");
+    }
+}
+
+#[test]
+fn answers_come_along_again() {
+    let files = make_gaia(&["--layout", "mixed", "--sources", "300", "--transits", "600"]);
+    let site = TestSite::with_files(2, files.path());
+    let all = "SELECT source_id, alpha, delta, POINT(DEGREES(alpha), DEGREES(delta)) AS place FROM gaia.completesource";
+    for (name, format) in [
+        ("td.vot", "votable"),
+        ("b.vot", "votable/b"),
+        ("b2.xml", "votable/b2"),
+        ("a.fits", "fits"),
+        ("a.ecsv", "ecsv"),
+        ("a.parquet", "parquet"),
+    ] {
+        let path = site.path().join(name);
+        site.spolia(&["query", all, "--format", format, "-o", path.to_str().unwrap()]).ok();
+        let upload = format!("mine={}", path.display());
+        // FITS has no place for an xtype, so that nothing tells that the pair is a point.
+        let near = match format {
+            "fits" => "",
+            _ => "AND 1 = CONTAINS(m.place, CIRCLE(DEGREES(s.alpha), DEGREES(s.delta), 0.0001))",
+        };
+        let same = format!(
+            "SELECT COUNT(*) AS c FROM TAP_UPLOAD.mine AS m JOIN gaia.completesource AS s ON s.source_id = m.source_id
+                WHERE s.alpha = m.alpha AND s.delta = m.delta {near}"
+        );
+        let answer = site.spolia(&["query", &same, "--upload", &upload, "--format", "csv"]).ok();
+        assert_eq!(answer, "c\r\n300\r\n", "{name}");
+    }
+}
+
 #[test]
 fn tables_that_cannot_come_along_are_refused() {
     let files = make_gaia(&["--sources", "20", "--transits", "20"]);
@@ -117,6 +174,8 @@ fn tables_that_cannot_come_along_are_refused() {
     write("good.csv", "id,my size,dec\n5,1.5,2\n");
     write("twice.csv", "id,ID\n5,1\n");
     write("ragged.csv", "id,ra\n5\n");
+    write("laughs.vot", "<!DOCTYPE v [<!ENTITY l \"lol\">]><VOTABLE/>");
+    write("short.fits", "SIMPLE  =                    T");
     let ask = |upload: &str, adql: &str| {
         site.command(&["query", adql, "--format", "csv", "--upload", upload]).current_dir(site.path()).output().unwrap()
     };
@@ -126,6 +185,8 @@ fn tables_that_cannot_come_along_are_refused() {
         ("good.csv", "SELECT 1 AS one FROM tap_upload.mine", "name=file"),
         ("mine=none.csv", "SELECT 1 AS one FROM tap_upload.mine", "cannot open none.csv"),
         ("mine=ragged.csv", "SELECT 1 AS one FROM tap_upload.mine", "ragged.csv"),
+        ("mine=laughs.vot", "SELECT 1 AS one FROM tap_upload.mine", "remove it"),
+        ("mine=short.fits", "SELECT 1 AS one FROM tap_upload.mine", "is it cut off?"),
         ("mine=good.csv", "SELECT id FROM tap_upload.yours", "tap_upload.mine"),
         ("my\"tab=good.csv", "SELECT 1 AS one FROM tap_upload.mine", "cannot be the name"),
         ("mine=good.csv", "SELECT nothing FROM tap_upload.mine", "nothing"),

@@ -4,7 +4,9 @@ usage: jobs.py BASE_URL SECRET
 """
 
 import io
+import os
 import sys
+import tempfile
 import time
 
 import numpy
@@ -89,6 +91,26 @@ tap = TapPlus(url=TAP)
 assert "gaia.completesource" in {table.get_qualified_name().replace("gaia.gaia.", "gaia.") for table in tap.load_tables()}
 assert len(tap.launch_job("SELECT TOP 9 source_id FROM gaia.completesource").get_results()) == 9
 assert len(tap.launch_job_async("SELECT TOP 8 source_id FROM gaia.completesource").get_results()) == 8
+
+mine.write(f"{tempfile.gettempdir()}/spolia-tapplus-{os.getpid()}.vot", format="votable")
+try:
+    joined = tap.launch_job(join, upload_resource=f"{tempfile.gettempdir()}/spolia-tapplus-{os.getpid()}.vot", upload_table_name="mine")
+    assert list(joined.get_results()["name"]) == [0, 1, 2]
+finally:
+    os.remove(f"{tempfile.gettempdir()}/spolia-tapplus-{os.getpid()}.vot")
+
+# Shapes that come along are shapes.
+places = """<VOTABLE version="1.4"><RESOURCE><TABLE><FIELD name="p" datatype="double" arraysize="2" xtype="point" unit="deg"/>
+<FIELD name="c" datatype="double" arraysize="3" xtype="circle"/><FIELD name="t" datatype="char" arraysize="*" xtype="timestamp"/>
+<DATA><TABLEDATA><TR><TD>10 20</TD><TD>10 20.5 1</TD><TD>2026-01-02T03:04:05</TD></TR><TR><TD>50 20</TD><TD>10 20 1</TD><TD/></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"""
+shapes = "SELECT COORD1(p) AS lon, CONTAINS(p, c) AS inside, t FROM TAP_UPLOAD.places ORDER BY lon"
+answer = requests.post(
+    f"{TAP}/sync",
+    data={"QUERY": shapes, "UPLOAD": "places,param:p", "RESPONSEFORMAT": "csv"},
+    files={"p": ("places.vot", places)},
+    timeout=60,
+)
+assert answer.text.split() == ["lon,inside,t", "10.0,1,2026-01-02T03:04:05.000000", "50.0,0,"], answer.text
 
 # 7. Every example is a query.
 examples = service.examples

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing. Usage: packages.sh demo|test|judges
+# Installs the Debian packages that are missing. Usage: packages.sh demo|test|judges|bench-tap
 #
 # `demo` needs the PostgreSQL server and what libhdf5 is linked with; `test` also the outside programs that judge answers;
-# `judges` also TOPCAT, a screen for it that nobody sees, and a compiler for the program that drives it.
+# `judges` also TOPCAT, a screen for it that nobody sees, and a compiler for the program that drives it;
+# `bench-tap` also DaCHS, the peer of that bench (the programs only: python3-gavo brings no service, user or database).
 # With nothing missing it changes nothing and takes no time.
 set -euo pipefail
 
@@ -17,12 +18,13 @@ fi
 installed=$(find /usr/lib/postgresql -mindepth 3 -maxdepth 3 -name initdb 2>/dev/null | cut -d/ -f5 | sort -n | tail -n 1 || true)
 major=${installed:-15}
 packages=("postgresql-$major" libhdf5-dev pkg-config)
-tested=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tools python3-venv curl)
+for_tests=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tools python3-venv curl)
 case ${1-} in
 demo) ;;
-test) packages+=("${tested[@]}") ;;
-judges) packages+=("${tested[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core) ;;
-*) say "usage: packages.sh demo|test|judges"; exit 2 ;;
+test) packages+=("${for_tests[@]}") ;;
+judges) packages+=("${for_tests[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core) ;;
+bench-tap) packages+=("${for_tests[@]}" python3-gavo) ;;
+*) say "usage: packages.sh demo|test|judges|bench-tap"; exit 2 ;;
 esac
 
 is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }

@@ -6,7 +6,8 @@
 //! said beside the table (INFO elements, DataLink service descriptors).
 //!
 //! Column metadata travels in the Arrow field's metadata under the keys `unit`, `ucd`, `utype`, `xtype`, `description` and
-//! `arraysize` ([`VoField`]). **Invariant:** a 64-bit integer never passes through a double or a JSON number.
+//! `arraysize` ([`VoField`]). **Invariant:** a 64-bit integer never passes through a double or a JSON number
+//! (but in ECSV's arrays, which are JSON by definition and whose readers keep all digits).
 //!
 //! | format | null | NaN, infinities | 64-bit integers | overflow told | failure told |
 //! |---|---|---|---|---|---|
@@ -46,9 +47,11 @@ mod text;
 mod voparquet;
 mod votable;
 
+pub use ecsv::{EcsvReadError, read_ecsv};
 pub use encoder::{DEFAULT_FITS_BYTES, Encoder, Status};
 pub use error::FormatError;
 pub use field::{Datatype, Shape, VoField};
+pub use fits::{FitsReadError, read_fits};
 pub use format::Format;
 pub use incoming::ReadBounds;
 pub use info::{Param, ResultInfo, ServiceDescriptor};

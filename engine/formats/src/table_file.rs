@@ -1,4 +1,4 @@
-//! Tables that someone brings along: files of CSV, VOTable, Parquet or Arrow, as record batches of the types that queries know.
+//! Tables that someone brings along: files of CSV, ECSV, VOTable, FITS, Parquet or Arrow, as record batches of the types that queries know.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -11,6 +11,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::ecsv::{EcsvReadError, read_ecsv};
+use crate::fits::{FitsReadError, read_fits};
 use crate::incoming::ReadBounds;
 use crate::votable::{VotableError, read_votable};
 
@@ -24,7 +26,7 @@ const MOST_BYTES: usize = 512 << 20;
 #[non_exhaustive]
 pub enum TableFileError {
     /// The name says nothing of the format.
-    #[error("{0} is none of .csv, .vot, .parquet and .arrow, so that its format is not known")]
+    #[error("{0} is none of .csv, .ecsv, .vot, .fits, .parquet and .arrow, so that its format is not known")]
     Extension(PathBuf),
     /// The file does not open.
     #[error("cannot open {path}")]
@@ -53,6 +55,24 @@ pub enum TableFileError {
         #[source]
         source: VotableError,
     },
+    /// The file is no FITS table that is read.
+    #[error("cannot read the FITS table in {path}")]
+    Fits {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: FitsReadError,
+    },
+    /// The file is no ECSV that is read.
+    #[error("cannot read the ECSV table in {path}")]
+    Ecsv {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: EcsvReadError,
+    },
     /// There is too much in it.
     #[error("the table in {path} has more than {most_rows} rows or {} MB, which is as much as may be brought along", MOST_BYTES >> 20)]
     TooLarge {
@@ -78,17 +98,32 @@ pub enum TableFileError {
 /// The table in a file, by its extension; with at most `most_rows` rows.
 ///
 /// Integers become 16, 32 or 64 bits wide with a sign, texts plain ones, times microseconds without a zone; arrays stay lists of such
-/// numbers. VOTables are read as [`read_votable`] says.
+/// numbers. VOTable, FITS and ECSV are read as [`read_votable`], [`read_fits`] and [`read_ecsv`] say.
 ///
 /// # Errors
 /// [`TableFileError`], which names the file and what is wrong in it.
 pub fn read_table(path: &Path, most_rows: usize) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
-    let read = |source| TableFileError::Read { path: path.to_owned(), source };
-    if let Some("vot" | "votable" | "xml") = extension(path).as_deref() {
-        let bounds = ReadBounds { rows: most_rows, memory_bytes: MOST_BYTES, ..ReadBounds::default() };
-        let table = read_votable(BufReader::new(open(path)?), &bounds);
-        return table.map_err(|source| TableFileError::Votable { path: path.to_owned(), source });
+    let bounds = ReadBounds { rows: most_rows, memory_bytes: MOST_BYTES, ..ReadBounds::default() };
+    match extension(path).as_deref() {
+        Some("vot" | "votable" | "xml") => {
+            let table = read_votable(BufReader::new(open(path)?), &bounds);
+            table.map_err(|source| TableFileError::Votable { path: path.to_owned(), source })
+        }
+        Some("fits" | "fit") => {
+            let table = read_fits(BufReader::new(open(path)?), &bounds);
+            table.map_err(|source| TableFileError::Fits { path: path.to_owned(), source })
+        }
+        Some("ecsv") => {
+            let table = read_ecsv(BufReader::new(open(path)?), &bounds);
+            table.map_err(|source| TableFileError::Ecsv { path: path.to_owned(), source })
+        }
+        _ => read_by_arrow(path, most_rows),
     }
+}
+
+/// A table of a format that Arrow's crates read.
+fn read_by_arrow(path: &Path, most_rows: usize) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
+    let read = |source| TableFileError::Read { path: path.to_owned(), source };
     let reader = reader(path)?;
     let schema = queryable(path, &reader.schema())?;
     let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
@@ -213,6 +248,7 @@ mod tests {
         check_refused("stars.parquet", "no parquet", "cannot read the table");
         check_refused("stars.arrow", "no arrow", "cannot read the table");
         check_refused("stars.vot", "no votable", "cannot read the VOTable");
+        check_refused("stars.fits", "no fits", "cannot read the FITS table");
         check_refused("stars.xml", "<a/>", "not a VOTABLE");
         assert!(matches!(read_table(Path::new("/nowhere/stars.csv"), 2), Err(TableFileError::Open { .. })));
     }
@@ -236,12 +272,19 @@ mod tests {
         let mut stream = arrow::ipc::writer::StreamWriter::try_new(file("t.arrow"), &batch.schema()).unwrap();
         stream.write(&batch).unwrap();
         stream.finish().unwrap();
-        let mut encoder = Encoder::new(Format::VotableTabledata, batch.schema(), ResultInfo::default()).unwrap();
-        let mut votable = Vec::new();
-        encoder.batch(&batch, &mut votable).unwrap();
-        encoder.finish(&Status::Ok, &mut votable).unwrap();
-        std::fs::write(folder.join("t.vot"), votable).unwrap();
-        for name in ["t.csv", "t.parquet", "t.arrow", "t.vot"] {
+        for (name, format) in [
+            ("t.vot", Format::VotableTabledata),
+            ("t.xml", Format::VotableBinary2),
+            ("t.fits", Format::Fits),
+            ("t.ecsv", Format::Ecsv),
+        ] {
+            let mut encoder = Encoder::new(format, batch.schema(), ResultInfo::default()).unwrap();
+            let mut bytes = Vec::new();
+            encoder.batch(&batch, &mut bytes).unwrap();
+            encoder.finish(&Status::Ok, &mut bytes).unwrap();
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
+        for name in ["t.csv", "t.parquet", "t.arrow", "t.vot", "t.xml", "t.fits", "t.ecsv"] {
             let (schema, batches) = read_table(&folder.join(name), 2).unwrap();
             let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
             assert_eq!(names, ["id", "flag", "name", "ra"], "{name}");

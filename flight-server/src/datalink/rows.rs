@@ -133,12 +133,6 @@ impl Place<'_> {
 mod tests {
     use super::*;
 
-    fn parameters(text: &str) -> Parameters {
-        let mut parameters = Parameters::default();
-        parameters.add(text.as_bytes()).unwrap();
-        parameters
-    }
-
     #[test]
     fn an_id_may_be_given_as_its_access_url() {
         assert_eq!(link_id("AAEAAA"), "AAEAAA");
@@ -149,13 +143,13 @@ mod tests {
 
     #[test]
     fn the_client_is_carried_on() {
-        assert_eq!(client(&parameters("id=a&clientId=c1")), "c1");
-        assert_eq!(client(&parameters("ID=http%3A%2F%2Fh%2Fdatalink%3Fid%3Da%26clientId%3Dc2")), "c2");
-        assert_eq!(client(&parameters("id=a")).len(), 36);
+        assert_eq!(client(&Parameters::from("id=a&clientId=c1")), "c1");
+        assert_eq!(client(&Parameters::from("ID=http%3A%2F%2Fh%2Fdatalink%3Fid%3Da%26clientId%3Dc2")), "c2");
+        assert_eq!(client(&Parameters::from("id=a")).len(), 36);
     }
 
     #[test]
     fn an_id_given_twice_counts_once() {
-        assert_eq!(given_ids(&parameters("id=b&ID=a&id=b&id=")), ["b", "a"]);
+        assert_eq!(given_ids(&Parameters::from("id=b&ID=a&id=b&id=")), ["b", "a"]);
     }
 }

@@ -70,12 +70,6 @@ pub(crate) fn maxrec(parameters: &Parameters, settings: &ServerSettings) -> Resu
 mod tests {
     use super::*;
 
-    fn parameters(text: &str) -> Parameters {
-        let mut parameters = Parameters::default();
-        parameters.add(text.as_bytes()).unwrap();
-        parameters
-    }
-
     #[test]
     fn languages_are_those_of_the_capabilities() {
         for known in [None, Some("ADQL"), Some("adql"), Some("ADQL-2.0"), Some("ADQL-2.1")] {
@@ -88,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_media_type_answers_the_one_asked_for() {
-        let check = |text: &str| format(&parameters(text));
+        let check = |text: &str| format(&Parameters::from(text));
         assert_eq!(check("").unwrap().1, "application/x-votable+xml");
         assert_eq!(check("FORMAT=text/xml").unwrap().1, "text/xml");
         assert_eq!(check("FORMAT=csv").unwrap().1, "text/csv;header=present");
@@ -102,7 +96,7 @@ mod tests {
         for (text, expect) in
             [("", 10), ("MAXREC=50", 50), ("MAXREC=0", 0), ("MAXREC=1000", 100), ("MAXREC=18446744073709551615", 100)]
         {
-            assert_eq!(maxrec(&parameters(text), &settings), Ok(expect), "{text}");
+            assert_eq!(maxrec(&Parameters::from(text), &settings), Ok(expect), "{text}");
         }
     }
 }

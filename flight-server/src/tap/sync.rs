@@ -77,12 +77,6 @@ pub(super) fn note_run(record: &mut Record, parameters: &Parameters) {
 mod tests {
     use super::*;
 
-    fn parameters(text: &str) -> Parameters {
-        let mut parameters = Parameters::default();
-        parameters.add(text.as_bytes()).unwrap();
-        parameters
-    }
-
     #[test]
     fn a_query_is_what_is_asked_unless_said_otherwise() {
         for (text, expect) in [
@@ -91,7 +85,7 @@ mod tests {
             ("REQUEST=getCapabilities", Some(What::Capabilities)),
             ("REQUEST=drop", None),
         ] {
-            assert_eq!(what(&parameters(text)).ok(), expect, "{text}");
+            assert_eq!(what(&Parameters::from(text)).ok(), expect, "{text}");
         }
     }
 }

@@ -102,7 +102,10 @@ async fn read(service: &Service, name: String, path: PathBuf) -> Result<Upload, 
         let table = read_table(&typed, most_rows);
         std::fs::remove_file(&typed).map_err(failed)?;
         let (schema, rows) = table.map_err(|error| Fault::usage(format!("UPLOAD {name}: {}", told(&error, &typed))))?;
-        Ok(Upload { name, schema, rows })
+        match schema.fields().is_empty() {
+            true => Err(Fault::usage(format!("UPLOAD {name}: the table has no columns"))),
+            false => Ok(Upload { name, schema, rows }),
+        }
     })
     .await
 }

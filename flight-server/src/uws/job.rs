@@ -241,11 +241,7 @@ mod tests {
 
     #[test]
     fn waiting_has_a_bound_and_a_phase() {
-        let wait = |text: &str| {
-            let mut parameters = Parameters::default();
-            parameters.add(text.as_bytes()).unwrap();
-            wait(&parameters)
-        };
+        let wait = |text: &str| wait(&Parameters::from(text));
         let seconds = |n| Duration::from_secs(n);
         assert_eq!(wait("").unwrap(), None);
         assert_eq!(wait("WAIT=5&PHASE=QUEUED").unwrap(), Some((seconds(5), Some(ExecutionPhase::Queued))));

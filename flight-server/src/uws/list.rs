@@ -43,11 +43,7 @@ mod tests {
 
     #[test]
     fn filters_are_checked() {
-        let filter = |text: &str| {
-            let mut parameters = Parameters::default();
-            parameters.add(text.as_bytes()).unwrap();
-            filter(&parameters)
-        };
+        let filter = |text: &str| filter(&Parameters::from(text));
         let read = filter("phase=queued&PHASE=EXECUTING&LAST=5&AFTER=2026-01-01").unwrap();
         assert_eq!(read.phases, [ExecutionPhase::Queued, ExecutionPhase::Executing]);
         assert!(read.last == Some(5) && read.after.is_some());

@@ -58,8 +58,7 @@ pub(super) async fn put(
         let value = to_bytes(request.into_body(), VALUE_BYTES).await.map_err(too_large)?;
         let value = String::from_utf8(value.to_vec()).map_err(|_| Fault::usage(format!("{name} is no UTF-8")))?;
         let parameters = Parameters::of([(name.to_ascii_uppercase(), value)]);
-        let submission = Submission { parameters, parts: Vec::new() };
-        change(&service, own_job(&service, &job_id).await?, &submission).await?;
+        change(&service, own_job(&service, &job_id).await?, &Submission::of(parameters)).await?;
         Ok(to_job(&service, &job_id))
     };
     changed.await.unwrap_or_else(|fault: Fault| fault.votable())

@@ -167,7 +167,7 @@ pub struct Query {
     /// Rows at most
     #[arg(long)]
     pub maxrec: Option<usize>,
-    /// A table of yours, as name=file (.csv, .vot, .parquet, .arrow); the query names it TAP_UPLOAD.name
+    /// A table of yours, as name=file (.csv, .ecsv, .vot, .fits, .parquet, .arrow); the query names it TAP_UPLOAD.name
     #[arg(long, value_name = "NAME=FILE")]
     pub upload: Vec<UploadedFile>,
 }

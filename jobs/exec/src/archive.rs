@@ -7,7 +7,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use object_store::ObjectStore;
 use quick_cache::sync::Cache;
 use spolia_adql::TapSchema;
-use spolia_catalogue::{Control, Edition, SigningKey};
+use spolia_catalogue::{Control, SigningKey};
 use spolia_cutout::Files;
 use spolia_planner::{QuerySettings, Session};
 use spolia_shard_router::{NodeAddress, Router, RouterSettings};
@@ -16,7 +16,7 @@ use crate::access::{AccessSettings, Act};
 use crate::cut::CutSettings;
 use crate::error::ExecError;
 use crate::link::{LinkError, RowLink};
-use crate::open_epoch::{EPOCHS_KEPT, OpenEpoch};
+use crate::open_epoch::{EPOCHS_KEPT, OpenEpoch, View};
 use crate::operation_log::{LogSettings, OperationLog};
 use crate::principal::Principal;
 use crate::store::{Store, StoreSettings};
@@ -54,7 +54,7 @@ pub struct Archive {
     pub(crate) keys: Vec<SigningKey>,
     pub(crate) memory: Arc<dyn MemoryPool>,
     pub(crate) query: QuerySettings,
-    pub(crate) epochs: Arc<Cache<(Edition, Vec<String>), Arc<OpenEpoch>>>,
+    pub(crate) epochs: Arc<Cache<View, Arc<OpenEpoch>>>,
     pub(crate) access: Arc<AccessSettings>,
     pub(crate) who: Arc<Principal>,
     log: OperationLog,

@@ -6,7 +6,7 @@ use datafusion::catalog::{TableProvider, default_table_source::DefaultTableSourc
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlanBuilder, ScalarUDF};
 use datafusion::prelude::{col, ident};
-use spolia_catalogue::{CatalogueError, SigningKey};
+use spolia_catalogue::{CatalogueError, Edition, SigningKey};
 use spolia_planner::{DERIVED_FROM, Session, SessionBase};
 use spolia_shard_router::{ShardedTable, Snapshot};
 
@@ -19,6 +19,14 @@ use crate::upload::{self, Upload};
 
 /// Epochs kept open: the newest, and some that older links lead to.
 pub(crate) const EPOCHS_KEPT: usize = 8;
+
+/// What tells one open epoch from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct View {
+    edition: Edition,
+    /// The collections that are not in it.
+    closed: Vec<String>,
+}
 
 /// One epoch, ready for queries and cuts; all that read it share it.
 pub(crate) struct OpenEpoch {
@@ -33,13 +41,12 @@ impl Archive {
     /// When the control node fails, or has no such epoch.
     pub(crate) async fn open_epoch(&self, epoch: Option<i64>, act: Act) -> Result<Arc<OpenEpoch>, ExecError> {
         let edition = self.router().control().edition(epoch).await?.ok_or(CatalogueError::Empty)?;
-        let key = (edition, self.access.closed(&self.who, act));
+        let view = View { edition, closed: self.access.closed(&self.who, act) };
         let open = async {
-            let (edition, closed) = &key;
-            let snapshot = self.router().snapshot(edition).await?.without(closed);
+            let snapshot = self.router().snapshot(&view.edition).await?.without(&view.closed);
             Ok(Arc::new(OpenEpoch { base: self.session_base(&snapshot)?, snapshot }))
         };
-        self.epochs.get_or_insert_async(&key, open).await
+        self.epochs.get_or_insert_async(&view, open).await
     }
 
     fn session_base(&self, snapshot: &Snapshot) -> Result<SessionBase, ExecError> {

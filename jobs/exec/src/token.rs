@@ -98,7 +98,14 @@ struct TokensFile {
 #[derive(Debug, Clone)]
 pub struct Tokens {
     path: Arc<PathBuf>,
-    held: Arc<Mutex<Option<(SystemTime, Arc<Vec<Token>>)>>>,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+/// What was read of a tokens file, and of which time that was.
+#[derive(Debug)]
+struct Held {
+    written: SystemTime,
+    tokens: Arc<Vec<Token>>,
 }
 
 impl Tokens {
@@ -121,13 +128,13 @@ impl Tokens {
             Err(error) => return Err(self.failed("read")(error)),
         };
         let mut held = self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((_, tokens)) = held.as_ref().filter(|(read, _)| *read == changed) {
-            return Ok(Arc::clone(tokens));
+        if let Some(held) = held.as_ref().filter(|held| held.written == changed) {
+            return Ok(Arc::clone(&held.tokens));
         }
         let text = std::fs::read_to_string(self.path.as_path()).map_err(self.failed("read"))?;
         let file: TokensFile = toml::from_str(&text).map_err(|error| self.form(error.to_string()))?;
         let tokens = Arc::new(file.token);
-        *held = Some((changed, Arc::clone(&tokens)));
+        *held = Some(Held { written: changed, tokens: Arc::clone(&tokens) });
         Ok(tokens)
     }
 

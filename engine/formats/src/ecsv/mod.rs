@@ -1,10 +1,11 @@
-//! ECSV 1.0: CSV behind comment lines that say in YAML what its columns are (astropy's APE 6).
+//! ECSV 1.0: CSV behind comment lines that say in YAML what its columns are (astropy's APE 6). [`read`] reads it, the rest writes it.
 //!
 //! A null is `""`, and so is an empty text. Arrays are JSON. Readers go by lines, whatever stands in quotes: line breaks in text become
 //! spaces. The head has the query and INFOs. An overflow is known only after the rows, where readers have no place for it (some take a
 //! comment there for a row): a server that has spooled the rows makes the head anew, by the start of a second encoder whose INFOs
 //! tell `QUERY_STATUS`, and sends it before them.
 
+mod read;
 mod yaml;
 
 use arrow::array::RecordBatch;
@@ -17,6 +18,8 @@ use crate::error::Result;
 use crate::field::{Datatype, Shape, VoField};
 use crate::info::ResultInfo;
 use crate::literal;
+
+pub use self::read::{EcsvReadError, read_ecsv};
 
 pub(crate) struct Ecsv {
     fields: Vec<VoField>,

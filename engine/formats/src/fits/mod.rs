@@ -1,4 +1,4 @@
-//! FITS: one binary table. FITS 4.0 section 7.3.
+//! FITS: one binary table. FITS 4.0 section 7.3. [`read`] reads it, the rest writes it.
 //!
 //! Row count, text widths and null values stand in the header, so all rows are collected first, column by column in the bytes
 //! they will have in the file, up to a bound. FITS text is printable ASCII; other characters become `?` and a COMMENT counts
@@ -6,12 +6,14 @@
 
 mod column;
 mod header;
+mod read;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use self::column::FitsColumn;
 use self::header::Header;
+pub use self::read::{FitsReadError, read_fits};
 use crate::cell::columns;
 use crate::encoder::{Encode, Status, overflow_message, refuse_failure};
 use crate::error::{FormatError, Result};

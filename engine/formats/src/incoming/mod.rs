@@ -27,6 +27,24 @@ impl Default for ReadBounds {
     }
 }
 
+/// A text that a stranger wrote, as long as one line of a message bears it.
+pub(crate) fn quoted(text: &str) -> String {
+    cut(text, 60)
+}
+
+/// As [`quoted`], for a whole message that quotes what a stranger wrote.
+pub(crate) fn message(text: &str) -> String {
+    cut(text, 240)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().take(most).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
+        short.push('…');
+    }
+    short
+}
+
 /// Columns of one table.
 pub(crate) const MOST_COLUMNS: usize = 2000;
 /// Elements of an array of declared size.

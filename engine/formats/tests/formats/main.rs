@@ -9,6 +9,9 @@
 mod hostile;
 mod judges;
 mod mutated;
+mod read_ecsv;
+mod read_fits;
 mod read_votable;
 mod sample;
+mod table;
 mod written;

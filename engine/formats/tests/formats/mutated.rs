@@ -1,20 +1,9 @@
 //! Valid documents with bytes changed at random: reading them ends with a table or an error, never otherwise.
 
-use spolia_formats::{Format, ReadBounds, Status, read_votable};
+use spolia_formats::{Format, ReadBounds, Status, read_fits, read_votable};
 
 use crate::sample;
-
-/// Steele & Vigna, "SplitMix": any seed is as good as another.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut word = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        word = (word ^ word >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((word ^ word >> 31) % end.max(1) as u64).unwrap()
-    }
-}
+use crate::table::Random;
 
 /// What is put in at random beside bytes.
 const TOKENS: &[&str] = &[
@@ -44,23 +33,6 @@ const TOKENS: &[&str] = &[
     "9",
 ];
 
-/// Changes one place.
-fn mutate(document: &mut Vec<u8>, random: &mut Random) {
-    let (at, length) = (random.below(document.len()), random.below(64));
-    let end = (at + length).min(document.len());
-    match random.below(5) {
-        0 => document[at] = u8::try_from(random.below(256)).unwrap(),
-        1 => drop(document.drain(at..end)),
-        2 => {
-            let copy = document[at..end].to_vec();
-            let to = random.below(document.len());
-            document.splice(to..to, copy);
-        }
-        3 => drop(document.splice(at..at, TOKENS[random.below(TOKENS.len())].bytes())),
-        _ => document.truncate(at.max(1)),
-    }
-}
-
 #[test]
 fn changed_documents_never_panic() {
     let bounds = ReadBounds { rows: 100, document_bytes: 1 << 20, memory_bytes: 1 << 20 };
@@ -71,7 +43,7 @@ fn changed_documents_never_panic() {
         for _ in 0..3000 {
             let mut document = whole.clone();
             for _ in 0..=random.below(3) {
-                mutate(&mut document, &mut random);
+                random.mutate(&mut document, TOKENS);
             }
             match read_votable(document.as_slice(), &bounds) {
                 Ok(_) => read += 1,
@@ -80,6 +52,39 @@ fn changed_documents_never_panic() {
                     refused += 1;
                 }
             }
+        }
+    }
+    assert!(read > 100 && refused > 1000, "{read} were read, {refused} refused");
+}
+
+/// Cards of FITS headers.
+const CARDS: &[&str] =
+    &["TFORM1  = '1048576D'", "TFORM2  = '1Q(3)'", "NAXIS2  = 99999999999999999999", "TZERO1  = 1E999", "END", "\0"];
+
+#[test]
+fn changed_fits_files_never_panic() {
+    let bounds = ReadBounds { rows: 100, document_bytes: 1 << 20, memory_bytes: 1 << 20 };
+    let mut random = Random(2);
+    let whole = sample::encode_without_heap();
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..6000 {
+        let mut file = whole.clone();
+        match random.below(2) {
+            // A header is a small part of the file, and most changes of length are found at once.
+            0 => random.mutate(&mut file, CARDS),
+            _ => {
+                for _ in 0..=random.below(4) {
+                    let (at, card) = (random.below(9000), CARDS[random.below(CARDS.len())].as_bytes());
+                    let at = at - at % 80;
+                    file[at..at + card.len()].copy_from_slice(card);
+                    let at = random.below(9000);
+                    file[at] = b' ' + u8::try_from(random.below(95)).unwrap();
+                }
+            }
+        }
+        match read_fits(file.as_slice(), &bounds) {
+            Ok(_) => read += 1,
+            Err(_) => refused += 1,
         }
     }
     assert!(read > 100 && refused > 1000, "{read} were read, {refused} refused");

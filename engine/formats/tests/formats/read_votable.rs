@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, SchemaRef, TimeUnit};
-use spolia_formats::{Encoder, Format, ReadBounds, ResultInfo, Status, VotableError, read_votable};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
+use spolia_formats::{Format, ReadBounds, Status, VotableError, read_votable};
 
 use crate::sample::{self, GAIA_ID};
+use crate::table::{columns, fixed, list, metadata};
 
 /// A document with one table.
 pub fn document(fields: &str, data: &str) -> String {
@@ -27,18 +28,6 @@ fn read(document: &[u8]) -> Result<RecordBatch, VotableError> {
     Ok(concat_batches(&schema, &batches).unwrap())
 }
 
-/// The rows as tab-separated values, by column.
-fn columns(schema: SchemaRef, batches: &[RecordBatch]) -> Vec<Vec<String>> {
-    let mut out = Vec::new();
-    let count = schema.fields().len();
-    let mut encoder = Encoder::new(Format::Tsv, schema, ResultInfo::default()).unwrap();
-    batches.iter().for_each(|batch| encoder.batch(batch, &mut out).unwrap());
-    encoder.finish(&Status::Ok, &mut out).unwrap();
-    let text = String::from_utf8(out).unwrap();
-    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
-    (0..count).map(|at| rows.iter().map(|row| row[at].to_owned()).collect()).collect()
-}
-
 #[track_caller]
 fn check(document: &str, data_type: &DataType, values: &[&str]) {
     let batch = read(document.as_bytes()).unwrap();
@@ -50,14 +39,6 @@ fn check(document: &str, data_type: &DataType, values: &[&str]) {
 fn check_refused(document: &str, words: &[&str]) {
     let error = read(document.as_bytes()).unwrap_err().to_string();
     assert!(words.iter().all(|word| error.contains(word)), "{error}");
-}
-
-fn list(item: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new("item", item, true)))
-}
-
-fn fixed(item: DataType, size: i32) -> DataType {
-    DataType::FixedSizeList(Arc::new(Field::new("item", item, true)), size)
 }
 
 #[test]
@@ -77,6 +58,14 @@ fn numbers_are_of_the_types_that_queries_know() {
     let words = ["T", "f", "1", "0", "true", "False", "?", ""];
     let expect = ["true", "false", "true", "false", "true", "false", "", ""];
     check(&one("datatype=\"boolean\"", &words), &DataType::Boolean, &expect);
+}
+
+#[test]
+fn a_bit_is_a_boolean() {
+    check(&one("datatype=\"bit\"", &["1", "0", ""]), &DataType::Boolean, &["true", "false", ""]);
+    let stream = format!("<BINARY><STREAM encoding=\"base64\">{}</STREAM></BINARY>", base64(&[0x80, 0x08, 0]));
+    let bits = document("<FIELD name=\"c\" datatype=\"bit\"/>", &stream);
+    check(&bits, &DataType::Boolean, &["true", "true", "false"]);
 }
 
 #[test]
@@ -151,13 +140,11 @@ fn what_a_field_says_is_kept() {
     let field = "<FIELD ID=\"ra_id\" datatype=\"double\" unit=\"deg\" ucd=\"pos.eq.ra;meta.main\" utype=\"a:b\" width=\"9\" precision=\"3\">\
         <DESCRIPTION> Right &amp; ascension </DESCRIPTION><LINK href=\"http://nowhere\"/></FIELD>";
     let batch = read(document(field, "<TABLEDATA/>").as_bytes()).unwrap();
-    let (schema, metadata) = (batch.schema(), batch.schema().field(0).metadata().clone());
+    let schema = batch.schema();
     assert_eq!(schema.field(0).name(), "ra_id");
-    let mut entries: Vec<_> = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    entries.sort_unstable();
     let expect =
         [("description", "Right & ascension"), ("ucd", "pos.eq.ra;meta.main"), ("unit", "deg"), ("utype", "a:b")];
-    assert_eq!(entries, expect);
+    assert_eq!(metadata(schema.field(0)), expect);
 }
 
 #[test]

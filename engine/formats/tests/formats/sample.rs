@@ -188,6 +188,17 @@ pub fn encode(format: Format, status: &Status) -> Vec<u8> {
     out
 }
 
+/// The sample as FITS without the columns that lie in the heap there.
+pub fn encode_without_heap() -> Vec<u8> {
+    let kept: Vec<usize> = (0..16).chain([19]).collect();
+    let schema = Arc::new(schema().project(&kept).unwrap());
+    let mut out = Vec::new();
+    let mut encoder = Encoder::new(Format::Fits, schema, info()).unwrap();
+    batches().iter().for_each(|batch| encoder.batch(&batch.project(&kept).unwrap(), &mut out).unwrap());
+    encoder.finish(&Status::Ok, &mut out).unwrap();
+    out
+}
+
 /// One column of a single batch in a format, as text.
 pub fn encode_column(format: Format, column: ArrayRef) -> Result<String, spolia_formats::FormatError> {
     let schema = Arc::new(Schema::new(vec![Field::new("c", column.data_type().clone(), true)]));

@@ -10,7 +10,7 @@ use super::field::VoColumn;
 use super::rows::Rows;
 use super::xml::{Attributes, Node, Xml};
 use super::{binary, tabledata};
-use crate::incoming::{MOST_COLUMNS, ReadBounds};
+use crate::incoming::{MOST_COLUMNS, ReadBounds, message};
 
 /// Bytes of a failed query's message.
 const LONGEST_MESSAGE: usize = 1 << 20;
@@ -73,8 +73,8 @@ fn read_root<R: BufRead>(xml: &mut Xml<R>) -> Result<()> {
 fn check_info<R: BufRead>(xml: &mut Xml<R>, attributes: &Attributes) -> Result<()> {
     let value = |key| attributes.get(key).unwrap_or_default().trim();
     let failed = value("name").eq_ignore_ascii_case("QUERY_STATUS") && value("value").eq_ignore_ascii_case("ERROR");
-    let message = xml.text(LONGEST_MESSAGE)?;
-    if failed { Err(VotableError::QueryFailed { message: quoted(message.trim()) }) } else { Ok(()) }
+    let text = xml.text(LONGEST_MESSAGE)?;
+    if failed { Err(VotableError::QueryFailed { message: message(text.trim()) }) } else { Ok(()) }
 }
 
 /// Reads a TABLE whose start was read, to its end.

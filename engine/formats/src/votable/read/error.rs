@@ -3,6 +3,8 @@
 use super::source::LONGEST_PIECE;
 use crate::incoming::Exceeded;
 
+pub(super) use crate::incoming::quoted;
+
 /// A VOTable that could not be read: what is wrong, where, and what to do about it. Lines, rows and columns count from 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -126,14 +128,4 @@ impl VotableError {
     pub(super) fn long_piece(line: u64) -> Self {
         VotableError::Bound { line, what: "the length of one tag, comment or text in bytes", most: LONGEST_PIECE }
     }
-}
-
-/// A text that a stranger wrote, as long as one line of a message bears it.
-pub(super) fn quoted(text: &str) -> String {
-    const MOST: usize = 60;
-    let mut short: String = text.chars().take(MOST).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
-    if text.chars().nth(MOST).is_some() {
-        short.push('…');
-    }
-    short
 }

@@ -22,6 +22,8 @@ pub(super) struct VoColumn {
     /// Product of the axes before the last; one for what has no axes.
     pub(super) inner: usize,
     pub(super) is_time: bool,
+    /// A boolean that is one bit of a byte.
+    pub(super) is_bit: bool,
     pub(super) null: Option<Null>,
     arraysize: Option<String>,
     metadata: HashMap<String, String>,
@@ -106,7 +108,11 @@ fn declared(attributes: &Attributes) -> std::result::Result<VoColumn, (String, S
         return Err(refuse("a FIELD has neither a name nor an ID; name it".to_owned()));
     }
     let datatype = datatype(attributes.get("datatype").unwrap_or_default()).map_err(&refuse)?;
+    let is_bit = attributes.get("datatype") == Some("bit");
     let (size, inner) = arraysize(attributes.get("arraysize"), datatype).map_err(&refuse)?;
+    if is_bit && size != Arity::One {
+        return Err(refuse("arrays of bits have no type in queries; write them as boolean or unsignedByte".to_owned()));
+    }
     let mut metadata: HashMap<String, String> = ["unit", "ucd", "utype", "xtype"]
         .iter()
         .filter_map(|key| Some(((*key).to_owned(), attributes.get(key)?.trim().to_owned())))
@@ -120,15 +126,16 @@ fn declared(attributes: &Attributes) -> std::result::Result<VoColumn, (String, S
     }
     let arraysize =
         attributes.get("arraysize").filter(|_| size != Arity::One && !is_time).map(|size| size.trim().to_owned());
-    Ok(VoColumn { name, datatype, size, inner, is_time, null: None, arraysize, metadata })
+    Ok(VoColumn { name, datatype, size, inner, is_time, is_bit, null: None, arraysize, metadata })
 }
 
 fn datatype(name: &str) -> std::result::Result<Datatype, String> {
     use Datatype::{Boolean, Char, Double, Float, Int, Long, Short, UnicodeChar, UnsignedByte};
     let known = [Boolean, UnsignedByte, Short, Int, Long, Float, Double, Char, UnicodeChar];
+    // A single bit is a boolean; astropy writes its booleans so.
+    let name = if name == "bit" { "boolean" } else { name };
     known.into_iter().find(|datatype| datatype.name() == name).ok_or_else(|| match name {
         "floatComplex" | "doubleComplex" => format!("{name} has no type in queries; write its parts as two columns"),
-        "bit" => "bit has no type in queries; write it as boolean or unsignedByte".to_owned(),
         "" => "it has no datatype; declare one".to_owned(),
         other => format!("{:?} is no datatype of VOTable; correct it", quoted(other)),
     })

@@ -38,6 +38,8 @@ impl VoColumn {
     pub(super) fn number_of_bytes(&self, bytes: &[u8]) -> Result<Cell<'static>, String> {
         let wrong = || format!("the bytes {bytes:02x?} are no {}", self.datatype);
         let cell = match (self.datatype, bytes) {
+            // The first bit by the standard, the fifth as astropy writes it.
+            (Datatype::Boolean, [byte]) if self.is_bit => Some(Cell::Boolean(*byte != 0)),
             (Datatype::Boolean, [byte]) => boolean_of_byte(*byte),
             (Datatype::Float, bytes) => bytes.try_into().ok().map(|bytes| Cell::Float(f32::from_be_bytes(bytes))),
             (Datatype::Double, bytes) => bytes.try_into().ok().map(|bytes| Cell::Double(f64::from_be_bytes(bytes))),

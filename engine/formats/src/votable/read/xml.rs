@@ -12,6 +12,7 @@ use quick_xml::{Error, Reader, XmlVersion};
 
 use super::error::{Result, VotableError, quoted};
 use super::source::{Met, Source};
+use crate::incoming::message;
 
 /// How deep elements may lie in each other. RESOURCEs and GROUPs nest, hardly ever more than three deep.
 const DEEPEST: usize = 64;
@@ -174,7 +175,7 @@ fn refused(error: Error, met: Option<Met>, line: u64) -> VotableError {
             VotableError::Input { line, source: std::io::Error::new(source.kind(), source.to_string()) }
         }
         (Error::Encoding(_), None) => VotableError::Encoding { found: format!("not UTF-8 near line {line}") },
-        (error, None) => VotableError::Xml { line, problem: error.to_string() },
+        (error, None) => VotableError::Xml { line, problem: message(&error.to_string()) },
     }
 }
 
@@ -219,8 +220,10 @@ fn resolved<'a>(reference: &BytesRef<'_>, line: u64) -> Result<Node<'a>> {
 }
 
 fn declared<'a>(declaration: &BytesDecl<'_>, line: u64) -> Result<Node<'a>> {
-    let wrong =
-        |error: quick_xml::events::attributes::AttrError| VotableError::Xml { line, problem: error.to_string() };
+    let wrong = |error: quick_xml::events::attributes::AttrError| VotableError::Xml {
+        line,
+        problem: message(&error.to_string()),
+    };
     match declaration.encoding().transpose().map_err(wrong)? {
         Some(name) if !["utf-8", "utf8", "us-ascii", "ascii"].contains(&name.to_ascii_lowercase().as_str()) => {
             Err(VotableError::Encoding { found: format!("declared as {}", quoted(&name)) })
@@ -245,8 +248,8 @@ impl Tag<'_> {
     pub(super) fn attributes(&self) -> Result<Attributes> {
         let mut found = Vec::new();
         for attribute in self.start.attributes() {
-            let attribute =
-                attribute.map_err(|error| VotableError::Xml { line: self.line, problem: error.to_string() })?;
+            let attribute = attribute
+                .map_err(|error| VotableError::Xml { line: self.line, problem: message(&error.to_string()) })?;
             if found.len() == MOST_ATTRIBUTES {
                 return Err(self.bound("the number of a tag's attributes", MOST_ATTRIBUTES));
             }
@@ -255,7 +258,7 @@ impl Tag<'_> {
             }
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| VotableError::Xml { line: self.line, problem: quoted(&error.to_string()) })?;
+                .map_err(|error| VotableError::Xml { line: self.line, problem: message(&error.to_string()) })?;
             found.push((attribute.key.as_ref().to_owned(), value.into_owned()));
         }
         Ok(Attributes(found))
