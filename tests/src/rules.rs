@@ -218,15 +218,15 @@ mod tests {
     #[test]
     fn a_new_crate_needs_a_level_and_a_gone_one_loses_it() {
         let found = found_after("jobs/exec", |exec| {
-            exec.folder = "jobs/queue".to_owned();
-            exec.name = "spolia-queue".to_owned();
+            exec.folder = "jobs/new".to_owned();
+            exec.name = "spolia-new".to_owned();
         });
         assert_eq!(
             found,
             [
-                "jobs/queue has no level: give it one in tests/src/rules.rs",
+                "jobs/new has no level: give it one in tests/src/rules.rs",
                 "jobs/exec has a level, but there is no such crate",
-                "ARCHITECTURE.md does not list jobs/queue",
+                "ARCHITECTURE.md does not list jobs/new",
                 "ARCHITECTURE.md lists jobs/exec, which is no crate",
             ]
         );
