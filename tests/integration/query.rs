@@ -217,7 +217,7 @@ fn the_operation_log_has_a_line_for_each() {
         (lines[0]["status"].as_str(), lines[0]["rows"].as_u64(), lines[0]["epoch"].as_i64()),
         (Some("ok"), Some(3), Some(1))
     );
-    assert_eq!((lines[1]["status"].as_str(), lines[1]["who"].as_str()), (Some("error"), Some("anonymous")));
+    assert_eq!((lines[1]["status"].as_str(), lines[1]["who"].as_str()), (Some("error"), Some("operator")));
 }
 
 #[test]
