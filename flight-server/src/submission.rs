@@ -50,7 +50,7 @@ impl Submission {
     /// [`Fault`] for a body that is too large, too slow, or no form.
     pub(crate) async fn read(service: &Service, request: Request) -> Result<Self, Fault> {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let Some(boundary) = content_type.and_then(|value| multer::parse_boundary(value).ok()) else {
+        let Some(boundary) = content_type.and_then(boundary) else {
             return Ok(Self::of(Parameters::read(request).await?));
         };
         let mut submission = Self { _place: Some(service.uploads.enter().await?), ..Self::default() };
@@ -109,6 +109,17 @@ impl Submission {
     }
 }
 
+/// What divides the parts of a multipart form. astroquery's TapPlus has letters in it that should stand between quotes, and does not quote
+/// them.
+fn boundary(content_type: &str) -> Option<String> {
+    let (media_type, parameters) = content_type.split_once(';')?;
+    media_type.trim().eq_ignore_ascii_case("multipart/form-data").then_some(())?;
+    let mut given = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+    let (_, boundary) = given.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
+    let boundary = boundary.trim().trim_matches('"');
+    (!boundary.is_empty()).then(|| boundary.to_owned())
+}
+
 /// Puts a part into a file.
 async fn file(service: &Service, name: String, mut field: Field<'_>, left: &mut usize) -> Result<Part, Fault> {
     let failed = |error: std::io::Error| Fault::internal("keep the upload", &error);
@@ -127,4 +138,24 @@ async fn file(service: &Service, name: String, mut field: Field<'_>, left: &mut 
 /// What is said of too much.
 pub(crate) fn too_large(most_mb: usize) -> Fault {
     Fault { kind: Kind::TooLarge, message: format!("a request brings at most {most_mb} MB along") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_found_with_and_without_quotes() {
+        for (content_type, expect) in [
+            ("multipart/form-data; boundary=abc", Some("abc")),
+            ("Multipart/Form-Data;charset=utf-8; Boundary=\"a b\"", Some("a b")),
+            ("multipart/form-data; boundary===--x==", Some("==--x==")),
+            ("multipart/form-data", None),
+            ("multipart/form-data; boundary=", None),
+            ("multipart/mixed; boundary=abc", None),
+            ("application/x-www-form-urlencoded", None),
+        ] {
+            assert_eq!(boundary(content_type).as_deref(), expect, "{content_type}");
+        }
+    }
 }
