@@ -131,6 +131,10 @@ PAYLOADS = {
     "no UTF-8": table(rows="<TR><TD>@</TD></TR>").replace("@", "\udcff"),
     "a name that is SQL": table(fields='<FIELD name="a&quot;; DROP TABLE x; --" datatype="int"/>'),
     "tags that cross": "<VOTABLE><RESOURCE><TABLE></RESOURCE></TABLE></VOTABLE>",
+    "Arrow of impossible length": b"\xff\xff\xff\xff\xff\xff\xff\x7f" + b"\0" * 100,
+    "Parquet": b"PAR1" + b"\xff" * 100 + b"PAR1",
+    "CSV of very many columns": "a," * 1_000_000,
+    "CSV of very many columns behind a quoted line": '"x\n",' + "a," * 1_000_000,
     "a NUL": table(rows="<TR><TD>1\x00</TD></TR>"),
 }
 

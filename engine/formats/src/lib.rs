@@ -30,6 +30,7 @@
 
 mod arrow_stream;
 mod cell;
+mod csv_head;
 mod delimited;
 mod ecsv;
 mod encoder;

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::csv_head;
 use crate::ecsv::{EcsvReadError, read_ecsv};
 use crate::fits::{FitsReadError, read_fits};
 use crate::incoming::ReadBounds;
@@ -153,7 +154,7 @@ fn open(path: &Path) -> Result<File, TableFileError> {
 fn reader(path: &Path) -> Result<Box<dyn RecordBatchReader>, TableFileError> {
     let open = || open(path);
     let made: Result<Box<dyn RecordBatchReader>, ArrowError> = match extension(path).as_deref() {
-        Some("csv") => csv(open()?, open()?),
+        Some("csv") => csv([open()?, open()?, open()?]),
         Some("parquet") => ParquetRecordBatchReaderBuilder::try_new(open()?)
             .and_then(ParquetRecordBatchReaderBuilder::build)
             .map_err(ArrowError::from)
@@ -170,7 +171,10 @@ fn reader(path: &Path) -> Result<Box<dyn RecordBatchReader>, TableFileError> {
 }
 
 /// The first row has the names; the first rows tell the types.
-fn csv(head: File, file: File) -> Result<Box<dyn RecordBatchReader>, ArrowError> {
+fn csv([first, head, file]: [File; 3]) -> Result<Box<dyn RecordBatchReader>, ArrowError> {
+    if let Some(excess) = csv_head::excess(first)? {
+        return Err(ArrowError::CsvError(excess));
+    }
     let format = arrow::csv::reader::Format::default().with_header(true);
     let (schema, _) = format.infer_schema(std::io::BufReader::new(head), Some(ROWS_FOR_TYPES))?;
     let reader = arrow::csv::ReaderBuilder::new(Arc::new(schema)).with_header(true).build(file)?;

@@ -97,7 +97,11 @@ async fn read(service: &Service, name: String, path: PathBuf) -> Result<Upload, 
     let most_rows = service.settings.upload_rows;
     off_the_runtime(move || {
         let failed = |error: std::io::Error| Fault::internal("read the uploaded table", &error);
-        let typed = path.with_extension(extension(&path).map_err(failed)?);
+        let extension = extension(&path).map_err(failed)?.ok_or_else(|| {
+            let taken = "Parquet and Arrow files are not taken here; send VOTable, FITS, ECSV or CSV";
+            Fault::usage(format!("UPLOAD {name}: {taken}"))
+        })?;
+        let typed = path.with_extension(extension);
         std::fs::hard_link(&path, &typed).map_err(failed)?;
         let table = read_table(&typed, most_rows);
         std::fs::remove_file(&typed).map_err(failed)?;
@@ -121,19 +125,19 @@ fn told(error: &dyn std::error::Error, path: &Path) -> String {
     message.replace(&path.display().to_string(), "it")
 }
 
-/// The extension that a file of this content usually has.
-fn extension(path: &Path) -> std::io::Result<&'static str> {
+/// The extension that a file of this content usually has; none where it is not read: lengths that a stranger's Parquet or Arrow file
+/// claims are believed by their readers, and may be more than there is memory.
+fn extension(path: &Path) -> std::io::Result<Option<&'static str>> {
     use std::io::Read;
     let mut head = Vec::new();
     File::open(path)?.take(1024).read_to_end(&mut head)?;
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start();
     Ok(match text {
-        [b'<', ..] => "vot",
-        _ if head.starts_with(b"PAR1") => "parquet",
-        _ if head.starts_with(b"ARROW1") || head.starts_with(b"\xFF\xFF\xFF\xFF") => "arrow",
-        _ if head.starts_with(b"SIMPLE  =") => "fits",
-        _ if text.starts_with(b"# %ECSV") => "ecsv",
-        _ => "csv",
+        [b'<', ..] => Some("vot"),
+        _ if [&b"PAR1"[..], b"ARROW1", b"\xFF\xFF\xFF\xFF"].iter().any(|magic| head.starts_with(magic)) => None,
+        _ if head.starts_with(b"SIMPLE  =") => Some("fits"),
+        _ if text.starts_with(b"# %ECSV") => Some("ecsv"),
+        _ => Some("csv"),
     })
 }
 
