@@ -15,7 +15,7 @@ use crate::door::Door;
 use crate::fault::Fault;
 use crate::gate::Place;
 use crate::outgoing::{Chunk, channel};
-use crate::pump::{Held, Pump, Released, Sink, Spool};
+use crate::pump::{Held, Poured, Pump, Released, Sink, Spool};
 use crate::record::Record;
 use crate::service::Service;
 use crate::writer::Writer;
@@ -31,6 +31,11 @@ const MAXREC_HEADER: HeaderName = HeaderName::from_static("x-spolia-maxrec");
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// Whether the answer is cut off at its maxrec; not there where that is not known yet, or told in the answer itself.
 const OVERFLOW_HEADER: HeaderName = HeaderName::from_static("x-spolia-overflow");
+
+/// Tells whether there would have been more rows.
+pub(crate) fn overflow_header(overflow: bool) -> (HeaderName, HeaderValue) {
+    (OVERFLOW_HEADER, HeaderValue::from_static(if overflow { "true" } else { "false" }))
+}
 
 /// A query and how it wants to be answered.
 pub(crate) struct Ask {
@@ -66,13 +71,13 @@ impl Begun {
     }
 
     /// Everything into a sink; `place` is free again after that.
-    async fn pour(self, ask: &Ask, sink: Sink, record: Record, place: Option<Place>) -> Result<u64, Fault> {
+    async fn pour(self, ask: &Ask, sink: Sink, record: Record, place: Option<Place>) -> Result<Poured, Fault> {
         let pump = Pump { answer: self.answer, maxrec: ask.maxrec, sink, record, _place: place };
         pump.run(self.first, self.writer).await
     }
 }
 
-/// The answer to a query as a file, `most` bytes at most; returns how many it has.
+/// The answer to a query as a file, `most` bytes at most.
 ///
 /// # Errors
 /// [`Fault`] for what failed; what is in the file then is worth nothing.
@@ -82,7 +87,7 @@ pub(crate) async fn answer_into(
     mut record: Record,
     file: File,
     most: u64,
-) -> Result<u64, Fault> {
+) -> Result<Poured, Fault> {
     note(ask, &mut record);
     match Begun::new(service, ask, &mut record).await {
         Ok(begun) => begun.pour(ask, Sink::File(Spool::new(file, most)), record, None).await,
@@ -167,15 +172,17 @@ async fn held(
 ) -> Result<(), Fault> {
     let failed = |error: std::io::Error| Fault::internal("write the result", &error);
     let file = File::from_std(tempfile::tempfile_in(service.spool.as_path()).map_err(failed)?);
-    let most = (service.settings.held_mb as u64) << 20;
+    let most = match ask.format {
+        // Its beginning tells.
+        Format::Ecsv => service.result_bytes(),
+        _ => (service.settings.held_mb as u64) << 20,
+    };
     let (sender, receiver) = oneshot::channel();
     let sink = Sink::Held(Held { spool: Spool::new(file, most), stall: service.stall(), released: sender });
     let poured = tokio::spawn(async move { begun.pour(&ask, sink, record, Some(place)).await });
     match receiver.await {
         Ok(Released::Whole { file, bytes, overflow }) => {
-            response
-                .headers_mut()
-                .insert(OVERFLOW_HEADER, HeaderValue::from_static(if overflow { "true" } else { "false" }));
+            response.headers_mut().extend([overflow_header(overflow)]);
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
             *response.body_mut() = Body::from_stream(ReaderStream::with_capacity(file, READ_BYTES));
         }

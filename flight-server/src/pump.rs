@@ -58,6 +58,12 @@ impl Spool {
         self.file.write_all(bytes).await.map_err(unwritten)
     }
 
+    /// Replaces the first bytes.
+    async fn begin_with(&mut self, beginning: &[u8]) -> Result<(), Fault> {
+        self.file.rewind().await.map_err(unwritten)?;
+        self.file.write_all(beginning).await.map_err(unwritten)
+    }
+
     /// What has been written, to be read from its beginning.
     async fn read_again(mut self) -> Result<File, Fault> {
         self.file.flush().await.map_err(unwritten)?;
@@ -107,6 +113,15 @@ pub(crate) struct Pump {
     pub(crate) _place: Option<Place>,
 }
 
+/// What has become of an answer.
+pub(crate) struct Poured {
+    /// Bytes in a file; of an answer that went to a client, none.
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    /// Whether there would have been more rows.
+    pub(crate) overflow: bool,
+}
+
 /// Why an answer ends early.
 enum Broken {
     Fault(Fault),
@@ -120,14 +135,14 @@ impl From<FormatError> for Broken {
 }
 
 impl Pump {
-    /// Sends everything, and says how many bytes a file has got of it. A client is told of a fault in the document, or by a transfer that
-    /// breaks where the format has no place for it.
+    /// Sends everything. A client is told of a fault in the document, or by a transfer that breaks where the format has no place for it.
     ///
     /// # Errors
     /// [`Fault`] for what failed, after a client has been told.
-    pub(crate) async fn run(mut self, first: Option<RecordBatch>, mut writer: Writer) -> Result<u64, Fault> {
+    pub(crate) async fn run(mut self, first: Option<RecordBatch>, mut writer: Writer) -> Result<Poured, Fault> {
         let read = self.rows(first, &mut writer).await;
-        self.record.rows(self.answer.rows() as u64);
+        let rows = self.answer.rows() as u64;
+        self.record.rows(rows);
         self.record.note("overflow", self.answer.overflow());
         self.record.note_nodes(&self.answer.timings());
         let overflow = self.answer.overflow() || self.maxrec == 0;
@@ -135,11 +150,11 @@ impl Pump {
             // The metadata of MAXREC=0 say that there may be more, as DALI 1.1 section 3.4.4 wants it.
             Ok(()) if overflow => (Status::Overflow { maxrec: self.maxrec as u64 }, None),
             Ok(()) => (Status::Ok, None),
-            Err(Broken::Gone) => return Ok(0),
+            Err(Broken::Gone) => return Ok(Poured { bytes: 0, rows, overflow }),
             Err(Broken::Fault(fault)) => (Status::Error(fault.message.clone()), Some(fault)),
         };
-        let end = match (writer.finish(status).await, &fault) {
-            (Ok(end), _) => end,
+        let (end, beginning) = match (writer.finish(status).await, &fault) {
+            (Ok(ended), _) => ended,
             // The format cannot tell that the query failed.
             (Err(FormatError::Unreported { .. }), Some(fault)) => return self.break_off(fault.clone()).await,
             (Err(error), _) => return self.break_off(Fault::from(error)).await,
@@ -149,11 +164,11 @@ impl Pump {
                 self.record.fail(&fault.message);
                 Err(fault)
             }
-            (Err(Broken::Gone), None) => Ok(0),
+            (Err(Broken::Gone), None) => Ok(Poured { bytes: 0, rows, overflow }),
             // The body ends when the sink is dropped, after the line is in the log.
             (Ok(()), None) => {
                 self.record.succeed();
-                self.sink.close(overflow).await
+                Ok(Poured { bytes: self.sink.close(beginning.as_deref(), overflow).await?, rows, overflow })
             }
         }
     }
@@ -197,7 +212,7 @@ impl Pump {
     }
 
     /// Breaks the transfer, so that nobody takes the part for the whole.
-    async fn break_off(self, fault: Fault) -> Result<u64, Fault> {
+    async fn break_off(self, fault: Fault) -> Result<Poured, Fault> {
         self.record.fail(&fault.message);
         if let Sink::Client(out) = self.sink {
             let _ = out.send(Err(std::io::Error::other(fault.message.clone()))).await;
@@ -208,7 +223,10 @@ impl Pump {
 
 impl Sink {
     /// Nothing more follows; says how many bytes a file has.
-    async fn close(self, overflow: bool) -> Result<u64, Fault> {
+    async fn close(mut self, beginning: Option<&[u8]>, overflow: bool) -> Result<u64, Fault> {
+        if let (Some(beginning), Self::File(spool) | Self::Held(Held { spool, .. })) = (beginning, &mut self) {
+            spool.begin_with(beginning).await?;
+        }
         match self {
             Self::Client(_) | Self::Nowhere => Ok(0),
             Self::File(mut spool) => {

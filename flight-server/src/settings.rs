@@ -43,6 +43,8 @@ pub struct ServerSettings {
     pub upload_mb: usize,
     /// Rows of an uploaded table at most.
     pub upload_rows: usize,
+    /// Memory that an uploaded table may take, in MB; more than 1024 is taken as 1024.
+    pub upload_memory_mb: usize,
     /// Whether tables to upload may be given by their address, and are fetched by the server.
     pub upload_urls: bool,
     /// Hosts (`host` or `host:port`) that tables are fetched from though they are not public.
@@ -87,6 +89,7 @@ impl Default for ServerSettings {
             fits_mb: 64,
             upload_mb: 100,
             upload_rows: 1_000_000,
+            upload_memory_mb: 256,
             upload_urls: true,
             upload_hosts: Vec::new(),
             tokens: PathBuf::from("tokens.toml"),
@@ -140,6 +143,7 @@ impl ServerSettings {
             ("fits_mb", self.fits_mb),
             ("upload_mb", self.upload_mb),
             ("upload_rows", self.upload_rows),
+            ("upload_memory_mb", self.upload_memory_mb),
             ("jobs", self.jobs),
             ("jobs_active", self.jobs_active as usize),
             ("jobs_kept", self.jobs_kept as usize),

@@ -26,6 +26,7 @@ impl Writer {
                 ("archive_epoch".to_owned(), answer.epoch.to_string()),
             ],
             services: links_service(service, &answer.schema),
+            room_for_status: true,
         };
         let fits_bytes = service.settings.fits_mb << 20;
         let encoder = Encoder::with_fits_bytes(ask.format, answer.schema.clone(), info, fits_bytes)?;
@@ -45,10 +46,11 @@ impl Writer {
         .await
     }
 
-    /// Ends the document; returns what is left to send.
-    pub(crate) async fn finish(mut self, status: Status) -> Result<Vec<u8>, FormatError> {
+    /// Ends the document; returns what is left to send, and what its first bytes are to be where they can still be changed.
+    pub(crate) async fn finish(mut self, status: Status) -> Result<(Vec<u8>, Option<Vec<u8>>), FormatError> {
+        let beginning = self.encoder.as_ref().and_then(|encoder| encoder.beginning(&status));
         self.work(move |encoder, out| (None, encoder.finish(&status, out))).await?;
-        Ok(self.buffer)
+        Ok((self.buffer, beginning))
     }
 
     /// Bytes written and not taken.

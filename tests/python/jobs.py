@@ -10,6 +10,7 @@ import tempfile
 import time
 
 import numpy
+import pyarrow
 import pyvo
 import requests
 from astropy.table import Table
@@ -33,9 +34,24 @@ job.raise_if_error()
 result = job.fetch_result()
 assert len(result) == 50 and result.query_status == "OVERFLOW", (len(result), result.query_status)
 assert job.result_uris == [f"{job.url}/results/result"]
+document = requests.get(job.url, timeout=60).text
+assert "<rows>50</rows>" in document and "<overflow>true</overflow>" in document, document
 url = job.url
 job.delete()
 assert requests.get(url, timeout=60).status_code == 404
+
+# Whether it is whole is told in each format: before the rows, or in the header that comes with them.
+for form, told in (("csv", None), ("tsv", None), ("ecsv", lambda got: Table.read(got.decode(), format="ascii.ecsv").meta["QUERY_STATUS"]),
+                   ("arrow", lambda got: pyarrow.ipc.open_stream(got).schema.metadata[b"QUERY_STATUS"].decode())):
+    for maxrec, status in ((50, "OVERFLOW"), (100_000, "OK")):
+        asked = {"LANG": "ADQL", "QUERY": QUERY, "RESPONSEFORMAT": form, "MAXREC": maxrec}
+        made = requests.post(f"{TAP}/async?WAIT=20", data=asked | {"PHASE": "RUN"}, timeout=60).url
+        while requests.get(f"{made}/phase", timeout=60).text != "COMPLETED":
+            requests.get(f"{made}?WAIT=10", timeout=60)
+        for answer in (requests.get(f"{made}/results/result", timeout=60), requests.post(f"{TAP}/sync", data=asked, timeout=60)):
+            assert answer.headers["x-spolia-overflow"] == str(status == "OVERFLOW").lower(), (form, answer.headers)
+            assert told is None or told(answer.content) == status, (form, answer.content[:2000])
+        requests.delete(made, timeout=60)
 
 # 2. The same in one call, and one that fails.
 assert len(service.run_async("SELECT TOP 7 source_id FROM gaia.completesource")) == 7

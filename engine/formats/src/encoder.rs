@@ -35,10 +35,28 @@ pub enum Status {
     Error(String),
 }
 
+impl Status {
+    /// The value of `QUERY_STATUS`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Status::Ok => "OK",
+            Status::Overflow { .. } => "OVERFLOW",
+            Status::Error(_) => "ERROR",
+        }
+    }
+}
+
+/// The longest value of `QUERY_STATUS`.
+pub(crate) const LONGEST_STATUS: &str = "OVERFLOW";
+
 /// A format's writer. An error may leave a part of a batch in `out`; [`Encoder`] takes it back.
 pub(crate) trait Encode: Send {
     fn start(&mut self, out: &mut Vec<u8>) -> Result<()>;
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()>;
+    /// What `start` has written, with a status in its place.
+    fn beginning(&self, _status: &Status) -> Option<Vec<u8>> {
+        None
+    }
     fn finish(self: Box<Self>, status: &Status, out: &mut Vec<u8>) -> Result<()>;
 }
 
@@ -113,6 +131,14 @@ impl Encoder {
         self.writer.batch(&batch, out).inspect_err(|_| out.truncate(before))?;
         self.rows += batch.num_rows() as u64;
         Ok(())
+    }
+
+    /// What [`start`](Encoder::start) has written, in as many bytes, but that it says how the result ended (`QUERY_STATUS`, which is
+    /// empty before). None where [`ResultInfo::room_for_status`] did not ask for it, and in formats that have their status elsewhere or
+    /// nowhere.
+    #[must_use]
+    pub fn beginning(&self, status: &Status) -> Option<Vec<u8>> {
+        self.writer.beginning(status)
     }
 
     /// Writes what comes after the rows and says how the result ended, where the format can

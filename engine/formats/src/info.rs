@@ -11,6 +11,9 @@ pub struct ResultInfo {
     pub infos: Vec<(String, String)>,
     /// Services that take values from this result's columns; VOTable only.
     pub services: Vec<ServiceDescriptor>,
+    /// Whether a beginning that comes before all rows has room for how the result ends, for one who holds it back until that is known
+    /// ([`Encoder::beginning`](crate::Encoder::beginning)).
+    pub room_for_status: bool,
 }
 
 /// A service a client can call with values from a result: a `RESOURCE` of type `meta` and utype `adhoc:service`.

@@ -16,16 +16,16 @@
 //! | VOTable BINARY2 | null flag | IEEE | 8 bytes | INFO after the table | INFO after the table |
 //! | CSV | nothing (empty text: `""`) | `NaN`, `Infinity`, `-Infinity` | digits | no | no |
 //! | TSV | nothing (text: same as empty) | as CSV | digits | no | no |
-//! | ECSV | `""` (text: same as empty) | `nan`, `inf`, `-inf`; in arrays `NaN`, `Infinity`, `-Infinity` | digits | no (in a head made anew: INFO) | no |
+//! | ECSV | `""` (text: same as empty) | `nan`, `inf`, `-inf`; in arrays `NaN`, `Infinity`, `-Infinity` | digits | in the head, where there is room for it | no |
 //! | JSON | `null` | the strings `"NaN"`, `"Infinity"`, `"-Infinity"` | **strings** of digits | `status` | `status` |
 //! | text | blank | as CSV | digits | last line | last line |
 //! | HTML | blank | as CSV | digits | last paragraph | last paragraph |
-//! | Arrow | validity bitmap | IEEE | 8 bytes | no | no |
+//! | Arrow | validity bitmap | IEEE | 8 bytes | in the schema's metadata, where there is room for it | no |
 //! | Parquet | definition level | IEEE | 8 bytes | INFO in the VOTable header | no |
 //! | FITS | TNULL, NaN, NUL | IEEE | 8 bytes | keyword `QSTATUS` | no |
 //!
 //! Where an overflow isn't told to readers ([`Format::reports_status`]), a server spools the result, up to a bound of its own, and tells it
-//! before the rows. Where a failure can't be told, [`Encoder::finish`] returns [`FormatError::Unreported`] and the caller breaks the
+//! before the rows: in a header, and where there is room for it in the result's beginning ([`Encoder::beginning`]). Where a failure can't be told, [`Encoder::finish`] returns [`FormatError::Unreported`] and the caller breaks the
 //! transfer, so that a cut-off result is never taken for a whole one.
 
 mod arrow_stream;

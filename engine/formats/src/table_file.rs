@@ -19,8 +19,6 @@ use crate::votable::{VotableError, read_votable};
 
 /// Rows of a CSV file that its columns' types are found from.
 const ROWS_FOR_TYPES: usize = 100_000;
-/// Bytes that the values of a table may take in memory.
-const MOST_BYTES: usize = 512 << 20;
 
 /// A table that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +73,12 @@ pub enum TableFileError {
         source: EcsvReadError,
     },
     /// There is too much in it.
-    #[error("the table in {path} has more than {most_rows} rows or {} MB, which is as much as may be brought along", MOST_BYTES >> 20)]
+    #[error("the table in {path} has more than {} rows or {} MB, which is as much as may be brought along", bounds.rows, bounds.memory_bytes >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The bound.
-        most_rows: usize,
+        /// How much there may be.
+        bounds: ReadBounds,
     },
     /// A column of a type that no query knows.
     #[error(
@@ -96,34 +94,33 @@ pub enum TableFileError {
     },
 }
 
-/// The table in a file, by its extension; with at most `most_rows` rows.
+/// The table in a file, by its extension; within these bounds.
 ///
 /// Integers become 16, 32 or 64 bits wide with a sign, texts plain ones, times microseconds without a zone; arrays stay lists of such
 /// numbers. VOTable, FITS and ECSV are read as [`read_votable`], [`read_fits`] and [`read_ecsv`] say.
 ///
 /// # Errors
 /// [`TableFileError`], which names the file and what is wrong in it.
-pub fn read_table(path: &Path, most_rows: usize) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
-    let bounds = ReadBounds { rows: most_rows, memory_bytes: MOST_BYTES, ..ReadBounds::default() };
+pub fn read_table(path: &Path, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
     match extension(path).as_deref() {
         Some("vot" | "votable" | "xml") => {
-            let table = read_votable(BufReader::new(open(path)?), &bounds);
+            let table = read_votable(BufReader::new(open(path)?), bounds);
             table.map_err(|source| TableFileError::Votable { path: path.to_owned(), source })
         }
         Some("fits" | "fit") => {
-            let table = read_fits(BufReader::new(open(path)?), &bounds);
+            let table = read_fits(BufReader::new(open(path)?), bounds);
             table.map_err(|source| TableFileError::Fits { path: path.to_owned(), source })
         }
         Some("ecsv") => {
-            let table = read_ecsv(BufReader::new(open(path)?), &bounds);
+            let table = read_ecsv(BufReader::new(open(path)?), bounds);
             table.map_err(|source| TableFileError::Ecsv { path: path.to_owned(), source })
         }
-        _ => read_by_arrow(path, most_rows),
+        _ => read_by_arrow(path, bounds),
     }
 }
 
 /// A table of a format that Arrow's crates read.
-fn read_by_arrow(path: &Path, most_rows: usize) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
+fn read_by_arrow(path: &Path, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
     let read = |source| TableFileError::Read { path: path.to_owned(), source };
     let reader = reader(path)?;
     let schema = queryable(path, &reader.schema())?;
@@ -132,8 +129,8 @@ fn read_by_arrow(path: &Path, most_rows: usize) -> Result<(SchemaRef, Vec<Record
         let batch = batch.map_err(read)?;
         rows += batch.num_rows();
         bytes += batch.get_array_memory_size();
-        if rows > most_rows || bytes > MOST_BYTES {
-            return Err(TableFileError::TooLarge { path: path.to_owned(), most_rows });
+        if rows > bounds.rows || bytes > bounds.memory_bytes {
+            return Err(TableFileError::TooLarge { path: path.to_owned(), bounds: *bounds });
         }
         let columns =
             batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
@@ -234,12 +231,14 @@ mod tests {
     use super::*;
     use crate::{Encoder, Format, ResultInfo, Status};
 
+    const TWO_ROWS: ReadBounds = ReadBounds { rows: 2, document_bytes: 1 << 20, memory_bytes: 1 << 20 };
+
     fn check_refused(name: &str, content: &str, words: &str) {
         let folder = std::env::temp_dir().join(format!("spolia-table-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join(name);
         std::fs::write(&path, content).unwrap();
-        let error = read_table(&path, 2).unwrap_err();
+        let error = read_table(&path, &TWO_ROWS).unwrap_err();
         let said = format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
         assert!(said.contains(words), "{said}");
         std::fs::remove_dir_all(&folder).unwrap();
@@ -254,7 +253,7 @@ mod tests {
         check_refused("stars.vot", "no votable", "cannot read the VOTable");
         check_refused("stars.fits", "no fits", "cannot read the FITS table");
         check_refused("stars.xml", "<a/>", "not a VOTABLE");
-        assert!(matches!(read_table(Path::new("/nowhere/stars.csv"), 2), Err(TableFileError::Open { .. })));
+        assert!(matches!(read_table(Path::new("/nowhere/stars.csv"), &TWO_ROWS), Err(TableFileError::Open { .. })));
     }
 
     #[test]
@@ -289,7 +288,7 @@ mod tests {
             std::fs::write(folder.join(name), bytes).unwrap();
         }
         for name in ["t.csv", "t.parquet", "t.arrow", "t.vot", "t.xml", "t.fits", "t.ecsv"] {
-            let (schema, batches) = read_table(&folder.join(name), 2).unwrap();
+            let (schema, batches) = read_table(&folder.join(name), &TWO_ROWS).unwrap();
             let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
             assert_eq!(names, ["id", "flag", "name", "ra"], "{name}");
             let ids = batches[0].column(0).as_primitive::<Int64Type>();

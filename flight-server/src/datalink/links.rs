@@ -87,9 +87,9 @@ fn links_type(content_type: HeaderValue) -> HeaderValue {
 
 fn encode(service: &Service, format: Format, links: &[Link], status: &Status) -> Result<Vec<u8>, Fault> {
     let info = ResultInfo {
-        query: None,
         infos: vec![("standardID".to_owned(), LINKS_STANDARD.to_owned())],
         services: vec![this_service(service)],
+        ..ResultInfo::default()
     };
     let rows = batch(links).map_err(|error| Fault::internal("put the links together", &error))?;
     let mut out = Vec::new();

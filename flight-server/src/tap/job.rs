@@ -10,6 +10,7 @@ use crate::answer::answer_into;
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::parameters::Parameters;
+use crate::pump::Poured;
 use crate::service::Service;
 
 /// The name of a query's only result. TAP 1.1 section 2.2.
@@ -42,7 +43,14 @@ pub(crate) async fn run_query(service: &Service, job: &Job, query: &TapQuery) ->
     };
     let name = format!("{RESULT}.{}", ask.format.extension());
     let file = tokio::fs::File::create(folder.join(&name)).await.map_err(failed)?;
-    let size = answer_into(&service, &ask, record, file, service.result_bytes()).await?;
+    let Poured { bytes, rows, overflow } = answer_into(&service, &ask, record, file, service.result_bytes()).await?;
     let content_type = ask.content_type.to_str().unwrap_or_default().to_owned();
-    Ok(JobResult { id: RESULT.to_owned(), content_type, size, file: name })
+    Ok(JobResult {
+        id: RESULT.to_owned(),
+        content_type,
+        size: bytes,
+        file: name,
+        rows: Some(rows),
+        overflow: Some(overflow),
+    })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use spolia_exec::Upload;
-use spolia_formats::read_table;
+use spolia_formats::{ReadBounds, read_table};
 use spolia_queue::UploadedTable;
 
 use super::fetch::fetch;
@@ -94,7 +94,11 @@ async fn one(service: &Service, submission: &Submission, pair: &str) -> Result<U
 
 /// The table in a file, whatever its format is.
 async fn read(service: &Service, name: String, path: PathBuf) -> Result<Upload, Fault> {
-    let most_rows = service.settings.upload_rows;
+    let bounds = ReadBounds {
+        rows: service.settings.upload_rows,
+        memory_bytes: service.settings.upload_memory_mb << 20,
+        ..ReadBounds::default()
+    };
     off_the_runtime(move || {
         let failed = |error: std::io::Error| Fault::internal("read the uploaded table", &error);
         let extension = extension(&path).map_err(failed)?.ok_or_else(|| {
@@ -103,7 +107,7 @@ async fn read(service: &Service, name: String, path: PathBuf) -> Result<Upload, 
         })?;
         let typed = path.with_extension(extension);
         std::fs::hard_link(&path, &typed).map_err(failed)?;
-        let table = read_table(&typed, most_rows);
+        let table = read_table(&typed, &bounds);
         std::fs::remove_file(&typed).map_err(failed)?;
         let (schema, rows) = table.map_err(|error| Fault::usage(format!("UPLOAD {name}: {}", told(&error, &typed))))?;
         match schema.fields().is_empty() {

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::Response;
 use chrono::{DateTime, Utc};
 use quick_xml::events::BytesText;
-use spolia_queue::{Job, JobSpec};
+use spolia_queue::{Job, JobResult, JobSpec};
 
 use super::address;
 use super::time::written;
@@ -64,11 +64,21 @@ fn summary(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
     xml::text(xml, "uws:destruction", &written(job.destruction))?;
     xml.create_element("uws:parameters").write_inner_content(|xml| parameter_elements(xml, job))?;
     xml.create_element("uws:results").write_inner_content(|xml| result_elements(xml, service, job))?;
-    let Some(error) = &job.error else { return Ok(()) };
-    let kind = if error.transient { "transient" } else { "fatal" };
-    xml.create_element("uws:errorSummary")
-        .with_attributes([("type", kind), ("hasDetail", "true")])
-        .write_inner_content(|xml| xml::text(xml, "uws:message", &error.message))?;
+    if let Some(error) = &job.error {
+        let kind = if error.transient { "transient" } else { "fatal" };
+        xml.create_element("uws:errorSummary")
+            .with_attributes([("type", kind), ("hasDetail", "true")])
+            .write_inner_content(|xml| xml::text(xml, "uws:message", &error.message))?;
+    }
+    job.results.iter().find(|result| result.rows.is_some()).map_or(Ok(()), |result| job_info(xml, result))
+}
+
+/// What formats without a place for it cannot tell of a table.
+fn job_info(xml: &mut Xml, result: &JobResult) -> io::Result<()> {
+    xml.create_element("uws:jobInfo").write_inner_content(|xml| {
+        xml::optional(xml, "rows", result.rows.map(|rows| rows.to_string()).as_deref())?;
+        xml::optional(xml, "overflow", result.overflow.map(|overflow| overflow.to_string()).as_deref())
+    })?;
     Ok(())
 }
 

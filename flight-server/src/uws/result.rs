@@ -5,6 +5,7 @@ use axum::extract::{Path, Request};
 use axum::http::{Method, Response};
 
 use super::{document, own_job};
+use crate::answer::overflow_header;
 use crate::delivery::{Artefact, Asked, Source, deliver};
 use crate::door::Door;
 use crate::fault::{Fault, Kind};
@@ -63,6 +64,6 @@ async fn artefact(service: &Service, job_id: &str, id: &str) -> Result<Artefact,
         etag: format!("{job_id}-{id}-{}", job.attempts),
         content_type: result.content_type.clone().into(),
         file_name: result.file.clone(),
-        headers: Vec::new(),
+        headers: result.overflow.into_iter().map(overflow_header).collect(),
     })
 }

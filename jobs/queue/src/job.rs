@@ -63,6 +63,12 @@ pub struct JobResult {
     pub size: u64,
     /// The file in the job's folder.
     pub file: String,
+    /// The rows of a table.
+    #[serde(default)]
+    pub rows: Option<u64>,
+    /// Whether a table would have had more rows, but for the limit that was asked for or is usual.
+    #[serde(default)]
+    pub overflow: Option<bool>,
 }
 
 /// A job that is to be made.

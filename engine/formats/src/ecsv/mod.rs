@@ -2,8 +2,7 @@
 //!
 //! A null is `""`, and so is an empty text. Arrays are JSON. Readers go by lines, whatever stands in quotes: line breaks in text become
 //! spaces. The head has the query and INFOs. An overflow is known only after the rows, where readers have no place for it (some take a
-//! comment there for a row): a server that has spooled the rows makes the head anew, by the start of a second encoder whose INFOs
-//! tell `QUERY_STATUS`, and sends it before them.
+//! comment there for a row): the head may have room for it, `QUERY_STATUS`, to be filled in by who has held it back.
 
 mod read;
 mod yaml;
@@ -13,7 +12,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::cell::{Cell, columns};
 use crate::delimited::write_plain;
-use crate::encoder::{Encode, Status, refuse_failure};
+use crate::encoder::{Encode, LONGEST_STATUS, Status, refuse_failure};
 use crate::error::Result;
 use crate::field::{Datatype, Shape, VoField};
 use crate::info::ResultInfo;
@@ -31,20 +30,22 @@ impl Ecsv {
         let fields = schema.fields().iter().map(|field| VoField::from_arrow(field)).collect::<Result<_>>()?;
         Ok(Ecsv { fields, info })
     }
-}
 
-impl Encode for Ecsv {
-    fn start(&mut self, out: &mut Vec<u8>) -> Result<()> {
+    /// The head; its length does not depend on the status.
+    fn head(&self, status: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n");
         for field in &self.fields {
             describe(field, out);
         }
         let query = self.info.query.iter().map(|query| ("QUERY", query.as_str()));
         let infos = self.info.infos.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let entries: Vec<(&str, &str)> = query.chain(infos).collect();
+        let told = self.info.room_for_status.then_some(("QUERY_STATUS", status));
+        let entries: Vec<(&str, &str)> = query.chain(infos).chain(told).collect();
         if !entries.is_empty() {
             out.extend_from_slice(b"# meta: ");
             yaml::map(entries, out);
+            let room = if told.is_some() { LONGEST_STATUS.len() - status.len() } else { 0 };
+            out.resize(out.len() + room, b' ');
             out.push(b'\n');
         }
         out.extend_from_slice(b"# schema: astropy-2.0\n");
@@ -53,7 +54,18 @@ impl Encode for Ecsv {
             text(&field.name, out);
         }
         out.push(b'\n');
+    }
+}
+
+impl Encode for Ecsv {
+    fn start(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        self.head("", out);
         Ok(())
+    }
+
+    fn beginning(&self, status: &Status) -> Option<Vec<u8>> {
+        let mut head = Vec::new();
+        self.info.room_for_status.then(|| self.head(status.name(), &mut head)).map(|()| head)
     }
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {

@@ -156,6 +156,7 @@ pub fn info() -> ResultInfo {
         query: Some("SELECT *\nFROM gaia.completesource -- \"all\" & <everything> λ".to_owned()),
         infos: vec![("standardID".to_owned(), "ivo://ivoa.net/std/TAP".to_owned())],
         services: vec![service("links", "source_id"), service("not_here", "obs_publisher_did")],
+        room_for_status: false,
     }
 }
 

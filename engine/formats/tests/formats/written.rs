@@ -108,12 +108,44 @@ fn ecsv_has_the_query_and_infos_in_its_head() {
         Encoder::new(Format::Ecsv, sample::schema(), info).unwrap().start(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    let (query, overflow) = (sample::info(), ("QUERY_STATUS".to_owned(), "OVERFLOW".to_owned()));
-    let told = head(ResultInfo { infos: vec![overflow], ..query });
+    let told = head(sample::info());
     assert!(told.contains("# meta: {\"QUERY\": \"SELECT *\\u000AFROM gaia.completesource"), "{told}");
-    assert!(told.contains(", \"QUERY_STATUS\": \"OVERFLOW\"}\n"), "{told}");
+    assert!(!told.contains("QUERY_STATUS"), "{told}");
     let whole = String::from_utf8(sample::encode(Format::Ecsv, &Status::Overflow { maxrec: 5 })).unwrap();
     assert_eq!(whole.lines().filter(|line| !line.starts_with('#')).count(), 1 + 5);
+}
+
+/// A format's sample whose beginning was sent before its end was known, and with the beginning that tells it.
+fn beginnings(format: Format, status: &Status) -> (Vec<u8>, Vec<u8>) {
+    let info = ResultInfo { room_for_status: true, ..sample::info() };
+    let (mut out, batches) = (Vec::new(), sample::batches_for(format));
+    let mut encoder = Encoder::new(format, sample::schema(), info).unwrap();
+    batches.iter().for_each(|batch| encoder.batch(batch, &mut out).unwrap());
+    let beginning = encoder.beginning(status).unwrap();
+    encoder.finish(status, &mut out).unwrap();
+    let told = [&beginning, &out[beginning.len()..]].concat();
+    (out, told)
+}
+
+#[test]
+fn a_beginning_that_was_held_back_tells_how_the_result_ended() {
+    for (status, word) in [(Status::Ok, "OK"), (Status::Overflow { maxrec: 5 }, "OVERFLOW")] {
+        let (unknown, told) = beginnings(Format::Ecsv, &status);
+        let meta = |ecsv: &[u8]| {
+            let text = String::from_utf8(ecsv.to_vec()).unwrap();
+            text.lines().find_map(|line| line.trim_end().strip_prefix("# meta: ").map(str::to_owned)).unwrap()
+        };
+        assert!(meta(&unknown).ends_with(", \"QUERY_STATUS\": \"\"}"), "{}", meta(&unknown));
+        assert!(meta(&told).ends_with(&format!(", \"QUERY_STATUS\": \"{word}\"}}")), "{}", meta(&told));
+
+        let (unknown, told) = beginnings(Format::Arrow, &status);
+        let read = |stream: &[u8]| {
+            let mut reader = arrow::ipc::reader::StreamReader::try_new(stream, None).unwrap();
+            let rows: usize = reader.by_ref().map(|batch| batch.unwrap().num_rows()).sum();
+            (reader.schema().metadata()["QUERY_STATUS"].clone(), rows)
+        };
+        assert_eq!((read(&unknown), read(&told)), ((String::new(), 5), (word.to_owned(), 5)));
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! `spolia query`: an ADQL query answered on standard output or into a file.
 
 use std::io::{IsTerminal, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use futures::StreamExt;
 use spolia_exec::{Archive, LinkBase, QueryAnswer, QueryRequest, Upload};
-use spolia_formats::{Encoder, Format, ResultInfo, Status, read_table};
+use spolia_formats::{Encoder, Format, ReadBounds, ResultInfo, Status, read_table};
 
 use crate::arguments::{Query, UploadedFile};
 use crate::error::CommandError;
@@ -58,8 +59,9 @@ pub fn text(adql: &str) -> Result<String, CommandError> {
 
 /// The tables that come with a query.
 pub fn uploads(site: &Site, files: &[UploadedFile]) -> Result<Vec<Upload>, CommandError> {
+    let bounds = ReadBounds { rows: site.settings.query.upload_rows, ..ReadBounds::default() };
     let read = |UploadedFile { name, path }: &UploadedFile| {
-        let (schema, rows) = read_table(path, site.settings.query.upload_rows)?;
+        let (schema, rows) = read_table(path, &bounds)?;
         Ok(Upload { name: name.clone(), schema, rows })
     };
     files.iter().map(read).collect()
@@ -92,28 +94,38 @@ async fn answer(
     output: Option<&Path>,
 ) -> Result<(QueryAnswer, u64), CommandError> {
     let mut answer = archive.query(request).await?;
+    let info =
+        ResultInfo { query: Some(request.adql.clone()), room_for_status: output.is_some(), ..ResultInfo::default() };
+    let encoder = Encoder::new(format, answer.schema.clone(), info)?;
     let Some(path) = output else {
-        let bytes =
-            write(&mut answer, request, format, &mut std::io::stdout().lock(), Path::new("standard output")).await?;
-        return Ok((answer, bytes));
+        let name = Path::new("standard output");
+        let written = write(&mut answer, request, encoder, &mut std::io::stdout().lock(), name).await?;
+        return Ok((answer, written.bytes));
     };
     let part = path.with_extension("part");
     let mut file = std::fs::File::create(&part).map_err(CommandError::file("write", &part))?;
-    let written = write(&mut answer, request, format, &mut file, &part).await;
-    let bytes = written.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
+    let written = write(&mut answer, request, encoder, &mut file, &part).await;
+    let written = written.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
+    if let Some(beginning) = written.beginning {
+        file.write_all_at(&beginning, 0).map_err(CommandError::file("write", &part))?;
+    }
     std::fs::rename(&part, path).map_err(CommandError::file("write", path))?;
-    Ok((answer, bytes))
+    Ok((answer, written.bytes))
+}
+
+struct Written {
+    bytes: u64,
+    /// What the first bytes are to be, now that it is known how the result ended.
+    beginning: Option<Vec<u8>>,
 }
 
 async fn write(
     answer: &mut QueryAnswer,
     request: &QueryRequest,
-    format: Format,
+    mut encoder: Encoder,
     output: &mut dyn Write,
     path: &Path,
-) -> Result<u64, CommandError> {
-    let info = ResultInfo { query: Some(request.adql.clone()), ..ResultInfo::default() };
-    let mut encoder = Encoder::new(format, answer.schema.clone(), info)?;
+) -> Result<Written, CommandError> {
     let (mut bytes, mut buffer) = (0, Vec::new());
     let mut flush = |buffer: &mut Vec<u8>| {
         bytes += buffer.len() as u64;
@@ -130,7 +142,8 @@ async fn write(
         (true, Some(maxrec)) => Status::Overflow { maxrec: maxrec as u64 },
         _ => Status::Ok,
     };
+    let beginning = encoder.beginning(&status);
     encoder.finish(&status, &mut buffer)?;
     flush(&mut buffer)?;
-    Ok(bytes)
+    Ok(Written { bytes, beginning })
 }
