@@ -6,6 +6,7 @@
 #   make bench           speed, as ratios against named peers, optimised (the first build takes half an hour)
 #   make bench-cutout    Cut & Merge against h5py, hdf5-metno, hidefix, kerchunk and the limit, local and over a model of a store;
 #                        its files take 1 GB and some minutes once
+#   make bench-formats   writing and reading VOTable, CSV, ECSV and FITS against astropy and the votable crate
 #   make bench-tap       the TAP door against DaCHS in one run: rows per second, cones, small jobs (installs python3-gavo; optimised);
 #                        BENCH="--sources 400000" and other options: benches/tap/bench.py --help
 #   make fuzz            random bytes through the HDF5 reader, filters and writer, MINUTES=20 each
@@ -13,7 +14,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test judges soak fuzz bench bench-cutout bench-tap release python clean demo-packages test-packages judges-packages \
+.PHONY: help demo test judges soak fuzz bench bench-cutout bench-formats bench-tap release python clean demo-packages test-packages judges-packages \
 	bench-tap-packages target
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spolia
@@ -54,6 +55,10 @@ bench-cutout: test-packages
 		&& export SPOLIA_PYTHON=$$python CARGO_TARGET_DIR=$(CACHE)/target-cutout PATH=$$(dirname $$python):$$PATH \
 		&& $$python benches/cutout/make_files.py $(CACHE)/bench \
 		&& cd benches/cutout && cargo run --release $(LOCKED) -- $(CACHE)/bench $(BENCH)
+
+bench-formats: test-packages
+	python=$$(tests/setup/python.sh) && export SPOLIA_PYTHON=$$python CARGO_TARGET_DIR=$(CACHE)/target-formats \
+		&& cd benches/formats && cargo run --release $(LOCKED) -- $(BENCH)
 
 bench-tap: bench-tap-packages target
 	cargo build --workspace --bins --release $(LOCKED)

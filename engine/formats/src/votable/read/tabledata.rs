@@ -32,6 +32,12 @@ pub(super) fn read<R: BufRead>(xml: &mut Xml<R>, rows: &mut Rows) -> Result<()> 
 fn row<R: BufRead>(xml: &mut Xml<R>, rows: &mut Rows, text: &mut String) -> Result<()> {
     let mut cells = 0;
     loop {
+        while cells < rows.columns.len()
+            && let Some(text) = xml.plain_element("TD")
+        {
+            rows.push(cells, |column, incoming| push_cell(column, incoming, text))?;
+            cells += 1;
+        }
         match xml.next()? {
             Node::Open(tag) if tag.name() == "TD" => {
                 let encoded = tag.attributes()?.get("encoding").is_some();

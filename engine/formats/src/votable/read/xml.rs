@@ -137,6 +137,21 @@ impl<R: BufRead> Xml<R> {
         Ok(text)
     }
 
+    /// Takes the next element at once, with white space before it, where it is in memory whole, has this name and no attributes, and its text
+    /// has nothing that XML treats specially. Whatever else comes is left for [`Xml::next`].
+    pub(super) fn plain_element(&mut self, name: &str) -> Option<&str> {
+        if self.closes {
+            return None;
+        }
+        self.reader.get_mut().begin_piece();
+        let mut stream = self.reader.stream();
+        let (length, text) = plain_element(stream.fill_buf().ok()?, name)?;
+        self.buffer.clear();
+        self.buffer.extend_from_slice(text.as_bytes());
+        stream.consume(length);
+        str::from_utf8(&self.buffer).ok()
+    }
+
     /// Appends a piece of the text up to the next tag or reference; says whether there was any.
     pub(super) fn raw_text(&mut self, out: &mut Vec<u8>) -> Result<bool> {
         if self.closes {
@@ -159,6 +174,18 @@ impl<R: BufRead> Xml<R> {
         stream.consume(taken);
         Ok(taken > 0)
     }
+}
+
+/// The length of `<name>text</name>` at the beginning, and the text.
+fn plain_element<'a>(available: &'a [u8], name: &str) -> Option<(usize, &'a str)> {
+    let element = available.trim_ascii_start();
+    let content = element.strip_prefix(b"<")?.strip_prefix(name.as_bytes())?.strip_prefix(b">")?;
+    let (text, end) = content.split_at(content.iter().position(|byte| *byte == b'<')?);
+    let rest = end.strip_prefix(b"</")?.strip_prefix(name.as_bytes())?.strip_prefix(b">")?;
+    // References, line ends that XML normalises, characters that are none of XML's; 0xEF begins U+FFFE and U+FFFF.
+    let special = |byte: &u8| matches!(byte, b'&' | 0..0x20 | 0xEF);
+    let text = if text.iter().any(special) { None } else { str::from_utf8(text).ok() };
+    Some((available.len() - rest.len(), text?))
 }
 
 fn cut_off(line: u64) -> VotableError {
@@ -275,5 +302,41 @@ pub(super) struct Attributes(Vec<(String, String)>);
 impl Attributes {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[track_caller]
+    fn check(available: &str, expect: Option<(usize, &str)>) {
+        assert_eq!(super::plain_element(available.as_bytes(), "TD"), expect, "{available:?}");
+    }
+
+    #[test]
+    fn an_element_is_taken_at_once_where_nothing_in_it_is_special() {
+        check("<TD>1.5</TD><TD>2</TD>", Some((12, "1.5")));
+        check("\n  <TD>λ 🪐</TD>", Some((19, "λ 🪐")));
+        check("<TD></TD>", Some((9, "")));
+        let left = [
+            "<TD>1.5</T",
+            "<TD>1.5",
+            "<TD",
+            "",
+            "<TD/>",
+            "<TD encoding=\"base64\">x</TD>",
+            "<TR><TD>1</TD>",
+            "<TDX>1</TDX>",
+            "<TD>1</TDX>",
+            "<TD>a&amp;b</TD>",
+            "<TD>a\r\nb</TD>",
+            "<TD>\u{1}</TD>",
+            "<TD>\u{FFFE}</TD>",
+            "<TD><![CDATA[x]]></TD>",
+            "<TD>a<!-- b --></TD>",
+            "<v:TD>1</v:TD>",
+            "x<TD>1</TD>",
+        ];
+        left.into_iter().for_each(|available| check(available, None));
+        assert_eq!(super::plain_element(b"<TD>\xFF</TD>", "TD"), None);
     }
 }
