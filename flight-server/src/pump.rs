@@ -18,8 +18,6 @@ use crate::outgoing::{Chunk, Gone, Outgoing, channel};
 use crate::record::Record;
 use crate::writer::Writer;
 
-/// Rows encoded at a time, so that no task holds its thread for long.
-const ROWS_AT_ONCE: usize = 1024;
 /// Bytes collected before they are sent, within one batch of rows.
 const SEND_BYTES: usize = 64 << 10;
 
@@ -180,8 +178,9 @@ impl Pump {
         }
         let mut next = first;
         while let Some(batch) = next {
-            for from in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
-                let rows = batch.slice(from, ROWS_AT_ONCE.min(batch.num_rows() - from));
+            let at_once = writer.rows_at_once();
+            for from in (0..batch.num_rows()).step_by(at_once) {
+                let rows = batch.slice(from, at_once.min(batch.num_rows() - from));
                 writer.batch(rows).await?;
                 if writer.held() >= SEND_BYTES {
                     self.send(writer.take()).await?;

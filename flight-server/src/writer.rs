@@ -9,6 +9,14 @@ use crate::answer::Ask;
 use crate::datalink::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
 use crate::service::Service;
 
+/// Rows encoded at a time, so that no task holds its thread for long, and what is written stays in the processor's cache.
+const ROWS_AT_ONCE: usize = 256;
+/// The same on a thread of its own.
+const ROWS_AT_ONCE_APART: usize = 4096;
+
+/// Bytes of room that a new buffer has at most.
+const MOST_ROOM: usize = 256 << 10;
+
 /// An encoder and what it has written. Formats that compress or sort out columns do their work on a thread of its own.
 pub(crate) struct Writer {
     encoder: Option<Encoder>,
@@ -53,6 +61,11 @@ impl Writer {
         Ok((self.buffer, beginning))
     }
 
+    /// Rows to be given at a time.
+    pub(crate) fn rows_at_once(&self) -> usize {
+        if self.heavy { ROWS_AT_ONCE_APART } else { ROWS_AT_ONCE }
+    }
+
     /// Bytes written and not taken.
     pub(crate) fn held(&self) -> usize {
         self.buffer.len()
@@ -63,7 +76,7 @@ impl Writer {
         W: FnOnce(Encoder, &mut Vec<u8>) -> (Option<Encoder>, Result<(), FormatError>) + Send + 'static,
     {
         let Some(encoder) = self.encoder.take() else { return Ok(()) };
-        let mut buffer = self.take();
+        let mut buffer = std::mem::take(&mut self.buffer);
         let (encoder, buffer, written) = if self.heavy {
             let worked = tokio::task::spawn_blocking(move || {
                 let (encoder, written) = work(encoder, &mut buffer);
@@ -81,9 +94,10 @@ impl Writer {
         written
     }
 
-    /// What has been written since.
+    /// What has been written since. About as much follows.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.buffer)
+        let room = Vec::with_capacity(self.buffer.capacity().min(MOST_ROOM));
+        std::mem::replace(&mut self.buffer, room)
     }
 }
 

@@ -107,7 +107,7 @@ fn a_query_over_its_bounds_is_told_which() {
 fn temporary_files_of_a_node_are_bounded() {
     let served = Served::with(
         &["--layout", "table", "--sources", "300", "--transits", "150000"],
-        &[("SPOLIA__ROUTER__TEMPORARY_MB", "1")],
+        &[("SPOLIA__ROUTER__TEMPORARY_MB", "1"), ("SPOLIA__ROUTER__RANGE_SCANS", "1")],
     );
     let sorted = "SELECT key_name, file_name, checksum, did_name, transit_id, ac_win_coord FROM gaia.astroelementary ORDER BY key_name";
     refused(&served, sorted, &["temporary space on node", "temporary_mb", "</VOTABLE>\n400"]);

@@ -1,6 +1,8 @@
 //! The pages in `docs/`: every command in a block marked `sh` runs, in order, in an empty folder.
 
+use std::net::TcpListener;
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::served::Served;
 use crate::site::{open_folder, own_folder, program, run};
@@ -21,16 +23,25 @@ fn check(page: &str) {
         folder.path().display(),
         blocks.concat()
     );
-    // A free port, and most likely the next one too.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().min(65_534);
     let done = run(Command::new("bash")
-        .env("PORT", port.to_string())
+        .env("PORT", two_ports().to_string())
         .arg("-c")
         .arg(script)
         .current_dir(folder.path())
         .env("PATH", path)
         .env_remove("SPOLIA_SITE"));
     done.ok();
+}
+
+/// A free port whose next one is free too, below those that systems give to connections by themselves; another one each time.
+fn two_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id() % 5_000) as u16;
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    (0..5_000)
+        .map(|_| 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 5_000 * 2)
+        .find(|port| is_free(*port) && is_free(port + 1))
+        .unwrap()
 }
 
 #[test]

@@ -81,19 +81,21 @@ fn a_changed_file_is_refused_or_superseded() {
 fn an_ingest_killed_at_any_moment_is_finished_by_the_next() {
     let files = small_files();
     let paths = hdf5_files(files.path());
-    let undisturbed = TestSite::with_files(2, files.path());
+    let undisturbed = TestSite::new(2);
+    let started = Instant::now();
+    undisturbed.ingest(&paths, &[]).ok();
+    let whole = started.elapsed();
     let expected = content(&undisturbed);
     drop(undisturbed);
     let site = TestSite::new(2);
     let mut killed = 0;
-    for round in 0..10u64 {
+    for round in 0..10 {
         let started = Instant::now();
         let mut child =
             site.command(&["ingest", "gaia"]).args(&paths).stderr(std::process::Stdio::null()).spawn().unwrap();
-        // Moments spread over the whole run, each a little elsewhere every time the test runs.
-        let jitter =
-            u64::from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_micros() % 40);
-        std::thread::sleep(Duration::from_millis(30 + round * 45 + jitter));
+        // Later each time, since what was done is not done again, and a little elsewhere every time the test runs.
+        let jitter = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_micros() % 100;
+        std::thread::sleep(whole * (round * 100 + jitter) / 2000);
         if child.try_wait().unwrap().is_none() {
             child.kill().unwrap();
             killed += 1;

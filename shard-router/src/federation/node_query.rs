@@ -31,7 +31,7 @@ use crate::scan::{Awaited, NodeScan, ShardScanExec};
 use crate::sharded_table::ShardedTable;
 
 /// Rows below which a node is asked for all of its chunks at once: to ask twice must be worth it.
-const ROWS_OF_A_PART: i64 = 200_000;
+const ROWS_OF_A_PART: i64 = 40_000;
 
 /// What nodes are asked, as a leaf of a plan; its columns are called c0, c1 and so on.
 #[derive(Debug, Clone)]
