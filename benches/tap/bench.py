@@ -121,7 +121,8 @@ class Bench:
                         raise SystemExit(f"all rows, {title}: {count} rows")
             lines.append((title, taken[self.ours], taken[self.theirs]))
         self.report.rates(f"{self.arguments.sources:,} rows, synchronous, VOTable", lines)
-        for title, ours, theirs in lines:
+        # By default each gives what it likes best, and these are two different things.
+        for title, ours, theirs in (line for line in lines if line[0] != "default"):
             self.report.goal(f"rows per second, {title}, times DaCHS", percentile(ours, 50) / percentile(theirs, 50), 10, True)
 
     def cones(self):
