@@ -5,6 +5,7 @@ mod counterpart;
 mod cut;
 mod links;
 mod rows;
+mod services;
 
 use axum::Router;
 use axum::routing::get;
@@ -12,11 +13,14 @@ use axum::routing::get;
 use crate::service::Service;
 
 pub(crate) use links::links;
+pub(crate) use services::{cut as cut_service, links as links_service};
 
 /// The standard that the links endpoint follows.
 pub(crate) const LINKS_STANDARD: &str = "ivo://ivoa.net/std/DataLink#links-1.1";
 /// The media type of its answer. DataLink 1.1 section 3.1.
 pub(crate) const LINKS_CONTENT_TYPE: &str = "application/x-votable+xml;content=datalink";
+/// The media type of a merged file.
+const HDF5: &str = "application/x-hdf5";
 
 /// The resources below `/datalink`.
 pub(crate) fn routes() -> Router<Service> {

@@ -10,8 +10,10 @@ use crate::fault::{Fault, Kind};
 
 /// A request's body at most, in bytes.
 const BODY_BYTES: usize = 2 << 20;
+/// The same of a request with very many ids.
+const LONG_BODY_BYTES: usize = 32 << 20;
 /// Parameters of a request at most.
-const PARAMETERS: usize = 100_000;
+const PARAMETERS: usize = 1_000_000;
 /// How long a client may take to send its body.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -25,12 +27,24 @@ impl Parameters {
     /// # Errors
     /// [`Fault`] for a body that is too large, too slow, or no form.
     pub(crate) async fn read(request: Request) -> Result<Self, Fault> {
+        Self::read_bounded(request, BODY_BYTES).await
+    }
+
+    /// As [`Parameters::read`], of a request that may have very many ids.
+    ///
+    /// # Errors
+    /// As [`Parameters::read`].
+    pub(crate) async fn read_long(request: Request) -> Result<Self, Fault> {
+        Self::read_bounded(request, LONG_BODY_BYTES).await
+    }
+
+    async fn read_bounded(request: Request, most_bytes: usize) -> Result<Self, Fault> {
         let mut parameters = Self::default();
         parameters.add(request.uri().query().unwrap_or_default().as_bytes())?;
         if request.method() == Method::POST {
             let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
             require_form(content_type.unwrap_or_default())?;
-            parameters.add(&body(request.into_body()).await?)?;
+            parameters.add(&body(request.into_body(), most_bytes).await?)?;
         }
         Ok(parameters)
     }
@@ -121,12 +135,12 @@ fn require_form(content_type: &str) -> Result<(), Fault> {
     Err(Fault { kind: Kind::MediaType, message: message.to_owned() })
 }
 
-async fn body(body: Body) -> Result<bytes::Bytes, Fault> {
+async fn body(body: Body, most_bytes: usize) -> Result<bytes::Bytes, Fault> {
     let too_large = |_| Fault {
         kind: Kind::TooLarge,
-        message: format!("the request's body breaks off, or is larger than {} MiB", BODY_BYTES >> 20),
+        message: format!("the request's body breaks off, or is larger than {} MiB", most_bytes >> 20),
     };
-    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_BYTES)).await;
+    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, most_bytes)).await;
     read.map_err(|_| Fault::usage("the request's body took too long to arrive"))?.map_err(too_large)
 }
 

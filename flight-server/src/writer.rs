@@ -3,10 +3,10 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use spolia_exec::QueryAnswer;
-use spolia_formats::{Datatype, Encoder, Format, FormatError, Param, ResultInfo, ServiceDescriptor, Status};
+use spolia_formats::{Encoder, Format, FormatError, ResultInfo, ServiceDescriptor, Status};
 
 use crate::answer::Ask;
-use crate::datalink::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
+use crate::datalink::{cut_service, links_service};
 use crate::service::Service;
 
 /// Rows encoded at a time, so that no task holds its thread for long, and what is written stays in the processor's cache.
@@ -14,6 +14,8 @@ const ROWS_AT_ONCE: usize = 256;
 /// The same on a thread of its own.
 const ROWS_AT_ONCE_APART: usize = 4096;
 
+/// The column of a row's links.
+const ACCESS_URL: &str = "access_url";
 /// Bytes of room that a new buffer has at most.
 const MOST_ROOM: usize = 256 << 10;
 
@@ -33,7 +35,7 @@ impl Writer {
                 ("server_software".to_owned(), concat!("spolia/", env!("CARGO_PKG_VERSION")).to_owned()),
                 ("archive_epoch".to_owned(), answer.epoch.to_string()),
             ],
-            services: links_service(service, &answer.schema),
+            services: services(service, &answer.schema),
             room_for_status: true,
         };
         let fits_bytes = service.settings.fits_mb << 20;
@@ -101,29 +103,14 @@ impl Writer {
     }
 }
 
-/// The DataLink service of a result whose rows have links.
-fn links_service(service: &Service, columns: &SchemaRef) -> Vec<ServiceDescriptor> {
+/// The services of a result whose rows have links.
+fn services(service: &Service, columns: &SchemaRef) -> Vec<ServiceDescriptor> {
     // An alias of the user's may bear the name, but it has not the UCD.
     let is_link = |column: &FieldRef| {
-        column.name() == "access_url" && column.metadata().get("ucd").is_some_and(|ucd| ucd == "meta.ref.url")
+        column.name() == ACCESS_URL && column.metadata().get("ucd").is_some_and(|ucd| ucd == "meta.ref.url")
     };
     if !columns.fields().iter().any(is_link) {
         return Vec::new();
     }
-    let id = Param {
-        name: "ID".to_owned(),
-        datatype: Datatype::Char,
-        value: String::new(),
-        column: Some("access_url".to_owned()),
-        description: Some("The access_url of a row, or the id in it; repeat it for more rows".to_owned()),
-    };
-    vec![ServiceDescriptor {
-        id: "links".to_owned(),
-        name: "DataLink".to_owned(),
-        description: Some("What belongs to a row: its Cut & Merge, its file, its counterparts".to_owned()),
-        access_url: format!("{}/datalink/links", service.base_url),
-        standard_id: Some(LINKS_STANDARD.to_owned()),
-        content_type: Some(LINKS_CONTENT_TYPE.to_owned()),
-        params: vec![id],
-    }]
+    vec![links_service(service, "links", "DataLink", Some(ACCESS_URL)), cut_service(service, ACCESS_URL)]
 }

@@ -18,6 +18,17 @@ fn the_notebook_runs_with_pyvo() {
 }
 
 #[test]
+fn links_lead_where_they_say_with_pyvo() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with pyvo (SPOLIA_PYTHON)");
+        return;
+    };
+    let served = Served::start();
+    let done = run(Command::new(python).arg(own_folder().join("python/datalink.py")).arg(&served.base_url));
+    assert!(done.ok().contains("links lead where they say"));
+}
+
+#[test]
 fn jobs_and_uploads_work_with_pyvo_and_astroquery() {
     let Some(python) = python() else {
         println!("skipped: no Python with pyvo (SPOLIA_PYTHON)");

@@ -129,8 +129,8 @@ public class Topcat {
         });
         until("the links are shown", () -> linksWindow() != null);
         Window links = linksWindow();
-        until("there are three links", () -> all(links, JTable.class).stream().anyMatch(table -> table.getRowCount() == 3));
-        System.out.println("links: 3");
+        until("there are four links", () -> all(links, JTable.class).stream().anyMatch(table -> table.getRowCount() == 4));
+        System.out.println("links: 4");
         return links;
     }
 

@@ -37,17 +37,65 @@ pub struct ServiceDescriptor {
     pub params: Vec<Param>,
 }
 
-/// One input parameter of a service.
+/// One input parameter of a service. DataLink 1.1 section 4.3.
 #[derive(Clone, Debug)]
 pub struct Param {
     /// The parameter's name in the URL.
     pub name: String,
     /// The type of its value; text is of any length.
     pub datatype: Datatype,
-    /// A fixed or proposed value. Empty for text that the client fills in; of a number, validators want a number.
+    /// A fixed value, which clients send with every call; empty for what the client fills in.
     pub value: String,
     /// The result column the client takes the value from (written as `ref` to that FIELD).
     pub column: Option<String>,
     /// A sentence for people.
     pub description: Option<String>,
+    /// What the value may be, as a choice or between two.
+    pub values: Values,
+}
+
+/// The values that a parameter may have: `VALUES` of VOTable 1.4 section 4.7.
+#[derive(Clone, Debug, Default)]
+pub enum Values {
+    /// Any of its type.
+    #[default]
+    Any,
+    /// One of these.
+    OneOf(Vec<String>),
+    /// From the first to the second, both included.
+    Between(String, String),
+}
+
+impl Param {
+    /// A text that the client fills in.
+    #[must_use]
+    pub fn text(name: &str, description: &str) -> Self {
+        let (datatype, value, column) = (Datatype::Char, String::new(), None);
+        Param {
+            name: name.to_owned(),
+            datatype,
+            value,
+            column,
+            description: Some(description.to_owned()),
+            values: Values::Any,
+        }
+    }
+
+    /// The same, taken from a column of the result.
+    #[must_use]
+    pub fn from_column(self, column: &str) -> Self {
+        Param { column: Some(column.to_owned()), ..self }
+    }
+
+    /// The same, with a choice of values.
+    #[must_use]
+    pub fn one_of(self, values: &[&str]) -> Self {
+        Param { values: Values::OneOf(values.iter().map(|value| (*value).to_owned()).collect()), ..self }
+    }
+
+    /// A whole number from the first to the second, that the client fills in.
+    #[must_use]
+    pub fn between(self, least: i32, most: i32) -> Self {
+        Param { datatype: Datatype::Int, values: Values::Between(least.to_string(), most.to_string()), ..self }
+    }
 }

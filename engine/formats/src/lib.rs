@@ -55,6 +55,6 @@ pub use field::{Datatype, Shape, VoField};
 pub use fits::{FitsReadError, read_fits};
 pub use format::Format;
 pub use incoming::ReadBounds;
-pub use info::{Param, ResultInfo, ServiceDescriptor};
+pub use info::{Param, ResultInfo, ServiceDescriptor, Values};
 pub use table_file::{TableFileError, read_table};
 pub use votable::{VotableError, error_votable, read_votable};

@@ -13,6 +13,8 @@ pub(crate) struct Link {
     /// The id as it was given.
     pub(crate) id: String,
     pub(crate) access_url: Option<String>,
+    /// The service that the link is a call of.
+    pub(crate) service_def: Option<&'static str>,
     /// Why there is no URL; begins with a term of table 2.
     pub(crate) error_message: Option<String>,
     pub(crate) description: Option<&'static str>,
@@ -22,6 +24,17 @@ pub(crate) struct Link {
     pub(crate) content_length: Option<i64>,
     /// Tells links of the same semantics apart, from row to row.
     pub(crate) local_semantics: Option<&'static str>,
+    /// Who may follow it.
+    pub(crate) open_to: OpenTo,
+}
+
+/// Who may follow a link.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OpenTo {
+    /// Everybody, without a login.
+    pub(crate) all: bool,
+    /// Whoever asks.
+    pub(crate) asker: bool,
 }
 
 /// Name, UCD and meaning of the text columns before `content_length`.
@@ -61,11 +74,14 @@ pub(crate) fn schema() -> SchemaRef {
 pub(crate) fn batch(links: &[Link]) -> Result<RecordBatch, ArrowError> {
     let texts =
         |value: fn(&Link) -> Option<&str>| -> ArrayRef { Arc::new(links.iter().map(value).collect::<StringArray>()) };
-    let followed = |link: &Link| link.access_url.is_some();
+    let leads = |link: &Link| link.error_message.is_none();
+    let auth = |link: &Link| if link.open_to.all { "optional" } else { "true" };
+    let authorized = links.iter().map(|link| leads(link).then_some(link.open_to.asker));
+    let auths = links.iter().map(|link| leads(link).then(|| auth(link)));
     let columns: Vec<ArrayRef> = vec![
         texts(|link| Some(&link.id)),
         texts(|link| link.access_url.as_deref()),
-        texts(|_| None),
+        texts(|link| link.service_def),
         texts(|link| link.error_message.as_deref()),
         texts(|link| link.description),
         texts(|link| Some(link.semantics)),
@@ -73,8 +89,8 @@ pub(crate) fn batch(links: &[Link]) -> Result<RecordBatch, ArrowError> {
         Arc::new(links.iter().map(|link| link.content_length).collect::<Int64Array>()),
         texts(|_| None),
         texts(|link| link.local_semantics),
-        texts(|link| link.access_url.as_ref().map(|_| "false")),
-        Arc::new(links.iter().map(|link| followed(link).then_some(true)).collect::<BooleanArray>()),
+        Arc::new(auths.collect::<StringArray>()),
+        Arc::new(authorized.collect::<BooleanArray>()),
     ];
     RecordBatch::try_new(schema(), columns)
 }

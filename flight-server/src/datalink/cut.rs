@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use spolia_exec::{CutAnswer, CutOptions, CutRequest, Selection};
 use tokio::io::AsyncReadExt;
 
+use super::HDF5;
 use super::rows::{all_rows, client, epoch};
 use crate::answer::EPOCH_HEADER;
 use crate::delivery::{Artefact, Asked, Source, deliver};
@@ -95,7 +96,7 @@ async fn make(service: &Service, request: &CutRequest, record: &mut Record) -> R
         size,
         file_name: format!("gaia_merger_{hash}.h5"),
         etag: hash,
-        content_type: "application/x-hdf5".into(),
+        content_type: HDF5.into(),
         headers: headers(&answer),
     };
     Ok((artefact, place))

@@ -3,43 +3,53 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Response, header};
-use spolia_exec::RowLink;
-use spolia_formats::{Datatype, Encoder, Format, Param, ResultInfo, ServiceDescriptor, Status};
+use bytes::Bytes;
+use futures::StreamExt;
+use spolia_exec::{Act, RowLink};
+use spolia_formats::{Encoder, Format, ResultInfo, Status};
 
-use super::columns::{Link, batch, schema};
+use super::columns::{Link, OpenTo, batch, schema};
 use super::rows::{Place, Places, client, given_ids, link_id, row};
-use super::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
+use super::{HDF5, LINKS_CONTENT_TYPE, LINKS_STANDARD, services};
 use crate::door::Door;
 use crate::fault::Fault;
+use crate::outgoing::{Chunk, Outgoing, channel};
 use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::Service;
 use crate::tap::format;
 use crate::visitor::Visitor;
 
-/// Ids answered in one request; the answer to more is marked as overflown. DataLink 1.1 section 2.1.1.
-const IDS: usize = 2000;
-const HDF5: &str = "application/x-hdf5";
+/// Ids whose links are looked up and sent at a time.
+const IDS_AT_ONCE: usize = 500;
+/// Ids that the log tells.
+const IDS_LOGGED: usize = 20;
 const VOTABLE: &str = "application/x-votable+xml";
 
 /// The links of each row.
 pub(crate) async fn links(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let answered = async {
-        let parameters = Parameters::read(request).await?;
-        let mut record = service.begin("links", Door::Links, &given_ids(&parameters).join(" "));
-        match document(&service, &parameters, &mut record).await {
-            Ok((document, content_type)) => {
-                record.add_bytes(document.len());
-                record.succeed();
-                let mut response = Response::new(Body::from(document));
-                response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-                Ok(response)
-            }
-            Err(fault) => {
+        let parameters = Parameters::read_long(request).await?;
+        let (format, content_type) = format(&parameters)?;
+        let ids: Vec<String> = given_ids(&parameters).into_iter().map(str::to_owned).collect();
+        let mut record = service.begin("links", Door::Links, &ids[..ids.len().min(IDS_LOGGED)].join(" "));
+        let document = async {
+            let mut document = Document::new(&service, &parameters, ids, format)?;
+            record.note("client", document.client.as_str());
+            record.note("ids", document.ids.len());
+            let goes_on = document.step().await?;
+            Ok((document, goes_on))
+        };
+        let (document, goes_on) = match document.await {
+            Ok(begun) => begun,
+            Err::<_, Fault>(fault) => {
                 record.fail(&fault.message);
-                Err(fault)
+                return Err(fault);
             }
-        }
+        };
+        let mut response = Response::new(document.body(record, goes_on)?);
+        response.headers_mut().insert(header::CONTENT_TYPE, links_type(content_type));
+        Ok(response)
     };
     answered.await.unwrap_or_else(|fault: Fault| {
         let mut response = fault.datalink_votable();
@@ -48,74 +58,140 @@ pub(crate) async fn links(Visitor(service): Visitor, request: Request) -> Respon
     })
 }
 
-async fn document(
-    service: &Service,
-    parameters: &Parameters,
-    record: &mut Record,
-) -> Result<(Vec<u8>, HeaderValue), Fault> {
-    let (format, content_type) = format(parameters)?;
-    let content_type = links_type(content_type);
-    let client = client(parameters);
-    record.note("client", client.as_str());
-    let given = given_ids(parameters);
-    let metadata_only = parameters.number("MAXREC")? == Some(0);
-    let answered = &given[..if metadata_only { 0 } else { given.len().min(IDS) }];
-    let rows: Vec<_> = answered.iter().map(|id| (*id, row(service, id))).collect();
-    let known = rows.iter().filter_map(|(_, row)| row.as_ref().ok());
-    let places = Places::of(service, known.map(|row| row.id)).await?;
-    let maker = Maker { base_url: &service.base_url, client: &client, several: places.several_collections() };
-    let links: Vec<Link> = rows
-        .iter()
-        .flat_map(|(id, row)| match row {
-            Ok(row) => maker.links(id, *row, places.place(row.id)),
-            Err(error) => vec![not_found(id, &error.to_string())],
+/// The table of links, written some ids at a time.
+struct Document {
+    service: Service,
+    client: String,
+    ids: Vec<String>,
+    /// Ids that are written.
+    done: usize,
+    /// Rows that may be written, and that are.
+    most: u64,
+    rows: u64,
+    overflow: bool,
+    encoder: Encoder,
+    buffer: Vec<u8>,
+}
+
+impl Document {
+    fn new(service: &Service, parameters: &Parameters, ids: Vec<String>, format: Format) -> Result<Self, Fault> {
+        let maxrec = parameters.number("MAXREC")?;
+        let info = ResultInfo {
+            infos: vec![("standardID".to_owned(), LINKS_STANDARD.to_owned())],
+            services: vec![services::links(service, "this", "this", None), services::cut(service, "ID")],
+            ..ResultInfo::default()
+        };
+        Ok(Self {
+            service: service.clone(),
+            client: client(parameters),
+            ids,
+            done: 0,
+            most: maxrec.unwrap_or(u64::MAX),
+            rows: 0,
+            // Metadata alone say that there may be more. DALI 1.1 section 3.4.4.
+            overflow: maxrec == Some(0),
+            encoder: Encoder::new(format, schema(), info)?,
+            buffer: Vec::new(),
         })
-        .collect();
-    record.rows(links.len() as u64);
-    let status = match answered.len() < given.len() || metadata_only {
-        true => Status::Overflow { maxrec: links.len() as u64 },
-        false => Status::Ok,
-    };
-    Ok((encode(service, format, &links, &status)?, content_type))
+    }
+
+    /// Writes the links of the next ids; true if there are more. Those of one id are written whole or not at all, and what would be too
+    /// many is left out from that id on. DataLink 1.1 section 2.1.1.
+    async fn step(&mut self) -> Result<bool, Fault> {
+        if self.overflow {
+            return Ok(false);
+        }
+        let next = &self.ids[self.done..self.ids.len().min(self.done + IDS_AT_ONCE)];
+        let rows: Vec<_> = next.iter().map(|id| (id.as_str(), row(&self.service, id))).collect();
+        let known = rows.iter().filter_map(|(_, row)| row.as_ref().ok());
+        let places = Places::of(&self.service, known.map(|row| row.id)).await?;
+        let maker = Maker {
+            base_url: &self.service.base_url,
+            client: &self.client,
+            may: &|collection, act| self.service.archive.may(collection, act),
+            several: places.several_collections(),
+        };
+        let mut links: Vec<Link> = Vec::with_capacity(next.len() * 4);
+        for (id, row) in &rows {
+            let of_id = match row {
+                Ok(row) => maker.links(id, *row, places.place(row.id)),
+                Err(error) => vec![not_found(id, &error.to_string())],
+            };
+            if self.rows + (links.len() + of_id.len()) as u64 > self.most {
+                self.overflow = true;
+                break;
+            }
+            links.extend(of_id);
+        }
+        let next = next.len();
+        let rows = batch(&links).map_err(|error| Fault::internal("put the links together", &error))?;
+        self.encoder.batch(&rows, &mut self.buffer)?;
+        self.rows += links.len() as u64;
+        self.done += next;
+        Ok(!self.overflow && self.done < self.ids.len())
+    }
+
+    /// What is written and what follows, as a body. The rest is written as the client reads.
+    fn body(mut self, mut record: Record, goes_on: bool) -> Result<Body, Fault> {
+        if goes_on {
+            let (out, body) = channel::<Chunk>(self.service.stall());
+            tokio::spawn(self.send(record, out));
+            return Ok(Body::from_stream(body.boxed()));
+        }
+        record.rows(self.rows);
+        let status = self.status();
+        match self.encoder.finish(&status, &mut self.buffer) {
+            Ok(()) => {
+                record.add_bytes(self.buffer.len());
+                record.succeed();
+                Ok(Body::from(self.buffer))
+            }
+            Err(error) => {
+                record.fail(&error.to_string());
+                Err(error.into())
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        if self.overflow { Status::Overflow { maxrec: self.rows } } else { Status::Ok }
+    }
+
+    async fn send(mut self, mut record: Record, out: Outgoing<Chunk>) {
+        let failed = loop {
+            let bytes = std::mem::take(&mut self.buffer);
+            record.add_bytes(bytes.len());
+            if !bytes.is_empty() && out.send(Ok(Bytes::from(bytes))).await.is_err() {
+                return;
+            }
+            match self.step().await {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(fault) => break Some(fault),
+            }
+        };
+        record.rows(self.rows);
+        let status = failed.as_ref().map_or_else(|| self.status(), |fault| Status::Error(fault.datalink_message()));
+        let ended = self.encoder.finish(&status, &mut self.buffer);
+        record.add_bytes(self.buffer.len());
+        match (&failed, &ended) {
+            (None, Ok(())) => record.succeed(),
+            (Some(fault), _) => record.fail(&fault.message),
+            (None, Err(error)) => record.fail(&error.to_string()),
+        }
+        // Nobody may be reading any more.
+        let _ = match ended {
+            Ok(()) => out.send(Ok(Bytes::from(self.buffer))).await,
+            // The format has no place for what went wrong.
+            Err(error) => out.send(Err(std::io::Error::other(error.to_string()))).await,
+        };
+    }
 }
 
 /// A VOTable of links says that it is one. DataLink 1.1 section 3.
 fn links_type(content_type: HeaderValue) -> HeaderValue {
     let votable = content_type.to_str().ok().filter(|of| of.starts_with(VOTABLE));
     votable.and_then(|of| HeaderValue::try_from(format!("{of};content=datalink")).ok()).unwrap_or(content_type)
-}
-
-fn encode(service: &Service, format: Format, links: &[Link], status: &Status) -> Result<Vec<u8>, Fault> {
-    let info = ResultInfo {
-        infos: vec![("standardID".to_owned(), LINKS_STANDARD.to_owned())],
-        services: vec![this_service(service)],
-        ..ResultInfo::default()
-    };
-    let rows = batch(links).map_err(|error| Fault::internal("put the links together", &error))?;
-    let mut out = Vec::new();
-    let mut encoder = Encoder::new(format, schema(), info)?;
-    encoder.batch(&rows, &mut out)?;
-    encoder.finish(status, &mut out)?;
-    Ok(out)
-}
-
-/// The service describes itself, in the words that clients of DataLink 1.0 know too. DataLink 1.1 section 4.4.
-fn this_service(service: &Service) -> ServiceDescriptor {
-    ServiceDescriptor {
-        id: "this".to_owned(),
-        name: "this".to_owned(),
-        description: Some("What belongs to a row: its Cut & Merge, its file, its counterparts".to_owned()),
-        access_url: format!("{}/datalink/links", service.base_url),
-        standard_id: Some(LINKS_STANDARD.to_owned()),
-        content_type: Some(LINKS_CONTENT_TYPE.to_owned()),
-        params: vec![Param {
-            name: "ID".to_owned(),
-            datatype: Datatype::Char,
-            value: String::new(),
-            column: None,
-            description: Some("The access_url of a row, or the id in it; repeat it for more rows".to_owned()),
-        }],
-    }
 }
 
 fn not_found(id: &str, why: &str) -> Link {
@@ -127,47 +203,50 @@ fn not_found(id: &str, why: &str) -> Link {
 struct Maker<'a> {
     base_url: &'a str,
     client: &'a str,
+    /// Who may do what with a collection.
+    may: &'a dyn Fn(&str, Act) -> (bool, bool),
     /// File names are told apart by their collection.
     several: bool,
 }
 
 impl Maker<'_> {
-    /// The links of a row: `#this`, `#progenitor`, and `#counterpart` where there is one.
+    /// The links of a row: `#this`, `#progenitor`, `#counterpart` where there is one, and `#cutout`.
     fn links(&self, given: &str, row: RowLink, place: Option<Place<'_>>) -> Vec<Link> {
         let Some(place) = place else {
             return vec![not_found(given, &format!("row {} is no longer in the archive", row.id))];
         };
         let id = link_id(given);
-        let link = |url: String, semantics, description, content_type| Link {
+        let open_to = |act| {
+            let (all, asker) = (self.may)(&place.collection.name, act);
+            OpenTo { all, asker }
+        };
+        let link = |act, semantics, local_semantics, description, content_type| Link {
             id: given.to_owned(),
-            access_url: Some(url),
             description: Some(description),
             semantics,
             content_type: Some(content_type),
+            local_semantics: Some(local_semantics),
+            open_to: open_to(act),
             ..Link::default()
         };
-        let service =
-            |resource: &str| format!("{}/datalink/{resource}?id={id}&clientId={}", self.base_url, self.client);
+        let call =
+            |resource: &str| Some(format!("{}/datalink/{resource}?id={id}&clientId={}", self.base_url, self.client));
+        let this = link(Act::Cut, "#this", "cut-and-merge", "Cut & Merge (from progenitor)", HDF5);
+        let file = link(Act::File, "#progenitor", "file", "Original progenitor dataset", HDF5);
         let mut links = vec![
-            Link {
-                local_semantics: Some("cut-and-merge"),
-                ..link(service("gaiamerger"), "#this", "Cut & Merge (from progenitor)", HDF5)
-            },
-            Link {
-                local_semantics: Some("file"),
-                content_length: Some(place.file.file.size),
-                ..link(self.file_url(place), "#progenitor", "Original progenitor dataset", HDF5)
-            },
+            Link { access_url: call("gaiamerger"), ..this },
+            Link { access_url: Some(self.file_url(place)), content_length: Some(place.file.file.size), ..file },
         ];
         if place.transits().is_some() {
-            let url = service("transits");
-            let transits = link(url, "#counterpart", "Link to transits", VOTABLE);
-            links.push(Link { local_semantics: Some("transits"), ..transits });
+            let transits = link(Act::Query, "#counterpart", "transits", "Link to transits", VOTABLE);
+            links.push(Link { access_url: call("transits"), ..transits });
         } else if place.sources().is_some() {
-            let url = service("sources");
-            let source = link(url, "#counterpart", "Link to the source", VOTABLE);
-            links.push(Link { local_semantics: Some("source"), ..source });
+            let source = link(Act::Query, "#counterpart", "source", "Link to the source", VOTABLE);
+            links.push(Link { access_url: call("sources"), ..source });
         }
+        let choice = "Cut & Merge with a choice of fields, form and compression";
+        let cutout = link(Act::Cut, "#cutout", "cut-and-merge-with-choices", choice, HDF5);
+        links.push(Link { service_def: Some(services::CUT), ..cutout });
         links
     }
 
@@ -241,7 +320,8 @@ mod tests {
     fn links(table: &str) -> Vec<Link> {
         let (collection, file) = (collection(), file("A & B"));
         let place = Place { file: &file, collection: &collection, table: collection.table(table).unwrap() };
-        let maker = Maker { base_url: "http://h", client: "c", several: false };
+        let maker =
+            Maker { base_url: "http://h", client: "c", may: &|_, act| (act != Act::File, true), several: false };
         maker.links("X", RowLink { epoch: 1, id: 1 << 32 }, Some(place))
     }
 
@@ -249,6 +329,7 @@ mod tests {
     fn a_source_has_the_three_links_of_the_reference_archive() {
         let found: Vec<_> = links("source")
             .into_iter()
+            .take(3)
             .map(|link| (link.semantics, link.description.unwrap(), link.access_url.unwrap(), link.content_length))
             .collect();
         let expect = [
@@ -266,14 +347,23 @@ mod tests {
 
     #[test]
     fn a_transit_leads_to_its_source_and_others_to_neither() {
-        let last = links("transit").pop().unwrap();
-        assert_eq!(last.access_url.as_deref(), Some("http://h/datalink/sources?id=X&clientId=c"));
-        assert_eq!(links("other").len(), 2);
+        let counterpart = links("transit").remove(2);
+        assert_eq!(counterpart.access_url.as_deref(), Some("http://h/datalink/sources?id=X&clientId=c"));
+        assert_eq!(links("other").len(), 3);
+    }
+
+    #[test]
+    fn each_link_leads_one_way_and_says_who_may_follow_it() {
+        for link in links("source") {
+            assert_eq!(usize::from(link.access_url.is_some()) + usize::from(link.service_def.is_some()), 1, "{link:?}");
+            assert_eq!(link.open_to.all, link.semantics != "#progenitor", "{link:?}");
+        }
     }
 
     #[test]
     fn a_row_that_is_gone_is_told() {
-        let maker = Maker { base_url: "http://h", client: "c", several: false };
+        let maker =
+            Maker { base_url: "http://h", client: "c", may: &|_, act| (act != Act::File, true), several: false };
         let links = maker.links("X", RowLink { epoch: 1, id: 5 }, None);
         assert_eq!((links.len(), links[0].semantics, &links[0].access_url), (1, "#this", &None));
         assert!(links[0].error_message.as_deref().unwrap().starts_with("NotFoundFault: "));

@@ -115,6 +115,12 @@ impl Archive {
         Ok(collections)
     }
 
+    /// Whether everybody may do that with a collection, and whether whoever asks may.
+    pub fn may(&self, collection: &str, act: Act) -> (bool, bool) {
+        let may = |who: &Principal| self.access.allows(who, collection, act);
+        (may(&Principal::anonymous()), may(&self.who))
+    }
+
     /// Refuses what may not be done with a collection.
     ///
     /// # Errors

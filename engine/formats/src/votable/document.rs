@@ -7,8 +7,8 @@ use arrow::datatypes::SchemaRef;
 use super::xml;
 use crate::encoder::{Status, overflow_message};
 use crate::error::Result;
-use crate::field::{Datatype, VoField};
-use crate::info::{Param, ResultInfo, ServiceDescriptor};
+use crate::field::VoField;
+use crate::info::{Param, ResultInfo, ServiceDescriptor, Values};
 use crate::literal;
 
 /// Everything of a document but its rows.
@@ -83,13 +83,7 @@ impl Document {
         ];
         for (name, value) in facts {
             let Some(value) = value else { continue };
-            let fact = Param {
-                name: name.into(),
-                datatype: Datatype::Char,
-                value: value.into(),
-                column: None,
-                description: None,
-            };
+            let fact = Param { value: value.into(), description: None, ..Param::text(name, "") };
             self.write_param(&fact, out);
         }
         out.extend_from_slice(b"<GROUP name=\"inputParams\">\n");
@@ -109,8 +103,25 @@ impl Document {
         xml::optional_attribute("ref", position.and_then(|at| self.ids.get(&at)).map(String::as_str), out);
         out.extend_from_slice(b">");
         xml::description(param.description.as_deref(), out);
+        write_values(&param.values, out);
         out.extend_from_slice(b"</PARAM>\n");
     }
+}
+
+fn write_values(values: &Values, out: &mut Vec<u8>) {
+    let elements: Vec<(&str, &String)> = match values {
+        Values::Any => return,
+        Values::OneOf(options) => options.iter().map(|option| ("OPTION", option)).collect(),
+        Values::Between(least, most) => vec![("MIN", least), ("MAX", most)],
+    };
+    out.extend_from_slice(b"<VALUES>");
+    for (element, value) in elements {
+        out.push(b'<');
+        out.extend_from_slice(element.as_bytes());
+        xml::attribute("value", value, out);
+        out.extend_from_slice(b"/>");
+    }
+    out.extend_from_slice(b"</VALUES>");
 }
 
 /// The XML declaration, VOTABLE and the results RESOURCE. The namespace of version 1.4 ends in v1.3 (VOTable 1.4 appendix B).

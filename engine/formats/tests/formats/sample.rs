@@ -12,7 +12,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     DataType, Field, Float32Type, Int16Type, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit, UInt8Type,
 };
-use spolia_formats::{Datatype, Encoder, Format, Param, ResultInfo, ServiceDescriptor, Status};
+use spolia_formats::{Encoder, Format, Param, ResultInfo, ServiceDescriptor, Status};
 
 /// Longer than a FITS card, with quotes where it is split.
 const DESCRIPTION: &str =
@@ -137,11 +137,10 @@ fn amounts() -> Decimal128Array {
 
 pub fn info() -> ResultInfo {
     let param = |name: &str, value: &str, column: Option<&str>| Param {
-        name: name.to_owned(),
-        datatype: Datatype::Char,
         value: value.to_owned(),
         column: column.map(str::to_owned),
         description: None,
+        ..Param::text(name, "")
     };
     let service = |id: &str, column: &str| ServiceDescriptor {
         id: id.to_owned(),

@@ -1,0 +1,52 @@
+//! The services of this archive that take rows, as results and tables of links describe them. DataLink 1.1 section 4.
+
+use spolia_formats::{Param, ServiceDescriptor};
+
+use super::{HDF5, LINKS_CONTENT_TYPE, LINKS_STANDARD};
+use crate::service::Service;
+
+/// The XML id of the Cut & Merge service, which links refer to.
+pub(crate) const CUT: &str = "cut";
+
+/// The links of rows; `column` has their ids, or the client gives them.
+pub(crate) fn links(service: &Service, id: &str, name: &str, column: Option<&str>) -> ServiceDescriptor {
+    ServiceDescriptor {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        description: Some("What belongs to a row: its Cut & Merge, its file, its counterparts".to_owned()),
+        access_url: format!("{}/datalink/links", service.base_url),
+        standard_id: Some(LINKS_STANDARD.to_owned()),
+        content_type: Some(LINKS_CONTENT_TYPE.to_owned()),
+        params: vec![row_id(column)],
+    }
+}
+
+/// Cut & Merge of rows, with all its choices; `column` has the rows' ids.
+pub(crate) fn cut(service: &Service, column: &str) -> ServiceDescriptor {
+    let flag = |name, description| Param::text(name, description).one_of(&["false", "true"]);
+    ServiceDescriptor {
+        id: CUT.to_owned(),
+        name: "Cut & Merge".to_owned(),
+        description: Some("One small HDF5 file with just the chosen objects, cut out of their files".to_owned()),
+        access_url: format!("{}/datalink/gaiamerger", service.base_url),
+        standard_id: None,
+        content_type: Some(HDF5.to_owned()),
+        params: vec![
+            row_id(Some(column)),
+            Param::text("FIELD", "The fields to take of each object, divided by commas; all where none is given"),
+            flag("WITH_TRANSITS", "Whether the transits of chosen sources come along"),
+            flag("KEEP_UNMATCHED", "Whether transits stay whose source is not chosen"),
+            flag("PACKED", "Whether objects become rows of columns"),
+            Param::text(
+                "COMPRESSION",
+                "How hard columns are compressed: 1 is fast, 9 small; none where it is not given",
+            )
+            .between(1, 9),
+        ],
+    }
+}
+
+fn row_id(column: Option<&str>) -> Param {
+    let id = Param::text("ID", "The access_url of a row, or the id in it; repeat it for more rows");
+    column.map_or(id.clone(), |column| id.from_column(column))
+}

@@ -1,0 +1,74 @@
+"""DataLink with pyvo and requests.
+
+usage: datalink.py BASE_URL
+"""
+
+import io
+import sys
+from urllib.parse import parse_qs, urlparse
+
+import h5py
+import pyvo
+import requests
+from astropy.io.votable import parse
+from pyvo.dal.adhoc import DatalinkResults
+
+BASE_URL = sys.argv[1]
+LINKS = f"{BASE_URL}/datalink/links"
+service = pyvo.dal.TAPService(f"{BASE_URL}/tap")
+
+
+def links(ids, **parameters):
+    """The table of links of these ids, and its status."""
+    answer = requests.post(LINKS, data=[("ID", i) for i in ids] + list(parameters.items()), timeout=120)
+    assert answer.status_code == 200 and answer.headers["content-type"].endswith("content=datalink"), answer.headers
+    document = parse(io.BytesIO(answer.content))
+    status = [info.value for info in document.resources[0].infos if info.name == "QUERY_STATUS"]
+    return document.resources[0].tables[0].to_table(), status[-1], document
+
+
+# 1. Thousands of ids in one request: the links of each together, in the order of the ids, and each leading one way.
+rows = service.run_sync("SELECT TOP 3000 source_id, access_url FROM gaia.astroelementary", maxrec=3000)
+ids = [str(url) for url in rows["access_url"]]
+table, status, _ = links(ids)
+assert status == "OK" and len(table) == 4 * len(ids), (status, len(table))
+assert [i for at, i in enumerate(table["ID"]) if at % 4 == 0] == ids
+for row in table[:400]:
+    assert sum(bool(row[name]) for name in ("access_url", "service_def", "error_message")) == 1, row
+    assert row["link_auth"] == "optional" and row["link_authorized"], row
+
+# 2. What is too much ends between two ids; metadata alone; no id; ids that are none.
+table, status, _ = links(ids[:700], MAXREC=2403)
+assert status == "OVERFLOW" and len(table) == 2400, (status, len(table))
+assert [len(links(some, **more)[0]) for some, more in (([], {}), (ids[:5], {"MAXREC": 0}))] == [0, 0]
+genuine = parse_qs(urlparse(ids[1]).query)["id"][0]
+forged = genuine[:-1] + ("A" if genuine[-1] != "A" else "Q")
+table, status, _ = links(["nothing", genuine, forged])
+assert list(table["ID"]) == ["nothing"] + [genuine] * 4 + [forged]
+for row in (table[0], table[-1]):
+    assert row["error_message"].startswith("NotFoundFault: ") and row["semantics"] == "#this" and not row["access_url"], row
+
+# 3. Cut & Merge with its choices is a service that tables of links describe, and results of queries too.
+first = DatalinkResults.from_result_url(str(service.run_sync("SELECT TOP 1 * FROM gaia.completesource")["access_url"][0]))
+assert [link.semantics for link in first] == ["#this", "#progenitor", "#counterpart", "#cutout"]
+cutout = next(first.iter_procs())
+assert cutout.semantics == "#cutout" and cutout.service_def == "cut"
+choices = {param.name: param for param in cutout.input_params}
+assert list(choices) == ["ID", "FIELD", "WITH_TRANSITS", "KEEP_UNMATCHED", "PACKED", "COMPRESSION"], choices
+assert (choices["COMPRESSION"].values.min, choices["COMPRESSION"].values.max) == (1, 9)
+with h5py.File(io.BytesIO(cutout.process(FIELD="alpha,delta", PACKED="true").read())) as merged:
+    found = []
+    merged.visit(found.append)
+    assert any(name.endswith("alpha") for name in found) and not any(name.endswith("varpi") for name in found), found
+results = service.run_sync("SELECT TOP 2 * FROM gaia.completesource")
+described = results.get_adhocservice_by_id("cut")
+assert any(param.name == "accessURL" and param.value.endswith("/datalink/gaiamerger") for param in described.params)
+
+# 4. The ways pyvo goes.
+for document, row in zip(results.iter_datalinks(), results):
+    assert {link.semantics for link in document} >= {"#this", "#cutout"}, document
+    assert next(document.bysemantics("#progenitor", include_narrower=False)).content_length > 0
+    this = next(row.getdatalink().bysemantics("#this", include_narrower=False))
+    with h5py.File(io.BytesIO(requests.get(this.access_url, timeout=60).content)) as merged:
+        assert len(merged) > 0
+print("links lead where they say")
