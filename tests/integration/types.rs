@@ -61,7 +61,7 @@ fn every_type_is_the_same_in_every_format() {
     assert!(told.contains("every type is the same in every format"), "{told}");
     assert_eq!(
         site.rows("SELECT column_name, datatype, arraysize, xtype FROM tap_schema.columns WHERE table_name = 'kinds.visit' AND principal = 1 ORDER BY column_index"),
-        cells("\nsource_id,long,,\nnight,char,*,timestamp\ncost,char,*,\nkey,char,*,uuid\naccess_url,char,*,")
+        cells("\nsource_id,long,,\nnight,char,*,timestamp\ncost,char,*,\nkey,char,*,uuid\naccess_url,char,*,\ndatalink_url,char,*,")
     );
 }
 

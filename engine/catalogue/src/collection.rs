@@ -211,6 +211,7 @@ const RESERVED_COLUMNS: &[&str] = &[
     "uz",
     "ordinal",
     "access_url",
+    "datalink_url",
     "spolia_chunk",
     "spolia_low",
     "spolia_high",

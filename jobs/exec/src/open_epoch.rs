@@ -14,7 +14,7 @@ use crate::access::Act;
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::link::{LinkBase, access_url};
-use crate::tap_schema::{ACCESS_URL_COLUMN, ACCESS_URL_DESCRIPTION, ACCESS_URL_UCD, tap_schema};
+use crate::tap_schema::{LINK_COLUMNS, LINK_UCD, tap_schema};
 use crate::upload::{self, Upload};
 
 /// Epochs kept open: the newest, and some that older links lead to.
@@ -74,16 +74,18 @@ impl Archive {
     }
 }
 
-/// A table with the column that leads to DataLink.
+/// A table with the columns that lead to DataLink.
 fn linked(
     table: Arc<ShardedTable>,
     link: &ScalarUDF,
 ) -> Result<(String, String, Arc<dyn TableProvider>), DataFusionError> {
     let (schema, name) = (table.name().0.to_owned(), table.name().1.to_owned());
     let mut columns: Vec<_> = table.schema().fields().iter().map(|field| ident(field.name())).collect();
-    let metadata = [("ucd", ACCESS_URL_UCD), ("description", ACCESS_URL_DESCRIPTION), (DERIVED_FROM, "id")];
-    let metadata: std::collections::BTreeMap<_, _> = metadata.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-    columns.push(link.call(vec![col("id")]).alias_with_metadata(ACCESS_URL_COLUMN, Some(metadata.into())));
+    columns.extend(LINK_COLUMNS.map(|(name, description)| {
+        let metadata = [("ucd", LINK_UCD), ("description", description), (DERIVED_FROM, "id")];
+        let metadata: std::collections::BTreeMap<_, _> = metadata.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        link.call(vec![col("id")]).alias_with_metadata(name, Some(metadata.into()))
+    }));
     let source = Arc::new(DefaultTableSource::new(table));
     let plan = LogicalPlanBuilder::scan(&name, source, None)?.project(columns)?.build()?;
     Ok((schema, name, Arc::new(ViewTable::new(plan, None))))

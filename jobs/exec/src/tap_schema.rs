@@ -7,13 +7,14 @@ use spolia_formats::{FormatError, VoField};
 use spolia_planner::tap_schema_declaration;
 use spolia_shard_router::arrow_schema;
 
-/// The column every table has beside its own: made for each answer, never stored.
-pub(crate) const ACCESS_URL_COLUMN: &str = "access_url";
-/// What that column is for.
-pub(crate) const ACCESS_URL_DESCRIPTION: &str =
-    "DataLink of the row: its Cut & Merge, its whole file, its counterparts";
+/// The columns every table has beside its own, with what they are for: made for each answer, never stored. Both lead to the same; TOPCAT
+/// offers to show the links of a column with `datalink` in its name.
+pub(crate) const LINK_COLUMNS: [(&str, &str); 2] = [
+    ("access_url", "DataLink of the row: its Cut & Merge, its whole file, its counterparts"),
+    ("datalink_url", "The same as access_url, by a name that clients know links by"),
+];
 /// The UCD of a link.
-pub(crate) const ACCESS_URL_UCD: &str = "meta.ref.url";
+pub(crate) const LINK_UCD: &str = "meta.ref.url";
 
 /// What the service offers: every collection, and TAP_SCHEMA itself.
 ///
@@ -44,15 +45,15 @@ fn described(schema: &str, table: &TableDef) -> Result<Table, FormatError> {
         Ok(Column { indexed, principal, ..column(field)? })
     };
     let mut columns = arrow_schema(table).fields().iter().map(|field| column(field)).collect::<Result<Vec<_>, _>>()?;
-    columns.push(Column {
-        name: ACCESS_URL_COLUMN.to_owned(),
-        description: Some(ACCESS_URL_DESCRIPTION.to_owned()),
+    columns.extend(LINK_COLUMNS.map(|(name, description)| Column {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
         datatype: "char".to_owned(),
         arraysize: Some("*".to_owned()),
-        ucd: Some(ACCESS_URL_UCD.to_owned()),
+        ucd: Some(LINK_UCD.to_owned()),
         principal: true,
         ..Column::default()
-    });
+    }));
     let name = format!("{schema}.{}", table.name);
     Ok(Table { name, description: Some(table.description.clone()), columns })
 }
