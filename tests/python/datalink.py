@@ -37,6 +37,10 @@ for row in table[:400]:
     assert sum(bool(row[name]) for name in ("access_url", "service_def", "error_message")) == 1, row
     assert row["link_auth"] == "optional" and row["link_authorized"], row
 
+# More than counts as short, so that it takes a place for what brings much along.
+table, status, _ = links(ids, note="x" * (1 << 20))
+assert status == "OK" and len(table) == 4 * len(ids), (status, len(table))
+
 # 2. What is too much ends between two ids; metadata alone; no id; ids that are none.
 table, status, _ = links(ids[:700], MAXREC=2403)
 assert status == "OVERFLOW" and len(table) == 2400, (status, len(table))

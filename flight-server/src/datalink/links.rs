@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Response, header};
+use axum::http::{HeaderValue, Method, Response, header};
 use bytes::Bytes;
 use futures::StreamExt;
 use spolia_exec::{Act, RowLink};
@@ -13,6 +13,7 @@ use super::rows::{Place, Places, client, given_ids, link_id, row};
 use super::{HDF5, LINKS_CONTENT_TYPE, LINKS_STANDARD, services};
 use crate::door::Door;
 use crate::fault::Fault;
+use crate::gate::Place as GatePlace;
 use crate::outgoing::{Chunk, Outgoing, channel};
 use crate::parameters::Parameters;
 use crate::record::Record;
@@ -22,6 +23,8 @@ use crate::visitor::Visitor;
 
 /// Ids whose links are looked up and sent at a time.
 const IDS_AT_ONCE: usize = 500;
+/// Requests of more bytes count as such that bring much along.
+const SHORT_BYTES: u64 = 1 << 20;
 /// Ids that the log tells.
 const IDS_LOGGED: usize = 20;
 const VOTABLE: &str = "application/x-votable+xml";
@@ -29,12 +32,14 @@ const VOTABLE: &str = "application/x-votable+xml";
 /// The links of each row.
 pub(crate) async fn links(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let answered = async {
+        // Kept until the answer ends, since the ids are.
+        let place = if is_long(&request) { Some(service.uploads.enter().await?) } else { None };
         let parameters = Parameters::read_long(request).await?;
         let (format, content_type) = format(&parameters)?;
         let ids: Vec<String> = given_ids(&parameters).into_iter().map(str::to_owned).collect();
         let mut record = service.begin("links", Door::Links, &ids[..ids.len().min(IDS_LOGGED)].join(" "));
         let document = async {
-            let mut document = Document::new(&service, &parameters, ids, format)?;
+            let mut document = Document::new(&service, &parameters, ids, format, place)?;
             record.note("client", document.client.as_str());
             record.note("ids", document.ids.len());
             let goes_on = document.step().await?;
@@ -58,9 +63,16 @@ pub(crate) async fn links(Visitor(service): Visitor, request: Request) -> Respon
     })
 }
 
+/// Whether a request may bring very many ids along.
+fn is_long(request: &Request) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    request.method() == Method::POST && length.is_none_or(|length: u64| length > SHORT_BYTES)
+}
+
 /// The table of links, written some ids at a time.
 struct Document {
     service: Service,
+    _place: Option<GatePlace>,
     client: String,
     ids: Vec<String>,
     /// Ids that are written.
@@ -74,7 +86,13 @@ struct Document {
 }
 
 impl Document {
-    fn new(service: &Service, parameters: &Parameters, ids: Vec<String>, format: Format) -> Result<Self, Fault> {
+    fn new(
+        service: &Service,
+        parameters: &Parameters,
+        ids: Vec<String>,
+        format: Format,
+        place: Option<GatePlace>,
+    ) -> Result<Self, Fault> {
         let maxrec = parameters.number("MAXREC")?;
         let info = ResultInfo {
             infos: vec![("standardID".to_owned(), LINKS_STANDARD.to_owned())],
@@ -83,6 +101,7 @@ impl Document {
         };
         Ok(Self {
             service: service.clone(),
+            _place: place,
             client: client(parameters),
             ids,
             done: 0,
