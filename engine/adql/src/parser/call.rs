@@ -52,8 +52,8 @@ impl Parser {
 
     /// DISTINCT, or ALL, which changes nothing.
     fn set_quantifier(&mut self) -> Option<DuplicateTreatment> {
-        self.eat_word("ALL");
-        self.eat_word("DISTINCT").then_some(DuplicateTreatment::Distinct)
+        let all = self.eat_word("ALL");
+        (!all && self.eat_word("DISTINCT")).then_some(DuplicateTreatment::Distinct)
     }
 
     fn call_arguments(&mut self) -> Result<Vec<Term>, AdqlError> {
