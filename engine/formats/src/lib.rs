@@ -25,8 +25,9 @@
 //! | FITS | TNULL, NaN, NUL | IEEE | 8 bytes | keyword `QSTATUS` | no |
 //!
 //! Where an overflow isn't told to readers ([`Format::reports_status`]), a server spools the result, up to a bound of its own, and tells it
-//! before the rows: in a header, and where there is room for it in the result's beginning ([`Encoder::beginning`]). Where a failure can't be told, [`Encoder::finish`] returns [`FormatError::Unreported`] and the caller breaks the
-//! transfer, so that a cut-off result is never taken for a whole one.
+//! before the rows: in a header, and where there is room for it in the result's beginning ([`Encoder::beginning`]). Where a failure can't
+//! be told, [`Encoder::finish`] returns [`FormatError::Unreported`] and the caller breaks the transfer, so that a cut-off result is never
+//! taken for a whole one.
 
 mod arrow_stream;
 mod cell;
