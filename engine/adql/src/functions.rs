@@ -123,6 +123,13 @@ pub(crate) struct Function {
     pub(crate) becomes: Becomes,
 }
 
+impl Function {
+    /// Whether ADQL itself has it, not only this service.
+    pub(crate) fn is_standard(&self) -> bool {
+        FUNCTIONS.iter().any(|function| function.name == self.name)
+    }
+}
+
 /// What a function takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Takes {

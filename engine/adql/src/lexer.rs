@@ -4,7 +4,7 @@ use sqlparser::dialect::Dialect;
 use sqlparser::tokenizer::{Location, Span, Token as SqlToken, TokenWithSpan, Tokenizer, Whitespace};
 
 use crate::error::{AdqlError, ErrorKind, nearest};
-use crate::words::{CLAUSES, advice, is_keyword, is_reserved};
+use crate::words::{CLAUSES, is_keyword, is_reserved};
 
 /// Longest text taken, in bytes: room for 100,000 identifiers of 19 digits in an IN list.
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
@@ -55,11 +55,12 @@ impl std::fmt::Display for Token {
 }
 
 impl Token {
-    /// What ADQL offers instead of what another SQL dialect means by this word.
-    pub(crate) fn advice(&self) -> Option<&'static str> {
+    /// Whether this can be a name: a delimited identifier, or a regular one that is not reserved.
+    pub(crate) fn is_name(&self) -> bool {
         match self {
-            Token::Word(word) => advice(word),
-            _ => None,
+            Token::Word(word) => !is_reserved(word),
+            Token::Delimited(_) => true,
+            _ => false,
         }
     }
 
@@ -75,8 +76,14 @@ impl Token {
 /// The tokens of `text`, the last one being [`Token::End`].
 pub(crate) fn tokens(text: &str) -> Result<Vec<Lexeme>, AdqlError> {
     bound(text)?;
+    // Editors put a byte order mark before a text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let sql_tokens = Tokenizer::new(&AdqlDialect, text).tokenize_with_location().map_err(|error| {
-        let message = format!("{}; ADQL delimits strings with ' and identifiers with \"", error.message);
+        let message = match error.message.as_str() {
+            "Unterminated string literal" => "this string has no closing '; a ' inside of a string is written ''",
+            message if message.contains("close delimiter") => "this identifier has no closing \"",
+            message => &format!("{message}; ADQL delimits strings with ' and identifiers with \""),
+        };
         AdqlError::new(ErrorKind::Syntax, error.location, message)
     })?;
     let mut lexemes: Vec<Lexeme> = Vec::with_capacity(sql_tokens.len() / 2 + 1);
@@ -96,6 +103,22 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Lexeme>, AdqlError> {
     let end = lexemes.last().map_or(Location::new(1, 1), |last| last.span.end);
     lexemes.push(Lexeme { token: Token::End, span: Span::new(end, end) });
     Ok(lexemes)
+}
+
+/// What is wrong with a number that touches a word. The grammar takes `TOP 5a` and `2mass_id` for two tokens each, of which hardly
+/// anybody who writes them thinks.
+pub(crate) fn touching_number(lexemes: &[Lexeme]) -> Option<AdqlError> {
+    lexemes.windows(2).find_map(|pair| match pair {
+        [Lexeme { token: Token::Number(digits), span }, Lexeme { token: Token::Word(word), span: next }]
+            if span.end == next.start && !is_reserved(word) =>
+        {
+            let message = format!(
+                "the number {digits} touches \"{word}\"; put a blank between them, or write \"{digits}{word}\" in double quotes if it is a name"
+            );
+            Some(AdqlError::new(ErrorKind::Meaning, span.start, message))
+        }
+        _ => None,
+    })
 }
 
 /// Refuses a text before it is tokenized if it could take too much memory.
@@ -174,6 +197,13 @@ fn refusal(token: &SqlToken, at: Location) -> AdqlError {
         SqlToken::DoubleColon => "casts are written CAST(value AS type)",
         SqlToken::DoubleEq => "equality is written =",
         SqlToken::Mod => "the remainder is written MOD(x, y)",
+        SqlToken::Overlap => "conditions are joined by AND",
+        SqlToken::RArrow => "greater or equal is written >=",
+        SqlToken::Placeholder(name)
+            if name.starts_with('$') && !name[1..].starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            OTHER_IDENTIFIER
+        }
         SqlToken::Ampersand | SqlToken::Pipe | SqlToken::Caret | SqlToken::Tilde | SqlToken::Sharp => {
             "ADQL 2.1 has no bitwise operators"
         }
@@ -185,18 +215,41 @@ fn refusal(token: &SqlToken, at: Location) -> AdqlError {
         SqlToken::Placeholder(_) | SqlToken::Colon | SqlToken::Question | SqlToken::AtSign => {
             "ADQL has no parameters; write the value"
         }
-        SqlToken::NationalStringLiteral(_) | SqlToken::HexStringLiteral(_) | SqlToken::UnicodeStringLiteral(_) => {
-            "ADQL has only plain 'strings' and decimal numbers"
+        SqlToken::NationalStringLiteral(_) | SqlToken::UnicodeStringLiteral(_) => "ADQL has only plain 'strings'",
+        SqlToken::HexStringLiteral(digits) => {
+            return not_adql(
+                at,
+                format!("hexadecimal {digits} is not part of ADQL 2.1; write the number in decimal digits"),
+            );
         }
         SqlToken::ExclamationMark => "negation is written NOT",
-        SqlToken::Char('`') => "identifiers are delimited with \"",
-        SqlToken::Char(character) if *character == '_' || character.is_alphabetic() => {
-            "an identifier begins with a letter a-z and goes on with letters, digits and _; \
-             any other is delimited with \""
-        }
+        SqlToken::Char(character) => of_character(*character),
         _ => "see ADQL 2.1, section 2.1",
     };
     not_adql(at, format!("{token} is not part of ADQL; {instead}"))
+}
+
+const OTHER_IDENTIFIER: &str =
+    "an identifier begins with a letter a-z and goes on with letters, digits and _; any other is delimited with \"";
+
+/// What to write instead of a character that ADQL has no use for: mostly what a word processor made of the right one.
+fn of_character(character: char) -> &'static str {
+    match character {
+        '`' => "identifiers are delimited with \"",
+        '\u{2018}' | '\u{2019}' | '\u{b4}' | '\u{2032}' => "strings stand between straight '",
+        '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}' => {
+            "identifiers stand between straight \", strings between straight '"
+        }
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => "minus is written -",
+        '\u{d7}' | '\u{b7}' | '\u{22c5}' => "times is written *",
+        '\u{f7}' => "division is written /",
+        '\u{2264}' => "less or equal is written <=",
+        '\u{2265}' => "greater or equal is written >=",
+        '\u{2260}' => "unequal is written <>",
+        '_' => OTHER_IDENTIFIER,
+        letter if letter.is_alphabetic() => OTHER_IDENTIFIER,
+        _ => "see ADQL 2.1, section 2.1",
+    }
 }
 
 fn not_adql(at: Location, message: impl Into<String>) -> AdqlError {

@@ -33,7 +33,7 @@ pub use schema::{Column, ForeignKey, Schema, Table, TapSchema, as_written};
 #[derive(Debug, Clone)]
 pub struct Query {
     text: String,
-    tree: sqlparser::ast::Query,
+    parsed: parser::ParsedQuery,
 }
 
 /// Parses one query of ADQL 2.1.
@@ -41,7 +41,7 @@ pub struct Query {
 /// # Errors
 /// If the text does not follow the standard's grammar (Appendix A), or is too long or too deeply nested.
 pub fn parse(text: &str) -> Result<Query, AdqlError> {
-    Ok(Query { text: text.to_owned(), tree: parser::parse(text)? })
+    Ok(Query { text: text.to_owned(), parsed: parser::parse(text)? })
 }
 
 impl Query {
@@ -56,6 +56,9 @@ impl Query {
     /// If a table, column or function does not exist or is ambiguous, an aggregate or a geometry stands where it has
     /// no meaning, or this service does not offer a feature of the standard.
     pub fn check(self, schema: &TapSchema) -> Result<CheckedQuery, AdqlError> {
-        check::check(self.text, self.tree, schema)
+        match self.parsed.no_meaning {
+            Some(error) => Err(error),
+            None => check::check(self.text, self.parsed.tree, schema),
+        }
     }
 }

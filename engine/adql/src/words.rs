@@ -5,42 +5,88 @@ pub(crate) fn is_reserved(word: &str) -> bool {
     RESERVED.binary_search(&word.to_ascii_uppercase().as_str()).is_ok()
 }
 
+/// What stands around a word that fits nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Around {
+    /// A query should have begun there.
+    QueryExpected,
+    /// An opening parenthesis comes next.
+    Call,
+    /// A string comes next.
+    Text,
+    /// Anything else.
+    Other,
+}
+
 /// What ADQL offers instead of a construct that begins with `word`, if that is one of another SQL dialect.
-pub(crate) fn advice(word: &str) -> Option<&'static str> {
-    Some(match word.to_ascii_uppercase().as_str() {
-        "LIMIT" | "FETCH" | "ROWNUM" => "ADQL has no LIMIT: write SELECT TOP n … to get the first n rows",
-        "OVER" | "WINDOW" | "QUALIFY" | "PARTITION" => "window functions are not part of ADQL; aggregate with GROUP BY",
-        "CASE" => "CASE is not part of ADQL 2.1, though the word is reserved; COALESCE and UNION can replace it",
-        "NULLIF" => "NULLIF is not part of ADQL 2.1; use COALESCE, or exclude the value in WHERE",
-        "TRUE" | "FALSE" => "ADQL 2.1 has no boolean literals; compare with 1 or 0",
-        "CROSS" => "CROSS JOIN is not part of ADQL; separate the tables by a comma in FROM",
-        "MINUS" => "ADQL's word for the difference of two queries is EXCEPT",
+pub(crate) fn advice(word: &str, around: Around) -> Option<&'static str> {
+    let word = word.to_ascii_uppercase();
+    match around {
+        Around::QueryExpected => advice_on_statement(&word),
+        Around::Call => advice_on_call(&word),
+        Around::Text => advice_on_literal(&word),
+        Around::Other => None,
+    }
+    .or_else(|| advice_on_clause(&word))
+}
+
+fn advice_on_statement(word: &str) -> Option<&'static str> {
+    Some(match word {
         "INSERT" | "UPDATE" | "DELETE" | "CREATE" | "DROP" | "ALTER" | "GRANT" | "REVOKE" | "EXECUTE" | "COMMIT"
         | "ROLLBACK" | "BEGIN" | "MERGE" | "COPY" | "EXPLAIN" | "SET" | "SHOW" | "CALL" | "ANALYZE" | "VACUUM"
         | "ATTACH" | "PRAGMA" | "DO" | "DESCRIBE" | "PREPARE" | "DECLARE" => {
             "ADQL only reads: a query begins with SELECT or WITH"
         }
-        "VALUES" => "VALUES is not part of ADQL; upload a table and read TAP_UPLOAD.<name>",
-        "INTERVAL" | "DATE" | "TIME" | "TIMESTAMP" => {
-            "ADQL 2.1 has no date literals; write CAST('2020-01-01T00:00:00' AS TIMESTAMP)"
-        }
+        "VALUES" => NO_VALUES,
+        _ => return None,
+    })
+}
+
+fn advice_on_call(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "VALUES" => NO_VALUES,
+        "NULLIF" => "NULLIF is not part of ADQL 2.1; use COALESCE, or exclude the value in WHERE",
         "EXTRACT" | "SUBSTRING" | "TRIM" | "POSITION" | "CHAR_LENGTH" | "CHARACTER_LENGTH" | "OCTET_LENGTH"
-        | "BIT_LENGTH" | "CONVERT" | "TRANSLATE" | "CURRENT_DATE" | "CURRENT_TIME" | "CURRENT_TIMESTAMP" => {
+        | "BIT_LENGTH" | "CONVERT" | "TRANSLATE" | "LEFT" | "RIGHT" => {
             "ADQL 2.1 reserves the word but has no such function; its string functions are LOWER, UPPER and ||"
         }
-        "ANY" | "SOME" => "ANY, SOME and ALL comparisons are not part of ADQL; use IN (SELECT …) or EXISTS (SELECT …)",
+        "ANY" | "SOME" | "ALL" => {
+            "ANY, SOME and ALL comparisons are not part of ADQL; use IN (SELECT …) or EXISTS (SELECT …)"
+        }
+        "LATERAL" | "UNNEST" => "LATERAL and table functions are not part of ADQL; join a sub-query (SELECT …) AS name",
+        "EXCLUDE" | "REPLACE" | "RENAME" | "EXCEPT" => "ADQL's * takes no modifiers; list the columns",
+        "DATE" | "TIME" | "TIMESTAMP" => "ADQL 2.1 has no function for that; write CAST(value AS TIMESTAMP)",
+        _ => return None,
+    })
+}
+
+fn advice_on_literal(word: &str) -> Option<&'static str> {
+    matches!(word, "INTERVAL" | "DATE" | "TIME" | "TIMESTAMP")
+        .then_some("ADQL 2.1 has no date literals; write CAST('2020-01-01T00:00:00' AS TIMESTAMP)")
+}
+
+fn advice_on_clause(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "LIMIT" | "FETCH" | "ROWNUM" => "ADQL has no LIMIT: write SELECT TOP n … to get the first n rows",
+        "OVER" | "WINDOW" | "QUALIFY" | "PARTITION" => "window functions are not part of ADQL; aggregate with GROUP BY",
+        "CASE" => "CASE is not part of ADQL 2.1, though the word is reserved; COALESCE and UNION can replace it",
+        "TRUE" | "FALSE" => "ADQL 2.1 has no boolean literals; compare with 1 or 0",
+        "CURRENT_DATE" | "CURRENT_TIME" | "CURRENT_TIMESTAMP" => "ADQL 2.1 reserves the word but has no such function",
+        "CROSS" => "CROSS JOIN is not part of ADQL; separate the tables by a comma in FROM",
+        "MINUS" => "ADQL's word for the difference of two queries is EXCEPT",
         "ESCAPE" => "LIKE has no ESCAPE clause in ADQL 2.1",
         "REGEXP" | "RLIKE" | "SIMILAR" | "GLOB" => "ADQL matches patterns with LIKE and ILIKE",
-        "LATERAL" | "UNNEST" => "LATERAL and table functions are not part of ADQL; join a sub-query (SELECT …) AS name",
+        "ISNULL" | "NOTNULL" => "a test for null is written IS NULL or IS NOT NULL",
         "RECURSIVE" => "recursive queries are not part of ADQL",
         "INTO" => "ADQL only reads: SELECT … INTO is not part of it",
         "NULLS" => "ADQL has no NULLS FIRST or NULLS LAST",
         "COLLATE" => "COLLATE is not part of ADQL",
         "FOR" => "ADQL only reads: locking clauses are not part of it",
-        "EXCLUDE" | "REPLACE" | "RENAME" => "ADQL's * takes no modifiers; list the columns",
         _ => return None,
     })
 }
+
+const NO_VALUES: &str = "VALUES is not part of ADQL; upload a table and read TAP_UPLOAD.<name>";
 
 /// The keywords that begin or join the parts of a query: what a word that fits nowhere was probably meant to be.
 pub(crate) const CLAUSES: &[&str] = &[

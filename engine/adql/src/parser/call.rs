@@ -7,8 +7,8 @@ use sqlparser::tokenizer::Location;
 
 use super::value::{Kind, Term};
 use super::{Parser, not_adql, signature};
-use crate::error::AdqlError;
-use crate::functions::{Gives, Takes, function};
+use crate::error::{AdqlError, nearest};
+use crate::functions::{Function, Gives, Takes, function};
 use crate::lexer::{Lexeme, Token};
 use crate::tree;
 
@@ -27,10 +27,21 @@ impl Parser {
             Some(Takes::Set | Takes::SetOrAsterisk) => self.set_quantifier(),
             _ => None,
         };
+        if self.sees_word(0, "SELECT") {
+            let message = format!("{} takes no sub-query", name.value);
+            let suggestion = nearest(&name.value, ["EXISTS"]);
+            return Err(not_adql(span.start, message).suggest(suggestion));
+        }
         let values = self.nested(Self::call_arguments)?;
         self.expect_symbol(")")?;
-        signature::check(&name, called, &values)?;
-        let kind = match called.map(|called| called.gives) {
+        let standard = called.is_some_and(Function::is_standard);
+        match signature::check(&name, called, &values) {
+            Err(error) if standard => return Err(error),
+            // To the grammar all functions of services are alike.
+            Err(error) => self.no_meaning = self.no_meaning.take().or(Some(error)),
+            Ok(()) => {}
+        }
+        let kind = match called.filter(|_| standard).map(|called| called.gives) {
             Some(Gives::Number) => Kind::Number,
             Some(Gives::Text) => Kind::Text,
             Some(Gives::Geometry) => Kind::Geometry,
@@ -75,6 +86,9 @@ impl Parser {
         let value = self.nested(Self::value_expression)?;
         self.expect_word("AS")?;
         let data_type = self.cast_target()?;
+        if self.sees_symbol(0, "(") {
+            return Err(not_adql(self.here(), "of ADQL's types only CHAR and VARCHAR take a length"));
+        }
         self.expect_symbol(")")?;
         let (kind, array, format) = (CastKind::Cast, false, None);
         let depth = value.depth + 1;
@@ -85,16 +99,13 @@ impl Parser {
     /// One of the types of section 4.6.1.
     fn cast_target(&mut self) -> Result<DataType, AdqlError> {
         let Lexeme { token, span } = self.advance();
-        let Token::Word(word) = token else { return Err(no_type(span.start)) };
+        let Token::Word(word) = token else { return Err(no_type("", span.start)) };
         Ok(match word.to_ascii_uppercase().as_str() {
             "SMALLINT" => DataType::SmallInt(None),
             "INTEGER" => DataType::Integer(None),
             "BIGINT" => DataType::BigInt(None),
             "REAL" => DataType::Real,
-            "DOUBLE" => {
-                self.expect_word("PRECISION")?;
-                DataType::DoublePrecision
-            }
+            "DOUBLE" if self.eat_word("PRECISION") => DataType::DoublePrecision,
             "CHAR" => DataType::Char(self.length()?),
             "VARCHAR" => DataType::Varchar(self.length()?),
             // To the microsecond, like columns.
@@ -102,7 +113,7 @@ impl Parser {
             "POINT" | "CIRCLE" | "POLYGON" => {
                 DataType::Custom(tree::object_name([Ident::with_span(span, word)]), vec![])
             }
-            _ => return Err(no_type(span.start)),
+            _ => return Err(no_type(&word, span.start)),
         })
     }
 
@@ -118,7 +129,32 @@ impl Parser {
     }
 }
 
-fn no_type(at: Location) -> AdqlError {
-    let types = "SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, CHAR, CHAR(n), VARCHAR, VARCHAR(n), TIMESTAMP";
-    not_adql(at, format!("no type of ADQL; CAST knows {types}"))
+const TYPES: [&str; 11] = [
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "REAL",
+    "DOUBLE PRECISION",
+    "CHAR",
+    "VARCHAR",
+    "TIMESTAMP",
+    "POINT",
+    "CIRCLE",
+    "POLYGON",
+];
+
+fn no_type(word: &str, at: Location) -> AdqlError {
+    let word = word.to_ascii_uppercase();
+    let meant = match word.as_str() {
+        "INT" | "INT4" | "SIGNED" => Some("INTEGER"),
+        "TINYINT" | "BYTE" | "BOOLEAN" | "BOOL" | "INT2" | "SHORT" => Some("SMALLINT"),
+        "LONG" | "INT8" => Some("BIGINT"),
+        "FLOAT4" => Some("REAL"),
+        "DOUBLE" | "FLOAT" | "FLOAT8" | "NUMERIC" | "DECIMAL" | "NUMBER" => Some("DOUBLE PRECISION"),
+        "TEXT" | "STRING" | "CHARACTER" | "NCHAR" | "NVARCHAR" => Some("VARCHAR"),
+        "DATE" | "TIME" | "DATETIME" | "TIMESTAMPTZ" => Some("TIMESTAMP"),
+        _ => None,
+    };
+    let suggestion = meant.map(str::to_owned).or_else(|| nearest(&word, TYPES));
+    not_adql(at, format!("no type of ADQL; CAST knows {}", TYPES.join(", "))).suggest(suggestion)
 }

@@ -3,10 +3,12 @@
 use sqlparser::ast::{BinaryOperator, Expr, Query, UnaryOperator};
 use sqlparser::tokenizer::Location;
 
-use super::value::{Kind, Term};
-use super::{Parser, not_adql};
+use super::value::{Kind, NO_SCALAR_SUBQUERY, Term};
+use super::{Parser, Place, not_adql};
 use crate::error::{AdqlError, ErrorKind};
+use crate::lexer::Token;
 use crate::tree;
+use crate::words::is_keyword;
 
 /// What can stand in parentheses: which of the two it is shows only behind them.
 pub(super) enum Parsed {
@@ -15,19 +17,6 @@ pub(super) enum Parsed {
 }
 
 impl Parsed {
-    /// The condition that this must be.
-    fn condition(self) -> Result<Expr, AdqlError> {
-        let term = match self {
-            Parsed::Condition(condition) => return Ok(condition),
-            Parsed::Value(term) => term,
-        };
-        let message = match term.predicate_function() {
-            Some(name) => format!("{name} gives 1 or 0, not a condition; compare it, as in 1 = {name}(…)"),
-            None => "a value is no condition; compare it with another".to_owned(),
-        };
-        Err(AdqlError::new(ErrorKind::Syntax, term.at, message))
-    }
-
     /// The value that this must be; `at` is where it begins.
     pub(super) fn value(self, at: Location) -> Result<Term, AdqlError> {
         match self {
@@ -41,7 +30,31 @@ impl Parsed {
 
 impl Parser {
     pub(super) fn search_condition(&mut self) -> Result<Expr, AdqlError> {
-        self.disjunction()?.condition()
+        let condition = self.disjunction()?;
+        self.condition(condition)
+    }
+
+    /// The condition that what has just been read must be.
+    fn condition(&self, parsed: Parsed) -> Result<Expr, AdqlError> {
+        let term = match parsed {
+            Parsed::Condition(condition) => return Ok(condition),
+            Parsed::Value(term) => term,
+        };
+        let message = match term.predicate_function() {
+            Some(name) => format!("{name} gives 1 or 0, not a condition; compare it, as in 1 = {name}(…)"),
+            None if self.goes_on() => return Err(self.expected("a comparison, IS NULL, BETWEEN, IN or LIKE")),
+            None => "a value is no condition; compare it with another".to_owned(),
+        };
+        Err(AdqlError::new(ErrorKind::Syntax, term.at, message))
+    }
+
+    /// Whether something comes next that ends no condition.
+    fn goes_on(&self) -> bool {
+        match &self.peek(0).token {
+            Token::Word(word) => !is_keyword(word),
+            Token::Delimited(_) | Token::Number(_) | Token::Text(_) => true,
+            Token::Symbol(_) | Token::End => false,
+        }
     }
 
     /// Conditions under OR, or a single value.
@@ -50,9 +63,10 @@ impl Parser {
         if !self.sees_word(0, "OR") {
             return Ok(first);
         }
-        let mut conditions = vec![first.condition()?];
+        let mut conditions = vec![self.condition(first)?];
         while self.eat_word("OR") {
-            conditions.push(self.conjunction()?.condition()?);
+            let next = self.conjunction()?;
+            conditions.push(self.condition(next)?);
         }
         self.joined(conditions, &BinaryOperator::Or)
     }
@@ -62,9 +76,10 @@ impl Parser {
         if !self.sees_word(0, "AND") {
             return Ok(first);
         }
-        let mut conditions = vec![first.condition()?];
+        let mut conditions = vec![self.condition(first)?];
         while self.eat_word("AND") {
-            conditions.push(self.boolean_factor()?.condition()?);
+            let next = self.boolean_factor()?;
+            conditions.push(self.condition(next)?);
         }
         self.joined(conditions, &BinaryOperator::And)
     }
@@ -75,7 +90,8 @@ impl Parser {
 
     fn boolean_factor(&mut self) -> Result<Parsed, AdqlError> {
         if self.eat_word("NOT") {
-            let expr = Box::new(self.boolean_primary()?.condition()?);
+            let primary = self.boolean_primary()?;
+            let expr = Box::new(self.condition(primary)?);
             return Ok(Parsed::Condition(Expr::UnaryOp { op: UnaryOperator::Not, expr }));
         }
         self.boolean_primary()
@@ -83,7 +99,7 @@ impl Parser {
 
     fn boolean_primary(&mut self) -> Result<Parsed, AdqlError> {
         if self.eat_word("EXISTS") {
-            let subquery = Box::new(self.table_subquery()?);
+            let subquery = Box::new(self.exists_subquery()?);
             return Ok(Parsed::Condition(Expr::Exists { subquery, negated: false }));
         }
         let first = if self.sees_symbol(0, "(") {
@@ -103,12 +119,13 @@ impl Parser {
         let at = self.here();
         self.expect_symbol("(")?;
         if self.sees_word(0, "SELECT") {
-            let message = "a sub-query is no value in ADQL; use IN (SELECT …), EXISTS (SELECT …) or a join with it";
-            return Err(not_adql(self.here(), message));
+            return Err(not_adql(self.here(), NO_SCALAR_SUBQUERY));
         }
         let inside = self.nested(Self::disjunction)?;
         if self.sees_symbol(0, ",") {
-            return Err(not_adql(at, "ADQL has no rows of values; compare them one by one, joined by AND"));
+            let message =
+                "this parenthesis is not closed before the comma; ADQL has no rows of values, compare them one by one";
+            return Err(not_adql(at, message));
         }
         self.expect_symbol(")")?;
         Ok(match inside {
@@ -176,10 +193,7 @@ impl Parser {
 
     fn in_predicate(&mut self, left: Term, negated: bool) -> Result<Expr, AdqlError> {
         let expr = Box::new(left.expr);
-        // A sub-query may stand in any number of parentheses, a value too; but no value begins with SELECT, or goes on with JOIN.
-        let parentheses = (0..).take_while(|ahead| self.sees_symbol(*ahead, "(")).count();
-        let begins_query = self.sees_word(parentheses, "SELECT") || self.sees_word(parentheses, "WITH");
-        if parentheses > 0 && (begins_query || self.sees_joined_table(parentheses)) {
+        if self.sees_table_subquery() {
             let subquery = Box::new(self.table_subquery()?);
             return Ok(Expr::InSubquery { expr, subquery, negated });
         }
@@ -203,14 +217,11 @@ impl Parser {
         })
     }
 
-    fn table_subquery(&mut self) -> Result<Query, AdqlError> {
-        let joined = (0..).take_while(|ahead| self.sees_symbol(*ahead, "(")).count();
-        if joined > 0 && self.sees_joined_table(joined) {
-            return self.joined_table_subquery();
+    fn exists_subquery(&mut self) -> Result<Query, AdqlError> {
+        if self.sees_table_subquery() {
+            return self.table_subquery();
         }
         self.expect_symbol("(")?;
-        let query = self.nested(|parser| parser.select_expression(None))?;
-        self.expect_symbol(")")?;
-        Ok(query)
+        Err(self.refused("SELECT", Place::Query))
     }
 }

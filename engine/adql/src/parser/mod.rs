@@ -15,9 +15,10 @@ use sqlparser::ast::{self, Ident};
 use sqlparser::tokenizer::{Location, Span};
 
 use crate::error::{AdqlError, ErrorKind};
-use crate::lexer::{Lexeme, Token, tokens};
+use crate::functions::function;
+use crate::lexer::{Lexeme, Token, tokens, touching_number};
 use crate::tree;
-use crate::words::{is_keyword, is_reserved};
+use crate::words::{Around, advice, is_keyword, is_reserved};
 
 /// Deepest nesting of parentheses, calls and sub-queries.
 const MAX_NESTING: usize = 50;
@@ -35,10 +36,21 @@ const MAX_TABLES: usize = 200;
 /// Most columns in a result, and most terms in GROUP BY and ORDER BY.
 pub(crate) const MAX_COLUMNS: usize = 4096;
 
+/// A query that follows the grammar.
+#[derive(Debug, Clone)]
+pub(crate) struct ParsedQuery {
+    pub(crate) tree: ast::Query,
+    /// The first thing in it that the grammar allows and that has no meaning all the same, if the tree cannot show it.
+    pub(crate) no_meaning: Option<AdqlError>,
+}
+
 /// The tree of the query that `text` is.
-pub(crate) fn parse(text: &str) -> Result<ast::Query, AdqlError> {
-    let mut parser = Parser { lexemes: tokens(text)?, next: 0, nesting: 0, tables: 0, levels: 0 };
-    parser.whole_query()
+pub(crate) fn parse(text: &str) -> Result<ParsedQuery, AdqlError> {
+    let lexemes = tokens(text)?;
+    let no_meaning = touching_number(&lexemes);
+    let mut parser = Parser { lexemes, next: 0, nesting: 0, tables: 0, levels: 0, no_meaning };
+    let tree = parser.whole_query()?;
+    Ok(ParsedQuery { tree, no_meaning: parser.no_meaning })
 }
 
 /// A cursor over the tokens.
@@ -48,6 +60,7 @@ struct Parser {
     nesting: usize,
     tables: usize,
     levels: usize,
+    no_meaning: Option<AdqlError>,
 }
 
 impl Parser {
@@ -77,11 +90,7 @@ impl Parser {
 
     /// Whether a name stands there: a delimited identifier, or a regular one that is not reserved.
     fn sees_name(&self, ahead: usize) -> bool {
-        match &self.peek(ahead).token {
-            Token::Word(word) => !is_reserved(word),
-            Token::Delimited(_) => true,
-            _ => false,
-        }
+        self.peek(ahead).token.is_name()
     }
 
     fn eat_symbol(&mut self, symbol: &str) -> bool {
@@ -107,7 +116,7 @@ impl Parser {
     /// `<identifier>`; the tree keeps whether it was delimited.
     fn name(&mut self, what: &str) -> Result<Ident, AdqlError> {
         if !self.sees_name(0) {
-            return Err(self.expected(what));
+            return Err(self.refused(what, Place::Name));
         }
         let Lexeme { token, span } = self.advance();
         Ok(match token {
@@ -149,32 +158,94 @@ impl Parser {
         Err(AdqlError::new(ErrorKind::TooComplex, self.here(), format!("more than {most} {what}")))
     }
 
+    /// The error that the next token is not `what`.
+    fn expected(&self, what: &str) -> AdqlError {
+        self.refused(what, Place::Clause)
+    }
+
     /// The error that the next token is not `what`. In `FROM t LIMIT 10` and `FROM t WHRE x = 1` the word to blame is
     /// taken for an alias and the error comes one token later: the word before is looked at, too.
-    fn expected(&self, what: &str) -> AdqlError {
-        let found = self.peek(0);
-        let previous = self.next.checked_sub(1).and_then(|previous| self.lexemes.get(previous));
-        for lexeme in std::iter::once(found).chain(previous) {
-            if let Some(advice) = lexeme.token.advice() {
-                return AdqlError::new(ErrorKind::NotAdql, lexeme.span.start, advice);
+    fn refused(&self, what: &str, place: Place) -> AdqlError {
+        let found = &self.peek(0).token;
+        let message = format!("expected {what}, found {found}");
+        if place == Place::Name && self.sees_word_as_name() {
+            return self.reserved(&message);
+        }
+        let taken_for_name = self.next.checked_sub(1).filter(|previous| self.lexemes[*previous].token.is_name());
+        let suspects = || std::iter::once(self.next).chain(taken_for_name);
+        for at in suspects() {
+            if let Some(advice) = self.advice(at, place) {
+                return not_adql(self.lexemes[at].span.start, advice);
             }
         }
-        for lexeme in std::iter::once(found).chain(previous) {
-            if let Some(keyword) = lexeme.token.misspelt_keyword() {
-                let message = format!("expected {what}, found {}", lexeme.token);
-                return AdqlError::new(ErrorKind::Syntax, lexeme.span.start, message).suggest(Some(keyword));
+        for at in suspects() {
+            let suspect = &self.lexemes[at];
+            if let Some(keyword) = suspect.token.misspelt_keyword() {
+                let message = format!("expected {what}, found {}", suspect.token);
+                return AdqlError::new(ErrorKind::Syntax, suspect.span.start, message).suggest(Some(keyword));
             }
         }
-        let message = format!("expected {what}, found {}", found.token);
-        match &found.token {
-            Token::Word(word) if is_reserved(word) && !is_keyword(word) && what.contains("name") => {
-                let message = format!("{message}; to use it as a name write it in double quotes");
-                AdqlError::new(ErrorKind::ReservedWord, found.span.start, message)
+        match found {
+            Token::Word(word)
+                if is_reserved(word) && !is_keyword(word) && (place == Place::Name || taken_for_name.is_some()) =>
+            {
+                self.reserved(&message)
             }
-            _ => AdqlError::new(ErrorKind::Syntax, found.span.start, message),
+            _ => AdqlError::new(ErrorKind::Syntax, self.here(), message),
         }
     }
+
+    /// What ADQL offers instead of what another dialect of SQL means by the word there.
+    fn advice(&self, at: usize, place: Place) -> Option<&'static str> {
+        let Token::Word(word) = &self.lexemes[at].token else { return None };
+        let around = match self.lexemes.get(at + 1).map(|next| &next.token) {
+            _ if place == Place::Query && at == self.next => Around::QueryExpected,
+            Some(Token::Symbol("(")) => Around::Call,
+            Some(Token::Text(_)) => Around::Text,
+            _ => Around::Other,
+        };
+        advice(word, around)
+    }
+
+    /// Whether the next token is a reserved word and what comes after it could follow a name: that it was meant as one.
+    fn sees_word_as_name(&self) -> bool {
+        let Token::Word(word) = &self.peek(0).token else { return false };
+        let name_ends = match &self.peek(1).token {
+            Token::Word(next) => is_keyword(next) && !next.eq_ignore_ascii_case("BY"),
+            Token::Symbol(symbol) => *symbol != "(",
+            Token::End => true,
+            _ => false,
+        };
+        is_reserved(word) && name_ends && !NEVER_NAMES.iter().any(|never| word.eq_ignore_ascii_case(never))
+    }
+
+    /// The error that the next token is a reserved word.
+    fn reserved(&self, message: &str) -> AdqlError {
+        let Lexeme { token, span } = self.peek(0);
+        let Token::Word(word) = token else { return AdqlError::new(ErrorKind::Syntax, span.start, message) };
+        let advice = match function(word) {
+            Some(called) if called.is_standard() => format!("the function is called {}(…), and a", called.name),
+            _ if self.sees_symbol(1, "(") => "ADQL has no such function; a".to_owned(),
+            _ => "a".to_owned(),
+        };
+        let message = format!("{message}; {advice} name that is a reserved word stands in double quotes");
+        AdqlError::new(ErrorKind::ReservedWord, span.start, message)
+    }
 }
+
+/// What should have stood where an error is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A whole query.
+    Query,
+    /// A name, or a value, which may be a name.
+    Name,
+    /// A keyword or a symbol.
+    Clause,
+}
+
+/// Reserved words that people write where a value should be and do not mean as names.
+const NEVER_NAMES: &[&str] = &["TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"];
 
 /// A refusal of something that is SQL, but not ADQL.
 fn not_adql(at: Location, message: impl Into<String>) -> AdqlError {

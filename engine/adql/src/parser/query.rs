@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::{Token as SqlToken, TokenWithSpan};
 
-use super::{MAX_COLUMNS, Parser, not_adql};
+use super::{MAX_COLUMNS, Parser, Place, not_adql};
 use crate::error::AdqlError;
 use crate::lexer::Token;
 use crate::tree;
@@ -16,9 +16,6 @@ use crate::tree;
 impl Parser {
     /// The whole text: one query, with at most one semicolon after it.
     pub(super) fn whole_query(&mut self) -> Result<Query, AdqlError> {
-        if let (Token::Word(_), Some(advice)) = (&self.peek(0).token, self.peek(0).token.advice()) {
-            return Err(not_adql(self.here(), advice));
-        }
         let with = if self.sees_word(0, "WITH") { Some(self.with_clause()?) } else { None };
         let mut query = self.select_expression(None)?;
         query.with = with;
@@ -42,7 +39,7 @@ impl Parser {
 
     fn with_query(&mut self) -> Result<Cte, AdqlError> {
         let name = self.name("the name of a WITH query")?;
-        if self.sees_symbol(0, "(") {
+        if self.sees_symbol(0, "(") && !self.sees_word(1, "SELECT") {
             let message = "ADQL's WITH takes no column list; name the columns by AS in the SELECT";
             return Err(not_adql(self.here(), message));
         }
@@ -79,7 +76,7 @@ impl Parser {
                 () if self.eat_word("EXCEPT") => SetOperator::Except,
                 () => return Ok(left),
             };
-            let set_quantifier = self.set_operation_quantifier();
+            let set_quantifier = self.set_operation_quantifier()?;
             let right = self.query_set_term(None)?;
             left = SetExpr::SetOperation { left: Box::new(left), op, set_quantifier, right: Box::new(right) };
         }
@@ -89,15 +86,18 @@ impl Parser {
     fn query_set_term(&mut self, first: Option<SetExpr>) -> Result<SetExpr, AdqlError> {
         let mut left = first.map_or_else(|| self.query_set_primary(), Ok)?;
         while self.eat_word("INTERSECT") {
-            let set_quantifier = self.set_operation_quantifier();
+            let set_quantifier = self.set_operation_quantifier()?;
             let (op, right) = (SetOperator::Intersect, self.query_set_primary()?);
             left = SetExpr::SetOperation { left: Box::new(left), op, set_quantifier, right: Box::new(right) };
         }
         Ok(left)
     }
 
-    fn set_operation_quantifier(&mut self) -> SetQuantifier {
-        if self.eat_word("ALL") { SetQuantifier::All } else { SetQuantifier::None }
+    fn set_operation_quantifier(&mut self) -> Result<SetQuantifier, AdqlError> {
+        if self.sees_word(0, "DISTINCT") {
+            return Err(not_adql(self.here(), "leave DISTINCT out: without ALL no row is there twice"));
+        }
+        Ok(if self.eat_word("ALL") { SetQuantifier::All } else { SetQuantifier::None })
     }
 
     fn query_set_primary(&mut self) -> Result<SetExpr, AdqlError> {
@@ -110,7 +110,7 @@ impl Parser {
             return Err(not_adql(self.here(), "WITH stands only at the beginning of the whole query"));
         }
         if !self.sees_word(0, "SELECT") {
-            return Err(self.expected("SELECT"));
+            return Err(self.refused("SELECT", Place::Query));
         }
         self.select_query().map(|select| SetExpr::Select(Box::new(select)))
     }
@@ -118,6 +118,9 @@ impl Parser {
     fn select_query(&mut self) -> Result<Select, AdqlError> {
         let token = self.attached_token();
         let distinct = if self.eat_word("DISTINCT") { Some(Distinct::Distinct) } else { None };
+        if distinct.is_some() && self.sees_word(0, "ON") && self.sees_symbol(1, "(") {
+            return Err(not_adql(self.here(), "DISTINCT ON is not part of ADQL; aggregate with GROUP BY"));
+        }
         if distinct.is_none() {
             self.eat_word("ALL");
         }

@@ -1,6 +1,6 @@
 //! How many arguments a function takes, and of which kind (section 2.3 and `<geometry_value_function>`).
 
-use sqlparser::ast::{Expr, Ident, UnaryOperator, Value, ValueWithSpan};
+use sqlparser::ast::{DataType, Expr, Ident, UnaryOperator, Value, ValueWithSpan};
 
 use super::value::{Kind, Term};
 use crate::error::{AdqlError, ErrorKind};
@@ -203,7 +203,9 @@ fn is_position(term: &Term) -> bool {
             && !matches!(called.takes, Takes::Geometry(shape) if other_shapes.contains(&shape))
     };
     let is_point = term.function_name().is_some_and(|name| crate::functions::function(name).is_none_or(gives_points));
-    term.is_column() || is_point && term.kind != Kind::Number
+    let is_cast = matches!(&term.expr, Expr::Cast { data_type: DataType::Custom(name, _), .. }
+        if name.to_string().eq_ignore_ascii_case("POINT"));
+    term.is_column() || is_cast || is_point && term.kind != Kind::Number
 }
 
 fn is_unsigned(expr: &Expr) -> bool {

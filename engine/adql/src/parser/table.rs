@@ -132,18 +132,40 @@ impl Parser {
             // `a JOIN b JOIN c ON … ON …`: what is joined to b comes first.
             relation = self.nested(|parser| parser.joined_first(relation))?;
         }
-        let constraint = match () {
-            () if natural => JoinConstraint::Natural,
-            () if self.eat_word("ON") => JoinConstraint::On(self.search_condition()?),
-            () if self.eat_word("USING") => JoinConstraint::Using(self.join_columns()?),
-            // It follows the grammar, and means nothing: checking refuses it.
-            () => JoinConstraint::None,
+        let at = self.here();
+        let written = self.join_specification()?;
+        let constraint = match written {
+            JoinConstraint::None if natural => JoinConstraint::Natural,
+            // These two follow the grammar, and mean nothing: checking refuses them.
+            written if natural => {
+                let message = "a NATURAL JOIN has no ON or USING: it is by all columns of the same name";
+                let error = AdqlError::new(ErrorKind::Meaning, at, message);
+                self.no_meaning = self.no_meaning.take().or(Some(error));
+                written
+            }
+            written => written,
         };
         Ok(Some(Join { relation, global: false, join_operator: operator(constraint) }))
     }
 
-    /// A `<subquery>` of IN or EXISTS that is a `<joined_table>`: all columns of a join.
-    pub(super) fn joined_table_subquery(&mut self) -> Result<Query, AdqlError> {
+    fn join_specification(&mut self) -> Result<JoinConstraint, AdqlError> {
+        Ok(match () {
+            () if self.eat_word("ON") => JoinConstraint::On(self.search_condition()?),
+            () if self.eat_word("USING") => JoinConstraint::Using(self.join_columns()?),
+            () => JoinConstraint::None,
+        })
+    }
+
+    /// Whether a sub-query comes next. It may stand in any number of parentheses, as a value may; but no value begins with SELECT, or
+    /// goes on with JOIN.
+    pub(super) fn sees_table_subquery(&self) -> bool {
+        let parentheses = (0..).take_while(|ahead| self.sees_symbol(*ahead, "(")).count();
+        let begins_query = self.sees_word(parentheses, "SELECT") || self.sees_word(parentheses, "WITH");
+        parentheses > 0 && (begins_query || self.sees_joined_table(parentheses))
+    }
+
+    /// The `<subquery>` of IN or EXISTS: a query, or a `<joined_table>`, which is all columns of a join.
+    pub(super) fn table_subquery(&mut self) -> Result<Query, AdqlError> {
         self.expect_symbol("(")?;
         Ok(match self.nested(Self::parenthesised)? {
             Parenthesised::Query(query) => *query,
@@ -152,7 +174,7 @@ impl Parser {
     }
 
     /// Whether a table's name stands so many tokens ahead, and a join after it.
-    pub(super) fn sees_joined_table(&self, ahead: usize) -> bool {
+    fn sees_joined_table(&self, ahead: usize) -> bool {
         if !self.sees_name(ahead) {
             return false;
         }
@@ -170,12 +192,12 @@ impl Parser {
     }
 
     /// Whether a join begins here.
-    pub(super) fn sees_join(&self) -> bool {
+    fn sees_join(&self) -> bool {
         self.sees_join_at(0)
     }
 
     /// Whether a join begins so many tokens ahead.
-    pub(super) fn sees_join_at(&self, ahead: usize) -> bool {
+    fn sees_join_at(&self, ahead: usize) -> bool {
         ["NATURAL", "JOIN", "INNER", "LEFT", "RIGHT", "FULL"].iter().any(|word| self.sees_word(ahead, word))
     }
 

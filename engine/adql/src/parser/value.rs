@@ -3,11 +3,15 @@
 use sqlparser::ast::{BinaryOperator, Expr, Ident, UnaryOperator, Value};
 use sqlparser::tokenizer::Location;
 
-use super::{MAX_LEVELS, MAX_VALUE_DEPTH, Parser};
+use super::{MAX_LEVELS, MAX_VALUE_DEPTH, Parser, Place, not_adql};
 use crate::error::{AdqlError, ErrorKind};
 use crate::functions::{Becomes, Geometry, function};
 use crate::lexer::{Lexeme, Token};
 use crate::tree;
+
+/// Why a query is no value.
+pub(super) const NO_SCALAR_SUBQUERY: &str =
+    "a sub-query is no value in ADQL; use IN (SELECT …), EXISTS (SELECT …) or a join with it";
 
 /// What the grammar knows of a value without knowing its column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +134,8 @@ impl Parser {
 
     fn operation(&mut self, left: Term, op: BinaryOperator, right: Term, kind: Kind) -> Result<Term, AdqlError> {
         let depth = left.depth.max(right.depth) + 1;
-        self.bound(depth, MAX_VALUE_DEPTH, "operators in one expression")?;
+        // A value alone has one level, which is no operator.
+        self.bound(depth - 2, MAX_VALUE_DEPTH, "operators in one expression")?;
         self.bound(self.levels + depth, MAX_LEVELS, "levels of operators, which long sums have most of")?;
         self.levels += depth;
         Ok(Term { expr: tree::binary(left.expr, op, right.expr), kind, at: left.at, depth })
@@ -159,7 +164,10 @@ impl Parser {
             Token::Word(word) if word.eq_ignore_ascii_case("CAST") => return self.cast_specification(),
             Token::Word(_) if self.sees_call() => return self.function_call(),
             _ if self.sees_name(0) => return self.column_reference(),
-            _ => return Err(self.expected("an expression (a column name, a literal or a function)")),
+            Token::Word(word) if word.eq_ignore_ascii_case("SELECT") => {
+                return Err(not_adql(span.start, NO_SCALAR_SUBQUERY));
+            }
+            _ => return Err(self.refused("an expression (a column name, a literal or a function)", Place::Name)),
         };
         self.advance();
         Ok(Term { expr: tree::literal(literal, span), kind: Kind::Any, at: span.start, depth: 1 })
