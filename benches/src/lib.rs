@@ -88,6 +88,7 @@ impl BenchSite {
             store: StoreSettings::default(),
             router: RouterSettings { range_scans, ..RouterSettings::default() },
             cut: Default::default(),
+            selections: Default::default(),
             query: QuerySettings::default(),
             log: LogSettings::default(),
             access: Default::default(),

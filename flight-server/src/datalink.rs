@@ -4,11 +4,13 @@ mod columns;
 mod counterpart;
 mod cut;
 mod links;
+mod row_links;
 mod rows;
+mod selections;
 mod services;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::service::Service;
 
@@ -27,6 +29,8 @@ pub(crate) fn routes() -> Router<Service> {
     Router::new()
         .route("/links", get(links).post(links))
         .route("/gaiamerger", get(cut::cut).post(cut::cut))
+        .route("/selections", post(selections::keep))
+        .route("/selections/{id}", get(selections::tell).delete(selections::forget))
         .route("/transits", get(counterpart::transits).post(counterpart::transits))
         .route("/sources", get(counterpart::sources).post(counterpart::sources))
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use spolia_catalogue::CatalogueError;
-use spolia_exec::ExecError;
+use spolia_exec::{ExecError, SelectionError};
 use spolia_formats::{FormatError, error_votable};
 use spolia_shard_router::RouterError;
 
@@ -156,6 +156,8 @@ impl From<ExecError> for Fault {
 fn kind_of(error: &ExecError) -> Kind {
     match error {
         ExecError::NotFound(_) | ExecError::Link(_) => Kind::NotFound,
+        ExecError::Selection(SelectionError::NoRoom) => Kind::TooLarge,
+        ExecError::Selection(_) => Kind::Unavailable,
         ExecError::Forbidden { anonymous: true, .. } => Kind::Unauthorized,
         ExecError::Forbidden { anonymous: false, .. } => Kind::Forbidden,
         ExecError::Router(RouterError::Catalogue(CatalogueError::UnknownEpoch(_))) => Kind::NotFound,

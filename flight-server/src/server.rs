@@ -24,6 +24,8 @@ use crate::{datalink, files, health, jobs, page, tap};
 
 /// How long answers under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often the keys that sign links are read.
+const KEYS_READ: Duration = Duration::from_secs(5);
 /// Calls of one Flight connection answered at once.
 const CALLS_PER_CONNECTION: usize = 32;
 /// How often a Flight client must show a sign of life.
@@ -84,6 +86,7 @@ impl Server {
             work.await;
             Ok(())
         };
+        let keys = follow_keys(self.service.archive.clone());
         let http = axum::serve(self.http_listener, routes(self.service)).with_graceful_shutdown(until(stopped.clone()));
         let http = async { http.await.map_err(ServerError::Http) };
         let flight = tonic::transport::Server::builder()
@@ -103,6 +106,17 @@ impl Server {
         tokio::select! {
             served = async { tokio::try_join!(http, flight, work) } => served.map(|_| ()),
             () = stopping => Ok(()),
+            () = keys => Ok(()),
+        }
+    }
+}
+
+/// Takes up new keys that sign links, and forgets those that are forgotten.
+async fn follow_keys(archive: Archive) {
+    loop {
+        tokio::time::sleep(KEYS_READ).await;
+        if let Err(error) = archive.refresh_keys().await {
+            tracing::warn!(error = error.message(), "the keys that sign links could not be read");
         }
     }
 }

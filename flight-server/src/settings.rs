@@ -35,8 +35,10 @@ pub struct ServerSettings {
     pub wait_s: u64,
     /// Seconds without the client taking a byte after which an answer is given up.
     pub stall_timeout_s: u64,
-    /// Ids in one DataLink request.
+    /// Rows whose transits or sources are given at once.
     pub max_ids: usize,
+    /// Rows that are cut at once while the client waits; more belong into a job.
+    pub cut_rows: usize,
     /// A FITS result at most, in MB; twice as much memory is used while one is written.
     pub fits_mb: usize,
     /// What a request brings along at most, in MB: tables that are uploaded, or fetched for it.
@@ -86,6 +88,7 @@ impl Default for ServerSettings {
             wait_s: 10,
             stall_timeout_s: 60,
             max_ids: 20_000,
+            cut_rows: 50_000,
             fits_mb: 64,
             upload_mb: 100,
             upload_rows: 1_000_000,
@@ -140,6 +143,7 @@ impl ServerSettings {
             ("uploads", self.uploads),
             ("waiting", self.waiting),
             ("max_ids", self.max_ids),
+            ("cut_rows", self.cut_rows),
             ("fits_mb", self.fits_mb),
             ("upload_mb", self.upload_mb),
             ("upload_rows", self.upload_rows),

@@ -18,6 +18,8 @@ use crate::service::Service;
 
 /// A part that is no file, in bytes.
 const TEXT_BYTES: usize = 2 << 20;
+/// Requests without files that have more bytes count as such that bring files.
+const SHORT_BYTES: u64 = 1 << 20;
 /// Parts of a request at most.
 const PARTS: usize = 1000;
 /// How long a client may take to send everything.
@@ -49,10 +51,26 @@ impl Submission {
     /// # Errors
     /// [`Fault`] for a body that is too large, too slow, or no form.
     pub(crate) async fn read(service: &Service, request: Request) -> Result<Self, Fault> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let Some(boundary) = content_type.and_then(boundary) else {
-            return Ok(Self::of(Parameters::read(request).await?));
-        };
+        match boundary_of(&request) {
+            Some(boundary) => Self::read_form(service, request, boundary).await,
+            None => Ok(Self::of(Parameters::read(request).await?)),
+        }
+    }
+
+    /// As [`Submission::read`], of a request that may have very many ids.
+    ///
+    /// # Errors
+    /// As [`Submission::read`].
+    pub(crate) async fn read_long(service: &Service, request: Request) -> Result<Self, Fault> {
+        if let Some(boundary) = boundary_of(&request) {
+            return Self::read_form(service, request, boundary).await;
+        }
+        // Kept with what was read, which takes as much memory as files may.
+        let _place = if is_long(&request) { Some(service.uploads.enter().await?) } else { None };
+        Ok(Self { parameters: Parameters::read_long(request).await?, parts: Vec::new(), _place })
+    }
+
+    async fn read_form(service: &Service, request: Request, boundary: String) -> Result<Self, Fault> {
         let mut submission = Self { _place: Some(service.uploads.enter().await?), ..Self::default() };
         submission.parameters.add(request.uri().query().unwrap_or_default().as_bytes())?;
         if request.method() == Method::POST {
@@ -107,6 +125,16 @@ impl Submission {
         self.parts.push(part);
         Ok(())
     }
+}
+
+/// Whether a request may bring very many ids along.
+fn is_long(request: &Request) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    request.method() == Method::POST && length.is_none_or(|length: u64| length > SHORT_BYTES)
+}
+
+fn boundary_of(request: &Request) -> Option<String> {
+    boundary(request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?)
 }
 
 /// What divides the parts of a multipart form. astroquery's TapPlus has letters in it that should stand between quotes, and does not quote

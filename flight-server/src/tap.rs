@@ -17,7 +17,7 @@ use axum::routing::get;
 use crate::service::Service;
 use crate::uws;
 
-pub(crate) use ask::{check, format, maxrec};
+pub(crate) use ask::{check, check_language, format, maxrec};
 pub(crate) use job::run_query;
 pub(crate) use upload::uploaded;
 

@@ -3,6 +3,7 @@
 #
 # `demo` needs the PostgreSQL server and what libhdf5 is linked with; `test` also the outside programs that judge answers;
 # `judges` also TOPCAT, a screen for it that nobody sees, and a compiler for the program that drives it;
+# redis-tools has the program of the Redis server without the service that redis-server would start.
 # `bench-tap` also DaCHS, the peer of that bench (the programs only: python3-gavo brings no service, user or database).
 # With nothing missing it changes nothing and takes no time.
 set -euo pipefail
@@ -18,7 +19,7 @@ fi
 installed=$(find /usr/lib/postgresql -mindepth 3 -maxdepth 3 -name initdb 2>/dev/null | cut -d/ -f5 | sort -n | tail -n 1 || true)
 major=${installed:-15}
 packages=("postgresql-$major" libhdf5-dev pkg-config)
-for_tests=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tools python3-venv curl)
+for_tests=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tools python3-venv curl redis-tools)
 case ${1-} in
 demo) ;;
 test) packages+=("${for_tests[@]}") ;;

@@ -17,7 +17,7 @@ pub(crate) struct Link {
     pub(crate) service_def: Option<&'static str>,
     /// Why there is no URL; begins with a term of table 2.
     pub(crate) error_message: Option<String>,
-    pub(crate) description: Option<&'static str>,
+    pub(crate) description: Option<String>,
     pub(crate) semantics: &'static str,
     pub(crate) content_type: Option<&'static str>,
     /// Bytes, where they are known before the link is followed.
@@ -83,7 +83,7 @@ pub(crate) fn batch(links: &[Link]) -> Result<RecordBatch, ArrowError> {
         texts(|link| link.access_url.as_deref()),
         texts(|link| link.service_def),
         texts(|link| link.error_message.as_deref()),
-        texts(|link| link.description),
+        texts(|link| link.description.as_deref()),
         texts(|link| Some(link.semantics)),
         texts(|link| link.content_type),
         Arc::new(links.iter().map(|link| link.content_length).collect::<Int64Array>()),

@@ -6,9 +6,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, Response};
 use spolia_catalogue::TableDef;
-use spolia_exec::{LinkBase, QueryRequest, RowLink};
+use spolia_exec::{LinkBase, QueryRequest, SelectedRows};
 
-use super::rows::{Place, Places, all_rows, client, epoch};
+use super::rows::{Place, Places, all_rows, client};
 use crate::answer::{Ask, answer};
 use crate::door::Door;
 use crate::fault::Fault;
@@ -50,13 +50,14 @@ async fn respond(service: &Service, request: Request, way: Way) -> Response<Body
 async fn ask(service: &Service, parameters: &Parameters, way: Way, head: bool) -> Result<Ask, Fault> {
     let (format, content_type) = format(parameters)?;
     let maxrec = maxrec(parameters, &service.settings)?;
-    let rows = all_rows(service, parameters)?;
-    let places = Places::of(service, rows.iter().map(|row| row.id)).await?;
-    let (from, to) = tables(&rows, &places, way)?;
-    let links = service.links(client(parameters));
+    let client = client(parameters);
+    let rows = all_rows(service, parameters, &client, service.settings.max_ids).await?;
+    let places = Places::of(service, rows.ids.iter().copied()).await?;
+    let (from, to) = tables(&rows.ids, &places, way)?;
+    let links = service.links(client);
     let keys = keys(service, &rows, &from, &links).await?;
     let adql = format!("SELECT * FROM {} WHERE {} IN ({})", to.table, to.key, list(keys));
-    let request = QueryRequest { maxrec: Some(maxrec), epoch: epoch(&rows), ..QueryRequest::new(adql, links) };
+    let request = QueryRequest { maxrec: Some(maxrec), epoch: Some(rows.epoch), ..QueryRequest::new(adql, links) };
     Ok(Ask { door: Door::Counterpart, request, maxrec, format, content_type, head })
 }
 
@@ -74,11 +75,10 @@ impl Keyed {
 }
 
 /// The one table that the rows are of, and the one to go to.
-fn tables(rows: &[RowLink], places: &Places, way: Way) -> Result<(Keyed, Keyed), Fault> {
+fn tables(rows: &[i64], places: &Places, way: Way) -> Result<(Keyed, Keyed), Fault> {
     let mut found: Option<(Keyed, Keyed)> = None;
     for row in rows {
-        let place =
-            places.place(row.id).ok_or_else(|| Fault::not_found(format!("row {} is not in the archive", row.id)))?;
+        let place = places.place(*row).ok_or_else(|| Fault::not_found(format!("row {row} is not in the archive")))?;
         let (to, what) = match way {
             Way::Transits => (place.transits(), "no sources: they have no transits"),
             Way::Sources => (place.sources(), "no transits: they have no source"),
@@ -95,10 +95,10 @@ fn tables(rows: &[RowLink], places: &Places, way: Way) -> Result<(Keyed, Keyed),
 }
 
 /// The keys of the rows.
-async fn keys(service: &Service, rows: &[RowLink], from: &Keyed, links: &LinkBase) -> Result<Vec<i64>, Fault> {
-    let ids = list(rows.iter().map(|row| row.id).collect());
+async fn keys(service: &Service, rows: &SelectedRows, from: &Keyed, links: &LinkBase) -> Result<Vec<i64>, Fault> {
+    let ids = list(rows.ids.clone());
     let adql = format!("SELECT DISTINCT {key} FROM {} WHERE id IN ({ids})", from.table, key = from.key);
-    let request = QueryRequest { epoch: epoch(rows), ..QueryRequest::new(adql, links.clone()) };
+    let request = QueryRequest { epoch: Some(rows.epoch), ..QueryRequest::new(adql, links.clone()) };
     let _place = service.queries.enter().await?;
     let mut answer = service.archive.query(&request).await?;
     let batches = answer.collect().await?;

@@ -12,7 +12,7 @@ use spolia_exec::{CutAnswer, CutOptions, CutRequest, Selection};
 use tokio::io::AsyncReadExt;
 
 use super::HDF5;
-use super::rows::{all_rows, client, epoch};
+use super::rows::{all_rows, client};
 use crate::answer::EPOCH_HEADER;
 use crate::delivery::{Artefact, Asked, Source, deliver};
 use crate::door::Door;
@@ -29,6 +29,8 @@ const MESSAGE_HEADER: HeaderName = HeaderName::from_static("x-spolia-message");
 const OBJECTS_HEADER: HeaderName = HeaderName::from_static("x-spolia-objects");
 /// Letters of a message that go into a header.
 const MESSAGE_LENGTH: usize = 1000;
+/// Rows that the log tells by their ids.
+const IDS_LOGGED: usize = 1000;
 /// Bytes hashed at a time.
 const HASH_BYTES: usize = 64 << 10;
 
@@ -37,9 +39,10 @@ pub(crate) async fn cut(Visitor(service): Visitor, request: Request) -> Response
     let asked = Asked { headers: request.headers().clone(), head: request.method() == Method::HEAD };
     let answered = async {
         let parameters = Parameters::read(request).await?;
-        let (request, text) = cut_request(&service, &parameters)?;
+        let client = client(&parameters);
+        let (request, text) = cut_request(&service, &parameters, &client).await?;
         let mut record = service.begin("cut", Door::Cut, &text);
-        record.note("client", client(&parameters));
+        record.note("client", client);
         record.note("with_transits", request.with_transits);
         match make(&service, &request, &mut record).await {
             Ok((artefact, place)) => deliver(&service, &asked, artefact, record, place).await,
@@ -53,18 +56,23 @@ pub(crate) async fn cut(Visitor(service): Visitor, request: Request) -> Response
 }
 
 /// The request, and the line that tells it in the log.
-fn cut_request(service: &Service, parameters: &Parameters) -> Result<(CutRequest, String), Fault> {
-    let rows = all_rows(service, parameters)?;
-    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let text = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+async fn cut_request(service: &Service, parameters: &Parameters, client: &str) -> Result<(CutRequest, String), Fault> {
+    let rows = all_rows(service, parameters, client, service.settings.cut_rows).await?;
+    let text = logged(&rows.ids);
     let request = CutRequest {
         options: options(parameters)?,
-        selection: Selection::RowIds(ids),
+        selection: Selection::RowIds(rows.ids),
         with_transits: parameters.flag("WITH_TRANSITS")?,
         keep_unmatched: parameters.flag("KEEP_UNMATCHED")?,
-        epoch: epoch(&rows),
+        epoch: Some(rows.epoch),
     };
     Ok((request, text))
+}
+
+/// The rows as the log tells them.
+fn logged(ids: &[i64]) -> String {
+    let text = ids.iter().take(IDS_LOGGED).map(i64::to_string).collect::<Vec<_>>().join(",");
+    if ids.len() > IDS_LOGGED { format!("{text} and {} more", ids.len() - IDS_LOGGED) } else { text }
 }
 
 /// What is taken of objects, and the form it has.

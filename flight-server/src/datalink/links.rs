@@ -2,29 +2,28 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, Response, header};
+use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 use futures::StreamExt;
-use spolia_exec::{Act, RowLink};
+use spolia_exec::{LinkError, RowLink, SelectedRows, SelectionId};
 use spolia_formats::{Encoder, Format, ResultInfo, Status};
 
-use super::columns::{Link, OpenTo, batch, schema};
-use super::rows::{Place, Places, client, given_ids, link_id, row};
-use super::{HDF5, LINKS_CONTENT_TYPE, LINKS_STANDARD, services};
+use super::columns::{Link, batch, schema};
+use super::row_links::{Maker, faulty};
+use super::rows::{Given, Places, client, given, given_ids, is_client_given};
+use super::{LINKS_CONTENT_TYPE, LINKS_STANDARD, services};
 use crate::door::Door;
 use crate::fault::Fault;
-use crate::gate::Place as GatePlace;
 use crate::outgoing::{Chunk, Outgoing, channel};
 use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::Service;
+use crate::submission::Submission;
 use crate::tap::format;
 use crate::visitor::Visitor;
 
 /// Ids whose links are looked up and sent at a time.
 const IDS_AT_ONCE: usize = 500;
-/// Requests of more bytes count as such that bring much along.
-const SHORT_BYTES: u64 = 1 << 20;
 /// Ids that the log tells.
 const IDS_LOGGED: usize = 20;
 const VOTABLE: &str = "application/x-votable+xml";
@@ -32,14 +31,12 @@ const VOTABLE: &str = "application/x-votable+xml";
 /// The links of each row.
 pub(crate) async fn links(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let answered = async {
-        // Kept until the answer ends, since the ids are.
-        let place = if is_long(&request) { Some(service.uploads.enter().await?) } else { None };
-        let parameters = Parameters::read_long(request).await?;
-        let (format, content_type) = format(&parameters)?;
-        let ids: Vec<String> = given_ids(&parameters).into_iter().map(str::to_owned).collect();
+        let submission = Submission::read_long(&service, request).await?;
+        let (format, content_type) = format(&submission.parameters)?;
+        let ids: Vec<String> = given_ids(&submission.parameters).into_iter().map(str::to_owned).collect();
         let mut record = service.begin("links", Door::Links, &ids[..ids.len().min(IDS_LOGGED)].join(" "));
         let document = async {
-            let mut document = Document::new(&service, &parameters, ids, format, place)?;
+            let mut document = Document::new(&service, submission, ids, format).await?;
             record.note("client", document.client.as_str());
             record.note("ids", document.ids.len());
             let goes_on = document.step().await?;
@@ -63,17 +60,61 @@ pub(crate) async fn links(Visitor(service): Visitor, request: Request) -> Respon
     })
 }
 
-/// Whether a request may bring very many ids along.
-fn is_long(request: &Request) -> bool {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    request.method() == Method::POST && length.is_none_or(|length: u64| length > SHORT_BYTES)
+/// What an id stands for.
+enum Found {
+    Row([i64; 1], RowLink),
+    Selection(Vec<i64>, SelectionId),
+    Fault(Fault),
+}
+
+impl Found {
+    fn rows(&self) -> &[i64] {
+        match self {
+            Found::Row(row, _) => row,
+            Found::Selection(rows, _) => rows,
+            Found::Fault(_) => &[],
+        }
+    }
+}
+
+/// The id of the rows that a client has opened one after the other, and how many they are, now that it opens one more. A basket that cannot
+/// be reached is no reason to refuse the row's links.
+async fn gathered(service: &Service, parameters: &Parameters, ids: &[String], client: &str) -> Option<(String, usize)> {
+    let [id] = ids else { return None };
+    let Ok(Given::Row(row)) = given(service, id, client) else { return None };
+    is_client_given(parameters).then_some(())?;
+    match service.archive.gather(row, client).await {
+        Ok((basket, selection)) => (selection.count() > 1).then_some((basket, selection.count())),
+        Err(error) => {
+            tracing::warn!(%error, "a row could not be added to its client's basket");
+            None
+        }
+    }
+}
+
+/// What an id stands for. A selection's rows are looked at as far as they may be followed further at once.
+async fn look_up(service: &Service, id: &str, client: &str) -> Found {
+    let not_found = |error: LinkError| Found::Fault(Fault::not_found(error.to_string()));
+    match given(service, id, client) {
+        Ok(Given::Row(row)) => Found::Row([row.id], row),
+        Ok(Given::Selection(selection)) => match service.archive.selected(&selection, client).await {
+            Ok(SelectedRows { mut ids, .. }) => {
+                ids.truncate(service.settings.max_ids);
+                Found::Selection(ids, selection)
+            }
+            Err(error) => Found::Fault(error.into()),
+        },
+        Err(error) => not_found(error),
+    }
 }
 
 /// The table of links, written some ids at a time.
 struct Document {
     service: Service,
-    _place: Option<GatePlace>,
+    /// Kept until the answer ends, since the ids are.
+    _submission: Submission,
     client: String,
+    basket: Option<(String, usize)>,
     ids: Vec<String>,
     /// Ids that are written.
     done: usize,
@@ -86,14 +127,10 @@ struct Document {
 }
 
 impl Document {
-    fn new(
-        service: &Service,
-        parameters: &Parameters,
-        ids: Vec<String>,
-        format: Format,
-        place: Option<GatePlace>,
-    ) -> Result<Self, Fault> {
+    async fn new(service: &Service, submission: Submission, ids: Vec<String>, format: Format) -> Result<Self, Fault> {
+        let parameters = &submission.parameters;
         let maxrec = parameters.number("MAXREC")?;
+        let client = client(parameters);
         let info = ResultInfo {
             infos: vec![("standardID".to_owned(), LINKS_STANDARD.to_owned())],
             services: vec![services::links(service, "this", "this", None), services::cut(service, "ID")],
@@ -101,8 +138,8 @@ impl Document {
         };
         Ok(Self {
             service: service.clone(),
-            _place: place,
-            client: client(parameters),
+            basket: gathered(service, parameters, &ids, &client).await,
+            client,
             ids,
             done: 0,
             most: maxrec.unwrap_or(u64::MAX),
@@ -111,6 +148,7 @@ impl Document {
             overflow: maxrec == Some(0),
             encoder: Encoder::new(format, schema(), info)?,
             buffer: Vec::new(),
+            _submission: submission,
         })
     }
 
@@ -121,9 +159,11 @@ impl Document {
             return Ok(false);
         }
         let next = &self.ids[self.done..self.ids.len().min(self.done + IDS_AT_ONCE)];
-        let rows: Vec<_> = next.iter().map(|id| (id.as_str(), row(&self.service, id))).collect();
-        let known = rows.iter().filter_map(|(_, row)| row.as_ref().ok());
-        let places = Places::of(&self.service, known.map(|row| row.id)).await?;
+        let mut found = Vec::with_capacity(next.len());
+        for id in next {
+            found.push((id.as_str(), look_up(&self.service, id, &self.client).await));
+        }
+        let places = Places::of(&self.service, found.iter().flat_map(|(_, what)| what.rows().iter().copied())).await?;
         let maker = Maker {
             base_url: &self.service.base_url,
             client: &self.client,
@@ -131,11 +171,16 @@ impl Document {
             several: places.several_collections(),
         };
         let mut links: Vec<Link> = Vec::with_capacity(next.len() * 4);
-        for (id, row) in &rows {
-            let of_id = match row {
-                Ok(row) => maker.links(id, *row, places.place(row.id)),
-                Err(error) => vec![not_found(id, &error.to_string())],
+        for (id, what) in &found {
+            let mut of_id = match what {
+                Found::Row([row], link) => maker.of_row(id, *link, places.place(*row)),
+                Found::Selection(rows, selection) => maker.of_selection(id, selection, rows, &places),
+                Found::Fault(fault) => vec![faulty(id, fault)],
             };
+            if let Some(basket) = &self.basket {
+                let of_basket = maker.of_basket(id, &basket.0, basket.1, &of_id[0]);
+                of_id.extend(of_id[0].error_message.is_none().then_some(of_basket));
+            }
             if self.rows + (links.len() + of_id.len()) as u64 > self.most {
                 self.overflow = true;
                 break;
@@ -213,79 +258,8 @@ fn links_type(content_type: HeaderValue) -> HeaderValue {
     votable.and_then(|of| HeaderValue::try_from(format!("{of};content=datalink")).ok()).unwrap_or(content_type)
 }
 
-fn not_found(id: &str, why: &str) -> Link {
-    let error_message = Some(Fault::not_found(why).datalink_message());
-    Link { id: id.to_owned(), error_message, semantics: "#this", ..Link::default() }
-}
-
-/// Makes links for one client.
-struct Maker<'a> {
-    base_url: &'a str,
-    client: &'a str,
-    /// Who may do what with a collection.
-    may: &'a dyn Fn(&str, Act) -> (bool, bool),
-    /// File names are told apart by their collection.
-    several: bool,
-}
-
-impl Maker<'_> {
-    /// The links of a row: `#this`, `#progenitor`, `#counterpart` where there is one, and `#cutout`.
-    fn links(&self, given: &str, row: RowLink, place: Option<Place<'_>>) -> Vec<Link> {
-        let Some(place) = place else {
-            return vec![not_found(given, &format!("row {} is no longer in the archive", row.id))];
-        };
-        let id = link_id(given);
-        let open_to = |act| {
-            let (all, asker) = (self.may)(&place.collection.name, act);
-            OpenTo { all, asker }
-        };
-        let link = |act, semantics, local_semantics, description, content_type| Link {
-            id: given.to_owned(),
-            description: Some(description),
-            semantics,
-            content_type: Some(content_type),
-            local_semantics: Some(local_semantics),
-            open_to: open_to(act),
-            ..Link::default()
-        };
-        let call =
-            |resource: &str| Some(format!("{}/datalink/{resource}?id={id}&clientId={}", self.base_url, self.client));
-        let this = link(Act::Cut, "#this", "cut-and-merge", "Cut & Merge (from progenitor)", HDF5);
-        let file = link(Act::File, "#progenitor", "file", "Original progenitor dataset", HDF5);
-        let mut links = vec![
-            Link { access_url: call("gaiamerger"), ..this },
-            Link { access_url: Some(self.file_url(place)), content_length: Some(place.file.file.size), ..file },
-        ];
-        if place.transits().is_some() {
-            let transits = link(Act::Query, "#counterpart", "transits", "Link to transits", VOTABLE);
-            links.push(Link { access_url: call("transits"), ..transits });
-        } else if place.sources().is_some() {
-            let source = link(Act::Query, "#counterpart", "source", "Link to the source", VOTABLE);
-            links.push(Link { access_url: call("sources"), ..source });
-        }
-        let choice = "Cut & Merge with a choice of fields, form and compression";
-        let cutout = link(Act::Cut, "#cutout", "cut-and-merge-with-choices", choice, HDF5);
-        links.push(Link { service_def: Some(services::CUT), ..cutout });
-        links
-    }
-
-    /// The whole file, in the version that the row came from.
-    fn file_url(&self, place: Place<'_>) -> String {
-        let file = &place.file.file;
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("name", &format!("{}{}", file.file_name, file.file_extension));
-        query.append_pair("version", &file.file_version.to_string());
-        if self.several {
-            query.append_pair("collection", &file.collection);
-        }
-        format!("{}/api/files?{}", self.base_url, query.finish())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use spolia_catalogue::{ArchivedFile, Collection, FileState, NewFile, TableDef};
-
     use super::*;
 
     #[test]
@@ -298,93 +272,5 @@ mod tests {
         );
         check("text/xml", "text/xml");
         check("application/json", "application/json");
-    }
-
-    fn collection() -> Collection {
-        let table = |name: &str, transits_of: Option<&str>| TableDef {
-            name: name.to_owned(),
-            description: String::new(),
-            class: String::new(),
-            object: String::new(),
-            shard_key: "source_id".to_owned(),
-            replicated: false,
-            position: None,
-            margin_arcsec: None,
-            transits_of: transits_of.map(str::to_owned),
-            bounded: Vec::new(),
-            columns: Vec::new(),
-        };
-        let tables = vec![table("source", None), table("transit", Some("source")), table("other", None)];
-        Collection { name: "gaia".to_owned(), description: String::new(), tables, examples: Vec::new() }
-    }
-
-    fn file(name: &str) -> ArchivedFile {
-        let file = NewFile {
-            collection: "gaia".to_owned(),
-            table_name: String::new(),
-            file_name: name.to_owned(),
-            file_extension: ".h5".to_owned(),
-            file_version: 2,
-            did_rse: String::new(),
-            did_scope: String::new(),
-            did_name: String::new(),
-            checksum: String::new(),
-            adler32: String::new(),
-            size: 77,
-            location: String::new(),
-        };
-        ArchivedFile { file_id: 1, file, objects: None, batch: 1, state: FileState::Loaded, superseded: None }
-    }
-
-    fn links(table: &str) -> Vec<Link> {
-        let (collection, file) = (collection(), file("A & B"));
-        let place = Place { file: &file, collection: &collection, table: collection.table(table).unwrap() };
-        let maker =
-            Maker { base_url: "http://h", client: "c", may: &|_, act| (act != Act::File, true), several: false };
-        maker.links("X", RowLink { epoch: 1, id: 1 << 32 }, Some(place))
-    }
-
-    #[test]
-    fn a_source_has_the_three_links_of_the_reference_archive() {
-        let found: Vec<_> = links("source")
-            .into_iter()
-            .take(3)
-            .map(|link| (link.semantics, link.description.unwrap(), link.access_url.unwrap(), link.content_length))
-            .collect();
-        let expect = [
-            ("#this", "Cut & Merge (from progenitor)", "http://h/datalink/gaiamerger?id=X&clientId=c".to_owned(), None),
-            (
-                "#progenitor",
-                "Original progenitor dataset",
-                "http://h/api/files?name=A+%26+B.h5&version=2".to_owned(),
-                Some(77),
-            ),
-            ("#counterpart", "Link to transits", "http://h/datalink/transits?id=X&clientId=c".to_owned(), None),
-        ];
-        assert_eq!(found, expect);
-    }
-
-    #[test]
-    fn a_transit_leads_to_its_source_and_others_to_neither() {
-        let counterpart = links("transit").remove(2);
-        assert_eq!(counterpart.access_url.as_deref(), Some("http://h/datalink/sources?id=X&clientId=c"));
-        assert_eq!(links("other").len(), 3);
-    }
-
-    #[test]
-    fn each_link_leads_one_way_and_says_who_may_follow_it() {
-        for link in links("source") {
-            assert_eq!(usize::from(link.access_url.is_some()) + usize::from(link.service_def.is_some()), 1, "{link:?}");
-            assert_eq!(link.open_to.all, link.semantics != "#progenitor", "{link:?}");
-        }
-    }
-
-    #[test]
-    fn a_row_that_is_gone_is_told() {
-        let maker =
-            Maker { base_url: "http://h", client: "c", may: &|_, act| (act != Act::File, true), several: false };
-        let links = maker.links("X", RowLink { epoch: 1, id: 5 }, None);
-        assert_eq!((links.len(), links[0].semantics, &links[0].access_url), (1, "#this", &None));
-        assert!(links[0].error_message.as_deref().unwrap().starts_with("NotFoundFault: "));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spolia_catalogue::{ArchivedFile, Collection, TableDef};
-use spolia_exec::{Act, LinkError, RowLink};
+use spolia_exec::{Act, LinkError, RowLink, SelectedRows, SelectionId};
 
 use crate::fault::Fault;
 use crate::parameters::Parameters;
@@ -20,17 +20,38 @@ pub(crate) fn given_ids(parameters: &Parameters) -> Vec<&str> {
 
 /// The client id: of the request, or else of the first access_url that is given as an id, or else a new one.
 pub(crate) fn client(parameters: &Parameters) -> String {
-    let of_url = || parameters.all("ID").find_map(|id| in_url(id, "CLIENTID"));
-    let given = parameters.all("CLIENTID").next().map(str::to_owned).or_else(of_url);
-    client_id(given.as_deref())
+    client_id(given_client(parameters).as_deref())
 }
 
-/// The row that an id stands for. It may be given as a whole access_url, as service descriptors do.
+/// Whether the request says by which client it is.
+pub(crate) fn is_client_given(parameters: &Parameters) -> bool {
+    given_client(parameters).is_some()
+}
+
+fn given_client(parameters: &Parameters) -> Option<String> {
+    let of_url = || parameters.all("ID").find_map(|id| in_url(id, "CLIENTID"));
+    parameters.all("CLIENTID").next().map(str::to_owned).or_else(of_url)
+}
+
+/// What an id stands for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Given {
+    Row(RowLink),
+    Selection(SelectionId),
+}
+
+/// What an id stands for. It may be given as a whole access_url, as service descriptors do.
 ///
 /// # Errors
-/// [`LinkError`] for an id that this archive did not make.
-pub(crate) fn row(service: &Service, given: &str) -> Result<RowLink, LinkError> {
-    service.archive.verify_link(&link_id(given))
+/// [`LinkError`] for an id that this archive did not make, or not for this client.
+pub(crate) fn given(service: &Service, id: &str, client: &str) -> Result<Given, LinkError> {
+    let id = link_id(id);
+    match service.archive.verify_link(&id) {
+        Ok(row) => Ok(Given::Row(row)),
+        // Ids of selections have another length.
+        Err(LinkError::Malformed(_)) => service.archive.verify_selection(&id, client).map(Given::Selection),
+        Err(error) => Err(error),
+    }
 }
 
 /// The link id in what was given.
@@ -46,32 +67,44 @@ fn in_url(text: &str, name: &str) -> Option<String> {
     parameters.all(name).next().map(str::to_owned)
 }
 
-/// The rows of a request that makes no sense without every one of them.
+/// The rows of a request that makes no sense without every one of them, in the newest epoch that one of them was seen in.
 ///
 /// # Errors
-/// [`Fault`] for no id, too many, or one that this archive did not make.
-pub(crate) fn all_rows(service: &Service, parameters: &Parameters) -> Result<Vec<RowLink>, Fault> {
-    let given = given_ids(parameters);
-    let most = service.settings.max_ids;
-    if given.is_empty() {
+/// [`Fault`] for no id, more than `most` rows, or an id that this archive did not make for this client or has forgotten.
+pub(crate) async fn all_rows(
+    service: &Service,
+    parameters: &Parameters,
+    client: &str,
+    most: usize,
+) -> Result<SelectedRows, Fault> {
+    let ids = given_ids(parameters);
+    if ids.is_empty() {
         return Err(Fault::usage("id is missing: give it the id of a row's access_url, or repeat it for several rows"));
     }
-    if given.len() > most {
-        return Err(Fault::usage(format!("{} ids are given; a request takes at most {most}", given.len())));
+    let (mut epoch, mut rows) = (0, Vec::new());
+    for id in ids {
+        match given(service, id, client).map_err(|error| Fault::not_found(error.to_string()))? {
+            Given::Row(row) => {
+                rows.push(row.id);
+                epoch = epoch.max(row.epoch);
+            }
+            Given::Selection(selection) => {
+                within(rows.len() + selection.count(), most)?;
+                let selected = service.archive.selected(&selection, client).await?;
+                rows.extend(selected.ids);
+                epoch = epoch.max(selected.epoch);
+            }
+        }
+        within(rows.len(), most)?;
     }
-    let mut rows = given
-        .iter()
-        .map(|id| row(service, id))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Fault::not_found(error.to_string()))?;
-    rows.sort_unstable();
-    rows.dedup();
-    Ok(rows)
+    Ok(SelectedRows::new(epoch, rows))
 }
 
-/// The epoch that a request for these rows reads: the newest that one of them was seen in.
-pub(crate) fn epoch(rows: &[RowLink]) -> Option<i64> {
-    rows.iter().map(|row| row.epoch).max()
+fn within(rows: usize, most: usize) -> Result<(), Fault> {
+    if rows <= most {
+        return Ok(());
+    }
+    Err(Fault::usage(format!("{rows} rows are given; this takes at most {most} at once")))
 }
 
 /// The files of rows, and the collections their tables belong to.

@@ -40,8 +40,11 @@ pub(crate) fn check(service: &Service, parameters: &Parameters) -> Result<(), Fa
     }
 }
 
-/// The languages of the capabilities document. A client that names none can only mean ADQL.
-fn check_language(language: Option<&str>) -> Result<(), Fault> {
+/// Checks LANG against the languages of the capabilities document. A client that names none can only mean ADQL.
+///
+/// # Errors
+/// [`Fault`] for another language.
+pub(crate) fn check_language(language: Option<&str>) -> Result<(), Fault> {
     match language.map(str::to_ascii_uppercase).as_deref() {
         None | Some("ADQL" | "ADQL-2.0" | "ADQL-2.1") => Ok(()),
         Some(_) => Err(Fault::usage("LANG: unknown query language; this service knows ADQL, ADQL-2.0 and ADQL-2.1")),

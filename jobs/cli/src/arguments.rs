@@ -55,6 +55,9 @@ pub enum Command {
     /// Makes, lists and revokes tokens, by which people are known at the doors
     #[command(subcommand)]
     Token(Token),
+    /// Lists, changes and forgets the keys that sign links
+    #[command(subcommand)]
+    Keys(Keys),
     /// Prints the effective settings, secrets masked
     Settings,
     /// Prints a completion script for a shell
@@ -90,6 +93,19 @@ pub enum Token {
     Revoke {
         /// Whose it is
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Lists versions, newest first, and when they were made
+    List,
+    /// Makes a new key, which signs from now on; links of older ones still hold
+    Rotate,
+    /// Forgets an older key, and with it all links that it has signed
+    Forget {
+        /// The key's version
+        version: i32,
     },
 }
 

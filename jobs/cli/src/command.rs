@@ -6,6 +6,7 @@ mod explain;
 mod ingest;
 mod init;
 mod inspect;
+mod keys;
 mod make_gaia;
 mod nodes;
 mod query;
@@ -41,6 +42,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Inspect(options) => inspect::run(&options).await,
         Command::Serve(serve) => serve::run(site()?, serve).await,
         Command::Token(token) => token::run(&site()?, token),
+        Command::Keys(keys) => keys::run(&site()?, keys).await,
         Command::Settings => {
             print!("{}", site()?.settings.masked()?);
             Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
-use spolia_exec::{AccessSettings, CutSettings, LogSettings, StoreSettings};
+use spolia_exec::{AccessSettings, CutSettings, LogSettings, SelectionSettings, StoreSettings};
 use spolia_flight_server::ServerSettings;
 use spolia_local_node::LocalNodeSettings;
 use spolia_planner::QuerySettings;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub query: QuerySettings,
     /// Bounds on cuts.
     pub cut: CutSettings,
+    /// Where selections are kept.
+    pub selections: SelectionSettings,
     /// Bounds on nodes.
     pub router: RouterSettings,
     /// The operation log.

@@ -111,6 +111,7 @@ impl Site {
             router: s.router.clone(),
             query: s.query.clone(),
             cut: s.cut.clone(),
+            selections: s.selections.clone(),
             log: s.log.clone(),
             access: s.access.clone(),
         })

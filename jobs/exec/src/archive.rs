@@ -1,7 +1,7 @@
 //! A site opened for reading.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use datafusion::execution::memory_pool::MemoryPool;
 use object_store::ObjectStore;
@@ -19,6 +19,7 @@ use crate::link::{LinkError, RowLink};
 use crate::open_epoch::{EPOCHS_KEPT, OpenEpoch, View};
 use crate::operation_log::{LogSettings, OperationLog};
 use crate::principal::Principal;
+use crate::selections::{SelectionSettings, Selections};
 use crate::store::{Store, StoreSettings};
 use crate::tap_schema::tap_schema;
 
@@ -39,6 +40,8 @@ pub struct ArchiveSettings {
     pub query: QuerySettings,
     /// Bounds on cuts.
     pub cut: CutSettings,
+    /// Where selections are kept.
+    pub selections: SelectionSettings,
     /// The operation log.
     pub log: LogSettings,
     /// Who may do what.
@@ -51,12 +54,13 @@ pub struct Archive {
     router: Router,
     store: Store,
     site: PathBuf,
-    pub(crate) keys: Vec<SigningKey>,
+    keys: Arc<RwLock<Arc<[SigningKey]>>>,
     pub(crate) memory: Arc<dyn MemoryPool>,
     pub(crate) query: QuerySettings,
     pub(crate) epochs: Arc<Cache<View, Arc<OpenEpoch>>>,
     pub(crate) access: Arc<AccessSettings>,
     pub(crate) who: Arc<Principal>,
+    pub(crate) selections: Selections,
     log: OperationLog,
 }
 
@@ -69,10 +73,11 @@ impl Archive {
         let control = Control::new(settings.control.config.clone())?;
         control.check_version().await?;
         Ok(Self {
-            keys: control.signing_keys().await?,
+            keys: Arc::new(RwLock::new(control.signing_keys().await?.into())),
             router: Router::new(control, settings.nodes, &settings.router)?,
             store: Store::open(&settings.store, &settings.site, settings.cut.memory_mib)?,
             log: OperationLog::new(&settings.site.join("log"), settings.log),
+            selections: Selections::open(settings.selections)?,
             memory: Session::memory_pool(&settings.query),
             query: settings.query,
             epochs: Arc::new(Cache::new(EPOCHS_KEPT)),
@@ -131,16 +136,31 @@ impl Archive {
         Ok(tap_schema(&self.collections(Act::Query).await?)?)
     }
 
+    /// The keys that sign links, newest first.
+    pub(crate) fn keys(&self) -> Arc<[SigningKey]> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes up what has become of the keys that sign links since they were read.
+    ///
+    /// # Errors
+    /// When the control node fails.
+    pub async fn refresh_keys(&self) -> Result<(), ExecError> {
+        let keys = self.router.control().signing_keys().await?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
+        Ok(())
+    }
+
     /// The row that a link id stands for.
     ///
     /// # Errors
     /// [`LinkError`] for an id that this site did not make.
     pub fn verify_link(&self, text: &str) -> Result<RowLink, LinkError> {
-        RowLink::verify(text, &self.keys)
+        RowLink::verify(text, &self.keys())
     }
 
     /// A signed link id for a row.
     pub fn sign_link(&self, link: RowLink) -> String {
-        self.keys.first().map(|key| link.sign(key)).unwrap_or_default()
+        self.keys().first().map(|key| link.sign(key)).unwrap_or_default()
     }
 }

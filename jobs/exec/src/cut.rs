@@ -97,7 +97,7 @@ impl Archive {
     ) -> Result<CutAnswer, ExecError> {
         let started = Instant::now();
         let epoch = self.open_epoch(request.epoch, Act::Cut).await?;
-        let (snapshot, chooser) = (&epoch.snapshot, Chooser::new(self, &epoch)?);
+        let (snapshot, chooser) = (&epoch.snapshot, Chooser::new(self, &epoch, &[], Act::Cut)?);
         let chosen = chooser.choose(&request.selection, request.with_transits, request.keep_unmatched).await?;
         if chosen.tables.is_empty() {
             let why = chosen.messages.join("; ");

@@ -9,6 +9,7 @@ use spolia_shard_router::RouterError;
 
 use crate::access::Act;
 use crate::link::LinkError;
+use crate::selections::SelectionError;
 
 /// A request that was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum ExecError {
     /// A link id is not one of ours.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// A selection could not be kept or found.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
     /// The control database failed.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),

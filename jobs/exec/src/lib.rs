@@ -15,6 +15,7 @@ mod operation_log;
 mod principal;
 mod query;
 mod selection;
+mod selections;
 mod store;
 mod tap_schema;
 mod token;
@@ -30,6 +31,9 @@ pub use operation_log::{LogSettings, Operation, OperationLog};
 pub use principal::Principal;
 pub use query::{QueryAnswer, QueryRequest};
 pub use selection::Selection;
+pub use selections::{
+    MemorySelections, RedisSelections, SelectedRows, SelectionError, SelectionId, SelectionSettings, SelectionStore,
+};
 pub use spolia_cutout::{CutOptions, CutProgress};
 pub use store::{Secret, StoreSettings};
 pub use token::{Authenticator, Credentials, Token, TokenError, Tokens};

@@ -17,9 +17,11 @@ use sha2::Sha256;
 use spolia_catalogue::SigningKey;
 
 /// Bytes of the signature kept: 128 bits.
-const MAC_BYTES: usize = 16;
+pub(crate) const MAC_BYTES: usize = 16;
 /// Key version (2), epoch (4), row id (8), signature.
 const LINK_BYTES: usize = 2 + 4 + 8 + MAC_BYTES;
+/// Letters of an id that are looked at; any id is shorter.
+const LONGEST_ID: usize = 64;
 /// The function that makes a row's `access_url` out of its id.
 pub(crate) const ACCESS_URL: &str = "spolia_access_url";
 
@@ -30,8 +32,11 @@ pub enum LinkError {
     #[error("{0:?} is not a link id; take it from a row's access_url")]
     Malformed(String),
     /// Its signature is not this site's.
-    #[error("this link id was not made by this archive, or has been changed")]
+    #[error("this link id was not made by this archive for whoever asks, or has been changed")]
     Forged,
+    /// It stands for rows that are no longer kept.
+    #[error("these rows are no longer kept together; select them again")]
+    Over,
 }
 
 /// The row a link id stands for.
@@ -47,29 +52,14 @@ impl RowLink {
     /// The signed link id.
     pub(crate) fn sign(self, key: &SigningKey) -> String {
         let mut bytes = [0u8; LINK_BYTES];
-        bytes[..2].copy_from_slice(&(key.version as u16).to_be_bytes());
         bytes[2..6].copy_from_slice(&(self.epoch as u32).to_be_bytes());
         bytes[6..14].copy_from_slice(&self.id.to_be_bytes());
-        let mac = mac(key, &bytes[..14]);
-        bytes[14..].copy_from_slice(&mac);
-        URL_SAFE_NO_PAD.encode(bytes)
+        signed(bytes, &[], key)
     }
 
     /// Reads a link id and checks that this site signed it.
     pub(crate) fn verify(text: &str, keys: &[SigningKey]) -> Result<Self, LinkError> {
-        let shown = || LinkError::Malformed(text.chars().take(80).collect());
-        let bytes: [u8; LINK_BYTES] = URL_SAFE_NO_PAD
-            .decode(text.get(..64).unwrap_or(text))
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(shown)?;
-        let version = i32::from(u16::from_be_bytes([bytes[0], bytes[1]]));
-        let key = keys.iter().find(|key| key.version == version).ok_or(LinkError::Forged)?;
-        // A comparison that takes the same time wherever the difference is.
-        let differs = mac(key, &bytes[..14]).iter().zip(&bytes[14..]).fold(0, |differs, (a, b)| differs | (a ^ b));
-        if differs != 0 {
-            return Err(LinkError::Forged);
-        }
+        let bytes: [u8; LINK_BYTES] = verified(text, &[], keys)?;
         let epoch = u32::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
         let mut id = [0; 8];
         id.copy_from_slice(&bytes[6..14]);
@@ -77,7 +67,29 @@ impl RowLink {
     }
 }
 
-fn mac(key: &SigningKey, message: &[u8]) -> [u8; MAC_BYTES] {
+/// The text of an id: the key's version goes into its first two bytes, the signature, of these bytes and their context, into the last.
+pub(crate) fn signed<const N: usize>(mut bytes: [u8; N], context: &[u8], key: &SigningKey) -> String {
+    bytes[..2].copy_from_slice(&(key.version as u16).to_be_bytes());
+    let mac = mac(key, &[&bytes[..N - MAC_BYTES], context].concat());
+    bytes[N - MAC_BYTES..].copy_from_slice(&mac);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The bytes of an id that was signed in this context.
+pub(crate) fn verified<const N: usize>(text: &str, context: &[u8], keys: &[SigningKey]) -> Result<[u8; N], LinkError> {
+    let decoded = URL_SAFE_NO_PAD.decode(text.get(..LONGEST_ID).unwrap_or(text)).ok();
+    let bytes: Option<[u8; N]> = decoded.and_then(|bytes| bytes.try_into().ok());
+    let bytes = bytes.ok_or_else(|| LinkError::Malformed(text.chars().take(80).collect()))?;
+    let version = i32::from(u16::from_be_bytes([bytes[0], bytes[1]]));
+    let key = keys.iter().find(|key| key.version == version).ok_or(LinkError::Forged)?;
+    let (message, signature) = bytes.split_at(N - MAC_BYTES);
+    // A comparison that takes the same time wherever the difference is.
+    let expected = mac(key, &[message, context].concat());
+    let differs = expected.iter().zip(signature).fold(0, |differs, (a, b)| differs | (a ^ b));
+    if differs == 0 { Ok(bytes) } else { Err(LinkError::Forged) }
+}
+
+pub(crate) fn mac(key: &SigningKey, message: &[u8]) -> [u8; MAC_BYTES] {
     let mut short = [0; MAC_BYTES];
     // HMAC takes keys of any length, so this never fails.
     if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key.secret) {
@@ -190,7 +202,7 @@ mod tests {
     use super::*;
 
     fn key(version: i32) -> SigningKey {
-        SigningKey { version, secret: vec![version as u8; 32] }
+        SigningKey { version, secret: vec![version as u8; 32], created: Default::default() }
     }
 
     #[test]
@@ -209,7 +221,7 @@ mod tests {
     #[test]
     fn other_keys_and_other_texts_are_refused() {
         let text = RowLink { epoch: 1, id: 1 }.sign(&key(1));
-        assert_eq!(RowLink::verify(&text, &[SigningKey { version: 1, secret: vec![9; 32] }]), Err(LinkError::Forged));
+        assert_eq!(RowLink::verify(&text, &[SigningKey { secret: vec![9; 32], ..key(1) }]), Err(LinkError::Forged));
         assert_eq!(RowLink::verify(&text, &[key(2)]), Err(LinkError::Forged));
         for text in ["", "../../etc/passwd", "AAAA", &"A".repeat(10_000), "é"] {
             assert!(matches!(RowLink::verify(text, &[key(1)]), Err(LinkError::Malformed(_))), "{text:.20}");

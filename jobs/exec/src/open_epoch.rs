@@ -13,7 +13,7 @@ use spolia_shard_router::{ShardedTable, Snapshot};
 use crate::access::Act;
 use crate::archive::Archive;
 use crate::error::ExecError;
-use crate::link::{LinkBase, access_url};
+use crate::link::{LinkBase, LinkError, access_url};
 use crate::tap_schema::{LINK_COLUMNS, LINK_UCD, tap_schema};
 use crate::upload::{self, Upload};
 
@@ -26,6 +26,8 @@ pub(crate) struct View {
     edition: Edition,
     /// The collections that are not in it.
     closed: Vec<String>,
+    /// The version of the key that signs its links.
+    key: i32,
 }
 
 /// One epoch, ready for queries and cuts; all that read it share it.
@@ -41,16 +43,16 @@ impl Archive {
     /// When the control node fails, or has no such epoch.
     pub(crate) async fn open_epoch(&self, epoch: Option<i64>, act: Act) -> Result<Arc<OpenEpoch>, ExecError> {
         let edition = self.router().control().edition(epoch).await?.ok_or(CatalogueError::Empty)?;
-        let view = View { edition, closed: self.access.closed(&self.who, act) };
+        let key = self.keys().first().cloned().ok_or(LinkError::Forged)?;
+        let view = View { edition, closed: self.access.closed(&self.who, act), key: key.version };
         let open = async {
             let snapshot = self.router().snapshot(&view.edition).await?.without(&view.closed);
-            Ok(Arc::new(OpenEpoch { base: self.session_base(&snapshot)?, snapshot }))
+            Ok(Arc::new(OpenEpoch { base: self.session_base(&snapshot, key)?, snapshot }))
         };
         self.epochs.get_or_insert_async(&view, open).await
     }
 
-    fn session_base(&self, snapshot: &Snapshot) -> Result<SessionBase, ExecError> {
-        let key = self.keys.first().cloned().unwrap_or(SigningKey { version: 0, secret: Vec::new() });
+    fn session_base(&self, snapshot: &Snapshot, key: SigningKey) -> Result<SessionBase, ExecError> {
         let link = access_url(snapshot.manifest().epoch, key);
         let tables = snapshot.tables().into_iter().map(|table| linked(table, &link)).collect::<Result<_, _>>()?;
         let schema = tap_schema(snapshot.collections())?;

@@ -15,6 +15,7 @@ use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::link::LinkBase;
 use crate::open_epoch::OpenEpoch;
+use crate::upload::Upload;
 
 /// Ids sent to the nodes in one statement.
 const IDS_AT_ONCE: usize = 20_000;
@@ -48,14 +49,22 @@ pub(crate) struct Chooser<'a> {
     archive: &'a Archive,
     snapshot: &'a Snapshot,
     session: Session,
+    /// What is going to be done with the rows.
+    act: Act,
     chosen: Chosen,
 }
 
 impl<'a> Chooser<'a> {
-    pub(crate) fn new(archive: &'a Archive, epoch: &'a OpenEpoch) -> Result<Self, ExecError> {
+    /// One of rows with which `act` is going to be done; a query that chooses them may read `uploads`.
+    pub(crate) fn new(
+        archive: &'a Archive,
+        epoch: &'a OpenEpoch,
+        uploads: &[Upload],
+        act: Act,
+    ) -> Result<Self, ExecError> {
         let links = LinkBase { base_url: String::new(), client_id: String::new() };
-        let session = archive.session(epoch, &links, &[])?;
-        Ok(Self { archive, snapshot: &epoch.snapshot, session, chosen: Chosen::default() })
+        let session = archive.session(epoch, &links, uploads)?;
+        Ok(Self { archive, snapshot: &epoch.snapshot, session, act, chosen: Chosen::default() })
     }
 
     /// Finds the rows of `selection`; `with_transits` adds the transits of chosen sources; `keep_unmatched` keeps
@@ -133,7 +142,7 @@ impl<'a> Chooser<'a> {
         let mut found = 0;
         for (table, ids) in by_table {
             let collection = table.split('.').next().unwrap_or_default();
-            self.archive.require(collection, Act::Cut)?;
+            self.archive.require(collection, self.act)?;
             let Some(key) = self.table(&table).map(|table| table.row_key().to_owned()) else { continue };
             let rows = self.rows_where(&table, "id", &key, &ids).await?;
             found += rows.len();
@@ -149,7 +158,7 @@ impl<'a> Chooser<'a> {
 
     async fn choose_by_query(&mut self, adql: &str) -> Result<(), ExecError> {
         let plan = self.session.plan(adql, Some(MAX_OBJECTS + 1)).await;
-        let plan = plan.map_err(|error| self.archive.or_forbidden(adql, Act::Cut, error.into()))?;
+        let plan = plan.map_err(|error| self.archive.or_forbidden(adql, self.act, error.into()))?;
         let has = |name: &str| {
             plan.schema().fields().iter().any(|field| field.name() == name && field.data_type() == &DataType::Int64)
         };

@@ -51,6 +51,11 @@ impl Default for StoreSettings {
 pub struct Secret(String);
 
 impl Secret {
+    /// The text, for whom it is meant.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
     fn shown(&self) -> &'static str {
         if self.0.is_empty() { "" } else { "***" }
     }
