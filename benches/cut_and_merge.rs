@@ -34,6 +34,7 @@ fn cut_and_merge(criterion: &mut Criterion) {
         let objects = objects(&site, count);
         let ids = objects.iter().map(|object| object.0).collect();
         let request = CutRequest {
+            most_objects: None,
             options: CutOptions::default(),
             selection: Selection::SourceIds(ids),
             with_transits: false,

@@ -1,8 +1,10 @@
 //! DataLink 1.1 and what its links lead to.
 
+mod choice;
 mod columns;
 mod counterpart;
 mod cut;
+mod cut_job;
 mod links;
 mod row_links;
 mod rows;
@@ -13,9 +15,11 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::service::Service;
+use crate::uws::{self, JobKind};
 
+pub(crate) use cut_job::{check as check_cut, keep_rows, run_cut, spec as cut_spec};
 pub(crate) use links::links;
-pub(crate) use services::{cut as cut_service, links as links_service};
+pub(crate) use services::{cut as cut_service, cut_job as cut_job_service, links as links_service};
 
 /// The standard that the links endpoint follows.
 pub(crate) const LINKS_STANDARD: &str = "ivo://ivoa.net/std/DataLink#links-1.1";
@@ -29,6 +33,7 @@ pub(crate) fn routes() -> Router<Service> {
     Router::new()
         .route("/links", get(links).post(links))
         .route("/gaiamerger", get(cut::cut).post(cut::cut))
+        .nest("/gaiamerger/async", uws::routes(JobKind::Cut))
         .route("/selections", post(selections::keep))
         .route("/selections/{id}", get(selections::tell).delete(selections::forget))
         .route("/transits", get(counterpart::transits).post(counterpart::transits))

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use spolia_queue::{Ended, Job, JobError, JobQuota, JobSpec, JobTable, QueueError, Worker};
+use spolia_queue::{CUT, Ended, Job, JobError, JobQuota, JobSpec, JobTable, QueueError, TAP_QUERY, Worker};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use crate::datalink::run_cut;
 use crate::fault::{Fault, Kind};
 use crate::service::Service;
 use crate::tap::run_query;
 
-/// The kind of jobs that this process does.
-const KIND: &str = "tap_query";
+/// The kinds of jobs that this process does.
+const KINDS: [&str; 2] = [TAP_QUERY, CUT];
 /// How long another process leaves this one's jobs alone after it was last heard of.
 const LEASE: Duration = Duration::from_secs(10);
 /// How often it says that it is at work, and sees whether others have ended its jobs.
@@ -179,7 +180,7 @@ pub(crate) async fn work(service: Service, stop: impl Future<Output = ()>) {
 async fn one_after_the_other(service: &Service) {
     let jobs = &service.jobs;
     loop {
-        match jobs.worker.claim(KIND).await {
+        match jobs.worker.claim(&KINDS).await {
             Ok(Some(job)) => do_job(service, job).await,
             Ok(None) => drop(tokio::time::timeout(LOOK, jobs.queued.notified()).await),
             Err(error) => {
@@ -224,13 +225,11 @@ async fn noted(jobs: &Jobs, job_id: &str, ended: &Ended) -> bool {
 }
 
 async fn done(service: &Service, job: &Job) -> Ended {
-    let JobSpec::TapQuery(query) = &job.spec else {
-        return Ended::Failed(JobError {
-            message: "this server does not know what to do".to_owned(),
-            transient: false,
-        });
+    let result = match &job.spec {
+        JobSpec::TapQuery(query) => run_query(service, job, query).await,
+        JobSpec::Cut(cut) => run_cut(service, job, cut).await,
     };
-    match run_query(service, job, query).await {
+    match result {
         Ok(result) => Ended::Completed(vec![result]),
         Err(Fault { kind, message }) => {
             let transient = matches!(kind, Kind::Busy | Kind::Unavailable | Kind::Internal);

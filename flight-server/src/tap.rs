@@ -15,18 +15,18 @@ use axum::response::Redirect;
 use axum::routing::get;
 
 use crate::service::Service;
-use crate::uws;
+use crate::uws::{self, JobKind};
 
 pub(crate) use ask::{check, check_language, format, maxrec};
 pub(crate) use job::run_query;
-pub(crate) use upload::uploaded;
+pub(crate) use upload::{kept, uploaded};
 
 /// The resources below `/tap`. TAP 1.1 section 2.
 pub(crate) fn routes() -> Router<Service> {
     Router::new()
         .route("/", get(root))
         .route("/sync", get(sync::sync).post(sync::sync))
-        .nest("/async", uws::routes())
+        .nest("/async", uws::routes(JobKind::Query))
         .route("/tables", get(tables::tables))
         .route("/tables/{table}", get(tables::table))
         .route(tables::ESA_TAP_PLUS_PATH, get(tables::esa_tap_plus))

@@ -6,7 +6,7 @@ use spolia_exec::QueryAnswer;
 use spolia_formats::{Encoder, Format, FormatError, ResultInfo, ServiceDescriptor, Status};
 
 use crate::answer::Ask;
-use crate::datalink::{cut_service, links_service};
+use crate::datalink::{cut_job_service, cut_service, links_service};
 use crate::service::Service;
 
 /// Rows encoded at a time, so that no task holds its thread for long, and what is written stays in the processor's cache.
@@ -112,5 +112,9 @@ fn services(service: &Service, columns: &SchemaRef) -> Vec<ServiceDescriptor> {
     if !columns.fields().iter().any(is_link) {
         return Vec::new();
     }
-    vec![links_service(service, "links", "DataLink", Some(ACCESS_URL)), cut_service(service, ACCESS_URL)]
+    vec![
+        links_service(service, "links", "DataLink", Some(ACCESS_URL)),
+        cut_service(service, ACCESS_URL),
+        cut_job_service(service, ACCESS_URL),
+    ]
 }

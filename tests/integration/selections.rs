@@ -170,6 +170,20 @@ fn ids_that_are_changed_old_or_another_s_give_an_error_and_no_data() {
 }
 
 #[test]
+fn cuts_are_jobs_too() {
+    let served = Served::with(&FEW, &[("SPOLIA__SERVER__CUT_ROWS", "10")]);
+    let secret = served.site.spolia(&["token", "add", "ada"]).ok();
+    judged("jobs", &[&served.base_url, secret.trim()]);
+    // A query is cut to the same bytes by every way.
+    let query = "SELECT TOP 5 id FROM gaia.completesource ORDER BY source_id";
+    let (by_door, by_command) = (served.site.path().join("door.h5"), served.site.path().join("command.h5"));
+    let form = format!("QUERY={query}");
+    served.curl("/datalink/gaiamerger", &["-f", "--data-urlencode", &form, "-o", by_door.to_str().unwrap()]).ok();
+    served.site.spolia(&["cut", "--adql", query, "-o", by_command.to_str().unwrap()]).ok();
+    assert!(std::fs::read(by_door).unwrap() == std::fs::read(by_command).unwrap());
+}
+
+#[test]
 fn keys_that_sign_ids_are_changed_and_forgotten() {
     let Some(python) = python() else {
         println!("skipped: no Python with requests (SPOLIA_PYTHON)");

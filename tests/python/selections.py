@@ -1,6 +1,6 @@
 """Selections by HTTP: many rows under one id.
 
-usage: selections.py memory|rows|attacks|lifetime|keys BASE_URL
+usage: selections.py memory|rows|attacks|lifetime|keys|jobs BASE_URL [TOKEN]
 """
 
 import io
@@ -116,8 +116,8 @@ if PART == "memory":
     assert len(gone) == 1 and gone[0]["error_message"].startswith("NotFoundFault: "), gone
 
     # What is no selection.
-    refused(400, "a selection is made of ID")
-    refused(400, "a selection is made of ID", ID=ids, QUERY="SELECT id FROM gaia.completesource")
+    refused(400, "rows are chosen by ID")
+    refused(400, "rows are chosen by ID", ID=ids, QUERY="SELECT id FROM gaia.completesource")
     refused(404, "was not made by this archive", ID=ids[0][:-1] + ("A" if ids[0][-1] != "A" else "B"))
     refused(404, "chooses no object", QUERY="SELECT id FROM gaia.completesource WHERE 1 = 2")
     refused(400, "must return the column id", QUERY="SELECT alpha FROM gaia.completesource")
@@ -200,6 +200,81 @@ if PART == "lifetime":
         list(pyvo.dal.adhoc.DatalinkResults.from_result_url(url))
     faulty(basket)
     sound(ids[0])
+
+if PART == "jobs":
+    ASYNC = f"{BASE_URL}/datalink/gaiamerger/async"
+    told, token = select(ID=ids, clientId=client), {"Authorization": f"Bearer {sys.argv[3]}"}
+
+    def job(headers=None, files=None, **parameters):
+        """The address of a new job."""
+        answer = session.post(ASYNC, data=parameters, files=files, headers=headers, allow_redirects=False, timeout=60)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"]
+
+    def done(url, phase="COMPLETED", headers=None):
+        """The document of a job that has ended."""
+        for _ in range(20):
+            document = session.get(url, params={"WAIT": 30}, headers=headers, timeout=60).text
+            if not any(f"<uws:phase>{going}<" in document for going in ("PENDING", "QUEUED", "EXECUTING")):
+                break
+        assert f"<uws:phase>{phase}<" in document, document
+        return document
+
+    def merged(url, headers=None):
+        return session.get(f"{url}/results/merged", headers=headers, timeout=60)
+
+    # The same bytes as at once, by a selection, by a query, by an uploaded list; more than is cut at once.
+    refused = session.get(told["cut"])
+    assert refused.status_code == 400 and "is a job: " in refused.text, refused.text
+    nine = f"{BASE_URL}/datalink/gaiamerger?clientId={client}&" + "&".join(f"ID={i}" for i in ids[:9])
+    made = job(ID=ids[:9], clientId=client, PHASE="RUN")
+    document = done(made)
+    assert "<objects>9<" in document and '<uws:parameter id="ROWS">9<' in document, document
+    assert merged(made).content == cut(nine).content and merged(made).headers["content-type"] == "application/x-hdf5"
+    assert session.get(f"{made}/results/merged", headers={"Range": "bytes=0-7"}).content == b"\x89HDF\r\n\x1a\n"
+    query = "SELECT TOP 5 id FROM gaia.completesource ORDER BY source_id"
+    by_query = job(QUERY=query, PHASE="RUN", WITH_TRANSITS="false")
+    done(by_query)
+    assert merged(by_query).content == cut(f"{BASE_URL}/datalink/gaiamerger", QUERY=query).content
+    listed = job(files={"t": ("t.csv", "id\n" + "\n".join(str(i) for i in rows["id"][:9]))}, UPLOAD="mine,param:t", PHASE="RUN")
+    done(listed)
+    whole = job(ID=told["id"], clientId=client, WITH_TRANSITS="true", PHASE="RUN")
+    assert "<objects>40<" not in done(whole)
+
+    # A pending job can change what it takes, and keeps its rows.
+    pending = job(ID=told["id"], clientId=client)
+    assert session.delete(f"{SELECTIONS}/{told['id']}", params={"clientId": client}).status_code == 204
+    assert session.post(f"{pending}/parameters", data={"FIELD": "alpha", "PACKED": "true"}).status_code == 200
+    assert session.post(f"{pending}/phase", data={"PHASE": "RUN"}).status_code == 200
+    assert "<objects>40<" in done(pending)
+    with h5py.File(io.BytesIO(merged(pending).content)) as small:
+        found = []
+        small.visit(found.append)
+        assert any(name.endswith("alpha") for name in found) and not any(name.endswith("varpi") for name in found), found
+
+    # What is wrong is told when the job is made, or by the job.
+    for code, wrong in (
+        (400, {"COMPRESSION": "99", "ID": ids[0]}),
+        (400, {"PACKED": "perhaps", "ID": ids[0]}),
+        (404, {"ID": ids[0][:-1] + ("A" if ids[0][-1] != "A" else "B")}),
+        (404, {"ID": told["id"], "clientId": client}),
+        (400, {"ID": ids[0], "QUERY": query}),
+    ):
+        answer = session.post(ASYNC, data=wrong, timeout=60)
+        assert answer.status_code == code, (answer.status_code, answer.text, wrong)
+    failed = job(QUERY="SELECT nothing FROM gaia.completesource", PHASE="RUN")
+    assert "column 8" in done(failed, "ERROR")
+    assert "rows are chosen by ID" in done(job(PHASE="RUN"), "ERROR")
+
+    # Jobs are one's own, and cuts are listed apart from queries.
+    mine = job(headers=token, QUERY=query, PHASE="RUN")
+    done(mine, headers=token)
+    assert session.get(mine).status_code == 401 and merged(mine).status_code == 401
+    assert mine in session.get(ASYNC, headers=token).text
+    assert mine.rsplit("/", 1)[1] not in session.get(f"{BASE_URL}/tap/async", headers=token).text
+    assert session.get(mine.replace("/datalink/gaiamerger/async", "/tap/async"), headers=token).status_code == 404
+    assert session.delete(mine, headers=token, allow_redirects=False).status_code == 303
+    assert session.get(mine, headers=token).status_code == 404
 
 if PART == "keys":
     # Whoever changes the keys is told, and says when it is done.

@@ -81,6 +81,12 @@ impl Param {
         }
     }
 
+    /// A text that clients send with every call.
+    #[must_use]
+    pub fn fixed(name: &str, value: &str, description: &str) -> Self {
+        Param { value: value.to_owned(), ..Self::text(name, description) }
+    }
+
     /// The same, taken from a column of the result.
     #[must_use]
     pub fn from_column(self, column: &str) -> Self {

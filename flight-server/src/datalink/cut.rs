@@ -8,11 +8,12 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, Response};
 use sha2::{Digest, Sha256};
-use spolia_exec::{CutAnswer, CutOptions, CutRequest, Selection};
+use spolia_exec::{CutAnswer, CutOptions, CutRequest};
 use tokio::io::AsyncReadExt;
 
 use super::HDF5;
-use super::rows::{all_rows, client};
+use super::choice::Choice;
+use super::rows::client;
 use crate::answer::EPOCH_HEADER;
 use crate::delivery::{Artefact, Asked, Source, deliver};
 use crate::door::Door;
@@ -21,6 +22,8 @@ use crate::gate::Place;
 use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::Service;
+use crate::submission::Submission;
+use crate::tap::uploaded;
 use crate::visitor::Visitor;
 
 /// What a user should know of the cut; the file's own provenance says the same.
@@ -29,8 +32,6 @@ const MESSAGE_HEADER: HeaderName = HeaderName::from_static("x-spolia-message");
 const OBJECTS_HEADER: HeaderName = HeaderName::from_static("x-spolia-objects");
 /// Letters of a message that go into a header.
 const MESSAGE_LENGTH: usize = 1000;
-/// Rows that the log tells by their ids.
-const IDS_LOGGED: usize = 1000;
 /// Bytes hashed at a time.
 const HASH_BYTES: usize = 64 << 10;
 
@@ -38,13 +39,19 @@ const HASH_BYTES: usize = 64 << 10;
 pub(crate) async fn cut(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let asked = Asked { headers: request.headers().clone(), head: request.method() == Method::HEAD };
     let answered = async {
-        let parameters = Parameters::read(request).await?;
-        let client = client(&parameters);
-        let (request, text) = cut_request(&service, &parameters, &client).await?;
-        let mut record = service.begin("cut", Door::Cut, &text);
+        let submission = Submission::read_long(&service, request).await?;
+        let (parameters, most) = (&submission.parameters, service.settings.cut_rows);
+        let client = client(parameters);
+        let uploads = uploaded(&service, &submission).await?.into_tables();
+        let choice = Choice::read(&service, parameters, uploads, &client, most).await?;
+        let mut record = service.begin("cut", Door::Cut, &choice.text());
         record.note("client", client);
-        record.note("with_transits", request.with_transits);
-        match make(&service, &request, &mut record).await {
+        let made = async {
+            let request = request_of(&service, parameters, choice, Some(most)).await?;
+            record.note("with_transits", request.with_transits);
+            make(&service, &request, &mut record).await
+        };
+        match made.await {
             Ok((artefact, place)) => deliver(&service, &asked, artefact, record, place).await,
             Err(fault) => {
                 record.fail(&fault.message);
@@ -55,28 +62,26 @@ pub(crate) async fn cut(Visitor(service): Visitor, request: Request) -> Response
     answered.await.unwrap_or_else(|fault: Fault| fault.text())
 }
 
-/// The request, and the line that tells it in the log.
-async fn cut_request(service: &Service, parameters: &Parameters, client: &str) -> Result<(CutRequest, String), Fault> {
-    let rows = all_rows(service, parameters, client, service.settings.cut_rows).await?;
-    let text = logged(&rows.ids);
-    let request = CutRequest {
+/// What a cut is asked for; `most` objects.
+pub(super) async fn request_of(
+    service: &Service,
+    parameters: &Parameters,
+    choice: Choice,
+    most: Option<usize>,
+) -> Result<CutRequest, Fault> {
+    let (selection, epoch) = choice.into_selection(service).await?;
+    Ok(CutRequest {
         options: options(parameters)?,
-        selection: Selection::RowIds(rows.ids),
+        selection,
         with_transits: parameters.flag("WITH_TRANSITS")?,
         keep_unmatched: parameters.flag("KEEP_UNMATCHED")?,
-        epoch: Some(rows.epoch),
-    };
-    Ok((request, text))
-}
-
-/// The rows as the log tells them.
-fn logged(ids: &[i64]) -> String {
-    let text = ids.iter().take(IDS_LOGGED).map(i64::to_string).collect::<Vec<_>>().join(",");
-    if ids.len() > IDS_LOGGED { format!("{text} and {} more", ids.len() - IDS_LOGGED) } else { text }
+        epoch,
+        most_objects: most,
+    })
 }
 
 /// What is taken of objects, and the form it has.
-fn options(parameters: &Parameters) -> Result<CutOptions, Fault> {
+pub(super) fn options(parameters: &Parameters) -> Result<CutOptions, Fault> {
     let fields = parameters.all("FIELD").flat_map(|text| text.split(',')).map(|field| field.trim().to_owned());
     let compression = parameters.number("COMPRESSION")?.map(|level| {
         let level = u8::try_from(level).ok().filter(|level| (1..=9).contains(level));
@@ -110,7 +115,7 @@ async fn make(service: &Service, request: &CutRequest, record: &mut Record) -> R
     Ok((artefact, place))
 }
 
-fn note(record: &mut Record, answer: &CutAnswer) {
+pub(super) fn note(record: &mut Record, answer: &CutAnswer) {
     record.rows(answer.objects.values().sum::<usize>() as u64);
     record.note("epoch", answer.epoch);
     record.note("files", answer.files);

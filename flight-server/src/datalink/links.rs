@@ -133,7 +133,11 @@ impl Document {
         let client = client(parameters);
         let info = ResultInfo {
             infos: vec![("standardID".to_owned(), LINKS_STANDARD.to_owned())],
-            services: vec![services::links(service, "this", "this", None), services::cut(service, "ID")],
+            services: vec![
+                services::links(service, "this", "this", None),
+                services::cut(service, "ID"),
+                services::cut_job(service, "ID"),
+            ],
             ..ResultInfo::default()
         };
         Ok(Self {

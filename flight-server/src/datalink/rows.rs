@@ -8,6 +8,7 @@ use spolia_exec::{Act, LinkError, RowLink, SelectedRows, SelectionId};
 use crate::fault::Fault;
 use crate::parameters::Parameters;
 use crate::service::{Service, client_id};
+use crate::uws::JobKind;
 
 /// A row id's upper half is the number of its file.
 const FILE_SHIFT: u32 = 32;
@@ -104,7 +105,10 @@ fn within(rows: usize, most: usize) -> Result<(), Fault> {
     if rows <= most {
         return Ok(());
     }
-    Err(Fault::usage(format!("{rows} rows are given; this takes at most {most} at once")))
+    let jobs = JobKind::Cut.path();
+    Err(Fault::usage(format!(
+        "{rows} rows are given; this takes at most {most} at once (a cut of more is a job: {jobs})"
+    )))
 }
 
 /// The files of rows, and the collections their tables belong to.

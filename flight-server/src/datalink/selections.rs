@@ -1,29 +1,22 @@
 //! `/datalink/selections`: many rows under one id, to be cut or followed together.
 
-use arrow::array::{Array, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
 use axum::body::Body;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use chrono::SecondsFormat;
 use serde::Serialize;
-use spolia_exec::{SelectedRows, Selection, SelectionId, Upload};
+use spolia_exec::SelectionId;
 
-use super::rows::{all_rows, client};
+use super::choice::Choice;
+use super::rows::client;
 use crate::door::Door;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::Service;
 use crate::submission::Submission;
-use crate::tap::{check_language, uploaded};
+use crate::tap::uploaded;
 use crate::visitor::Visitor;
-
-/// The columns by which an uploaded list names rows, the surest first.
-const ACCESS_URL: &str = "access_url";
-const ROW_ID: &str = "id";
-const SOURCE_ID: &str = "source_id";
 
 /// What is told of a selection.
 #[derive(Debug, Serialize)]
@@ -45,10 +38,12 @@ pub(crate) async fn keep(Visitor(service): Visitor, request: Request) -> Respons
     let kept = async {
         let submission = Submission::read_long(&service, request).await?;
         let client = client(&submission.parameters);
-        let asked = asked(&service, &submission, &client).await?;
-        let mut record = service.begin("select", Door::Links, &asked.text());
+        let uploads = uploaded(&service, &submission).await?.into_tables();
+        let most = service.archive.selection_rows();
+        let choice = Choice::read(&service, &submission.parameters, uploads, &client, most).await?;
+        let mut record = service.begin("select", Door::Links, &choice.text());
         record.note("client", client.as_str());
-        let told = select(&service, asked, &client, &mut record).await;
+        let told = select(&service, choice, &client, &mut record).await;
         if let Err(fault) = &told {
             record.fail(&fault.message);
         } else {
@@ -113,87 +108,10 @@ impl Told {
     }
 }
 
-/// What is to be kept.
-enum Asked {
-    /// Rows that are known already.
-    Rows(SelectedRows),
-    /// What a query chooses, or the ids of sources or rows.
-    Chosen(Selection, Vec<Upload>),
-}
-
-impl Asked {
-    /// The line that tells it in the log.
-    fn text(&self) -> String {
-        match self {
-            Asked::Rows(rows) => format!("{} rows", rows.ids.len()),
-            Asked::Chosen(Selection::Adql(adql), _) => adql.clone(),
-            Asked::Chosen(Selection::RowIds(ids) | Selection::SourceIds(ids), _) => format!("{} ids", ids.len()),
-        }
-    }
-}
-
-async fn asked(service: &Service, submission: &Submission, client: &str) -> Result<Asked, Fault> {
-    let parameters = &submission.parameters;
-    let (by_ids, query) = (parameters.all("ID").next().is_some(), parameters.one("QUERY")?);
-    let mut uploads = uploaded(service, submission).await?.into_tables();
-    match (by_ids, query, uploads.len()) {
-        (true, None, 0) => {
-            let most = service.archive.selection_rows();
-            Ok(Asked::Rows(all_rows(service, parameters, client, most).await?))
-        }
-        (false, Some(query), _) => {
-            check_language(parameters.one("LANG")?)?;
-            Ok(Asked::Chosen(Selection::Adql(query.to_owned()), uploads))
-        }
-        (false, None, 1) => listed(service, &uploads.remove(0), client).await,
-        _ => Err(Fault::usage(
-            "a selection is made of ID (repeated), of QUERY (with or without UPLOAD), or of one UPLOAD with a column \
-             access_url, id or source_id",
-        )),
-    }
-}
-
-/// The rows that an uploaded table lists.
-async fn listed(service: &Service, table: &Upload, client: &str) -> Result<Asked, Fault> {
-    let found = [ACCESS_URL, ROW_ID, SOURCE_ID].into_iter().find_map(|name| {
-        let at = table.schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(name))?;
-        Some((name, at))
-    });
-    let Some((name, at)) = found else {
-        return Err(Fault::usage(format!("{} has no column {ACCESS_URL}, {ROW_ID} or {SOURCE_ID}", table.name)));
-    };
-    let wrong = || Fault::usage(format!("column {name} of {} is of another type", table.name));
-    if name == ACCESS_URL {
-        let mut ids = Parameters::default();
-        for batch in &table.rows {
-            let column = cast(batch.column(at), &DataType::Utf8).map_err(|_| wrong())?;
-            for id in column.as_string::<i32>().iter().flatten() {
-                ids.push("ID", id.to_owned())?;
-            }
-        }
-        return Ok(Asked::Rows(all_rows(service, &ids, client, service.archive.selection_rows()).await?));
-    }
-    let mut ids = Vec::new();
-    for batch in &table.rows {
-        let column = batch.column(at);
-        let whole = column.data_type().is_integer().then(|| cast(column, &DataType::Int64)).ok_or_else(wrong)?;
-        let whole = whole.map_err(|_| wrong())?;
-        ids.extend(whole.as_primitive::<Int64Type>().iter().flatten());
-    }
-    let selection = if name == ROW_ID { Selection::RowIds(ids) } else { Selection::SourceIds(ids) };
-    Ok(Asked::Chosen(selection, Vec::new()))
-}
-
-async fn select(service: &Service, asked: Asked, client: &str, record: &mut Record) -> Result<Told, Fault> {
-    let rows = match asked {
-        Asked::Rows(rows) => rows,
-        Asked::Chosen(selection, uploads) => {
-            let _place = service.queries.enter().await?;
-            service.archive.select(&selection, &uploads, None).await?
-        }
-    };
+async fn select(service: &Service, choice: Choice, client: &str, record: &mut Record) -> Result<Told, Fault> {
+    let rows = choice.into_rows(service).await?;
     if rows.ids.is_empty() {
-        return Err(Fault { kind: Kind::NotFound, message: "nothing is selected".to_owned() });
+        return Err(Fault::not_found("nothing is selected"));
     }
     let (id, selection) = service.archive.keep_selection(&rows, client).await?;
     record.rows(rows.ids.len() as u64);

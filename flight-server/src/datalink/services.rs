@@ -4,6 +4,7 @@ use spolia_formats::{Param, ServiceDescriptor};
 
 use super::{HDF5, LINKS_CONTENT_TYPE, LINKS_STANDARD};
 use crate::service::Service;
+use crate::uws::JobKind;
 
 /// The XML id of the Cut & Merge service, which links refer to.
 pub(crate) const CUT: &str = "cut";
@@ -21,9 +22,8 @@ pub(crate) fn links(service: &Service, id: &str, name: &str, column: Option<&str
     }
 }
 
-/// Cut & Merge of rows, with all its choices; `column` has the rows' ids.
+/// Cut & Merge of rows, with all its choices, while the client waits; `column` has the rows' ids.
 pub(crate) fn cut(service: &Service, column: &str) -> ServiceDescriptor {
-    let flag = |name, description| Param::text(name, description).one_of(&["false", "true"]);
     ServiceDescriptor {
         id: CUT.to_owned(),
         name: "Cut & Merge".to_owned(),
@@ -31,19 +31,37 @@ pub(crate) fn cut(service: &Service, column: &str) -> ServiceDescriptor {
         access_url: format!("{}/datalink/gaiamerger", service.base_url),
         standard_id: None,
         content_type: Some(HDF5.to_owned()),
-        params: vec![
-            row_id(Some(column)),
-            Param::text("FIELD", "The fields to take of each object, divided by commas; all where none is given"),
-            flag("WITH_TRANSITS", "Whether the transits of chosen sources come along"),
-            flag("KEEP_UNMATCHED", "Whether transits stay whose source is not chosen"),
-            flag("PACKED", "Whether objects become rows of columns"),
-            Param::text(
-                "COMPRESSION",
-                "How hard columns are compressed: 1 is fast, 9 small; none where it is not given",
-            )
-            .between(1, 9),
-        ],
+        params: choices(column),
     }
+}
+
+/// The same as a job of UWS 1.1, for more than one waits for.
+pub(crate) fn cut_job(service: &Service, column: &str) -> ServiceDescriptor {
+    let mut params = choices(column);
+    params.push(Param::fixed("PHASE", "RUN", "Asks the job to run as soon as it is made"));
+    ServiceDescriptor {
+        id: "cut-job".to_owned(),
+        name: "Cut & Merge as a job".to_owned(),
+        description: Some("The same as a UWS job, whose result is the file; for many objects".to_owned()),
+        access_url: format!("{}{}", service.base_url, JobKind::Cut.path()),
+        standard_id: None,
+        content_type: Some("application/xml".to_owned()),
+        params,
+    }
+}
+
+/// What can be chosen of a cut.
+fn choices(column: &str) -> Vec<Param> {
+    let flag = |name, description| Param::text(name, description).one_of(&["false", "true"]);
+    vec![
+        row_id(Some(column)),
+        Param::text("FIELD", "The fields to take of each object, divided by commas; all where none is given"),
+        flag("WITH_TRANSITS", "Whether the transits of chosen sources come along"),
+        flag("KEEP_UNMATCHED", "Whether transits stay whose source is not chosen"),
+        flag("PACKED", "Whether objects become rows of columns"),
+        Param::text("COMPRESSION", "How hard columns are compressed: 1 is fast, 9 small; none where it is not given")
+            .between(1, 9),
+    ]
 }
 
 fn row_id(column: Option<&str>) -> Param {

@@ -1,7 +1,9 @@
 //! A query as a job: its answer becomes a file in the job's folder.
 
 use spolia_exec::Principal;
-use spolia_queue::{Job, JobResult, TapQuery};
+use std::collections::BTreeMap;
+
+use spolia_queue::{Inputs, Job, JobResult};
 
 use super::ask::ask;
 use super::sync::note_run;
@@ -20,7 +22,7 @@ const RESULT: &str = "result";
 ///
 /// # Errors
 /// [`Fault`] for what failed.
-pub(crate) async fn run_query(service: &Service, job: &Job, query: &TapQuery) -> Result<JobResult, Fault> {
+pub(crate) async fn run_query(service: &Service, job: &Job, query: &Inputs) -> Result<JobResult, Fault> {
     let groups = query.groups.iter().cloned();
     let who = job.owner.as_ref().map_or_else(Principal::anonymous, |owner| Principal::named(owner, groups));
     let service = service.seen_by(who);
@@ -52,5 +54,6 @@ pub(crate) async fn run_query(service: &Service, job: &Job, query: &TapQuery) ->
         file: name,
         rows: Some(rows),
         overflow: Some(overflow),
+        notes: BTreeMap::new(),
     })
 }

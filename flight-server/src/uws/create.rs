@@ -4,45 +4,49 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Response;
 use chrono::{Duration, Utc};
-use spolia_queue::{JobSpec, NewJob, TapQuery};
+use spolia_exec::SelectedRows;
+use spolia_queue::{CutJob, Inputs, JobSpec, NewJob};
 
+use super::Desk;
+use super::desk::JobKind;
 use super::job::Control;
-use super::to_job;
+use crate::datalink::{check_cut, cut_spec, keep_rows};
 use crate::fault::Fault;
 use crate::jobs::quota;
-use crate::service::Service;
+use crate::parameters::Parameters;
 use crate::submission::Submission;
-use crate::tap::{check, uploaded};
-use crate::visitor::Visitor;
+use crate::tap::{check as check_query, uploaded};
 
 /// The shape of the document that says what a job is to do.
 const SPEC_VERSION: u32 = 1;
 
 /// Makes a job, and runs it where PHASE=RUN says so.
-pub(super) async fn create(Visitor(service): Visitor, request: Request) -> Response<Body> {
+pub(super) async fn create(desk: Desk, request: Request) -> Response<Body> {
     let made = async {
-        let submission = Submission::read(&service, request).await?;
-        make(&service, submission).await
+        let submission = Submission::read_long(&desk.service, request).await?;
+        make(&desk, submission).await
     };
     made.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
 
-async fn make(service: &Service, submission: Submission) -> Result<Response<Body>, Fault> {
-    check(service, &submission.parameters)?;
-    let control = Control::read(service, &submission.parameters)?;
+async fn make(desk: &Desk, submission: Submission) -> Result<Response<Body>, Fault> {
+    let service = &desk.service;
+    check(desk, &submission.parameters)?;
+    let control = Control::read(desk, &submission.parameters)?;
     if control.abort {
         return Err(Fault::usage("PHASE=ABORT makes no sense for a job that is being made"));
     }
     let tables = uploaded(service, &submission).await?;
     let (who, settings) = (service.archive.who(), &service.settings);
-    let mut spec = TapQuery {
+    let inputs = Inputs {
         version: SPEC_VERSION,
         parameters: submission.parameters.without(&Control::NAMES),
         uploads: Vec::new(),
         groups: who.groups().iter().cloned().collect(),
     };
+    let (mut spec, rows) = spec(desk, &submission.parameters, inputs, None).await?;
     let job = NewJob {
-        spec: JobSpec::TapQuery(spec.clone()),
+        spec: spec.clone(),
         owner: who.name().map(str::to_owned),
         run_id: submission.parameters.one("RUNID")?.map(str::to_owned),
         destruction: control
@@ -51,12 +55,45 @@ async fn make(service: &Service, submission: Submission) -> Result<Response<Body
         execution_duration_s: control.execution_duration_s.unwrap_or(settings.execution_duration_s),
     };
     let job = service.jobs.table.create(&job, quota(service)).await?;
+    if let Some(rows) = rows {
+        keep_rows(service, &job.job_id, &rows).await?;
+    }
     if !tables.is_empty() {
-        spec.uploads = tables.keep(service, &job.job_id, 0).await?;
-        service.jobs.table.set_spec(&job.job_id, &JobSpec::TapQuery(spec), job.run_id.as_deref()).await?;
+        spec.inputs_mut().uploads = tables.keep(service, &job.job_id, 0).await?;
+        service.jobs.table.set_spec(&job.job_id, &spec, job.run_id.as_deref()).await?;
     }
     if control.run {
         service.jobs.run(&job.job_id).await?;
     }
-    Ok(to_job(service, &job.job_id))
+    Ok(desk.to_job(&job.job_id))
+}
+
+/// Checks the values that a job of the kind may have.
+///
+/// # Errors
+/// [`Fault`] for one that is none.
+pub(super) fn check(desk: &Desk, parameters: &Parameters) -> Result<(), Fault> {
+    match desk.kind {
+        JobKind::Query => check_query(&desk.service, parameters),
+        JobKind::Cut => check_cut(parameters),
+    }
+}
+
+/// What a job of the kind is to do, and the rows that it is to keep; what `before` has of rows stays where no others are given.
+///
+/// # Errors
+/// [`Fault`] for rows that there are not.
+pub(super) async fn spec(
+    desk: &Desk,
+    given: &Parameters,
+    inputs: Inputs,
+    before: Option<&JobSpec>,
+) -> Result<(JobSpec, Option<SelectedRows>), Fault> {
+    match (desk.kind, before) {
+        (JobKind::Query, _) => Ok((JobSpec::TapQuery(inputs), None)),
+        (JobKind::Cut, Some(JobSpec::Cut(CutJob { rows: Some(rows), .. }))) if given.all("ID").next().is_none() => {
+            Ok((JobSpec::Cut(CutJob { inputs, rows: Some(rows.clone()) }), None))
+        }
+        (JobKind::Cut, _) => cut_spec(&desk.service, given, inputs).await,
+    }
 }

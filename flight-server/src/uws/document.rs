@@ -6,12 +6,11 @@ use axum::body::Body;
 use axum::http::Response;
 use chrono::{DateTime, Utc};
 use quick_xml::events::BytesText;
-use spolia_queue::{Job, JobResult, JobSpec};
+use spolia_queue::{Job, JobResult};
 
-use super::address;
+use super::Desk;
 use super::time::written;
 use crate::fault::Fault;
-use crate::service::Service;
 use crate::xml::{self, Xml};
 
 /// What the first element of a document declares.
@@ -22,16 +21,16 @@ const NAMESPACES: [(&str, &str); 3] = [
 ];
 
 /// The list of jobs.
-pub(super) fn list(service: &Service, jobs: &[Job]) -> Result<Response<Body>, Fault> {
+pub(super) fn list(desk: &Desk, jobs: &[Job]) -> Result<Response<Body>, Fault> {
     xml::respond(|xml| {
         let element = xml.create_element("uws:jobs").with_attributes(NAMESPACES).with_attribute(("version", "1.1"));
-        element.write_inner_content(|xml| jobs.iter().try_for_each(|job| reference(xml, service, job)))?;
+        element.write_inner_content(|xml| jobs.iter().try_for_each(|job| reference(xml, desk, job)))?;
         Ok(())
     })
 }
 
-fn reference(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
-    let href = address(service, &format!("/{}", job.job_id));
+fn reference(xml: &mut Xml, desk: &Desk, job: &Job) -> io::Result<()> {
+    let href = desk.address(&format!("/{}", job.job_id));
     let attributes = [("id", job.job_id.as_str()), ("xlink:href", href.as_str())];
     xml.create_element("uws:jobref").with_attributes(attributes).write_inner_content(|xml| {
         xml::text(xml, "uws:phase", job.phase.name())?;
@@ -43,15 +42,15 @@ fn reference(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
 }
 
 /// A job.
-pub(super) fn job(service: &Service, job: &Job) -> Result<Response<Body>, Fault> {
+pub(super) fn job(desk: &Desk, job: &Job) -> Result<Response<Body>, Fault> {
     xml::respond(|xml| {
         let element = xml.create_element("uws:job").with_attributes(NAMESPACES).with_attribute(("version", "1.1"));
-        element.write_inner_content(|xml| summary(xml, service, job))?;
+        element.write_inner_content(|xml| summary(xml, desk, job))?;
         Ok(())
     })
 }
 
-fn summary(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
+fn summary(xml: &mut Xml, desk: &Desk, job: &Job) -> io::Result<()> {
     xml::text(xml, "uws:jobId", &job.job_id)?;
     xml::optional(xml, "uws:runId", job.run_id.as_deref())?;
     or_nil(xml, "uws:ownerId", job.owner.as_deref())?;
@@ -63,21 +62,22 @@ fn summary(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
     xml::text(xml, "uws:executionDuration", &job.execution_duration_s.to_string())?;
     xml::text(xml, "uws:destruction", &written(job.destruction))?;
     xml.create_element("uws:parameters").write_inner_content(|xml| parameter_elements(xml, job))?;
-    xml.create_element("uws:results").write_inner_content(|xml| result_elements(xml, service, job))?;
+    xml.create_element("uws:results").write_inner_content(|xml| result_elements(xml, desk, job))?;
     if let Some(error) = &job.error {
         let kind = if error.transient { "transient" } else { "fatal" };
         xml.create_element("uws:errorSummary")
             .with_attributes([("type", kind), ("hasDetail", "true")])
             .write_inner_content(|xml| xml::text(xml, "uws:message", &error.message))?;
     }
-    job.results.iter().find(|result| result.rows.is_some()).map_or(Ok(()), |result| job_info(xml, result))
+    job.results.first().map_or(Ok(()), |result| job_info(xml, result))
 }
 
-/// What formats without a place for it cannot tell of a table.
+/// What formats without a place for it cannot tell of a result.
 fn job_info(xml: &mut Xml, result: &JobResult) -> io::Result<()> {
     xml.create_element("uws:jobInfo").write_inner_content(|xml| {
         xml::optional(xml, "rows", result.rows.map(|rows| rows.to_string()).as_deref())?;
-        xml::optional(xml, "overflow", result.overflow.map(|overflow| overflow.to_string()).as_deref())
+        xml::optional(xml, "overflow", result.overflow.map(|overflow| overflow.to_string()).as_deref())?;
+        result.notes.iter().try_for_each(|(name, note)| xml::text(xml, name, &xml::allowed(note)))
     })?;
     Ok(())
 }
@@ -92,8 +92,7 @@ pub(super) fn parameters(job: &Job) -> Result<Response<Body>, Fault> {
 }
 
 fn parameter_elements(xml: &mut Xml, job: &Job) -> io::Result<()> {
-    let JobSpec::TapQuery(query) = &job.spec else { return Ok(()) };
-    query.parameters.iter().try_for_each(|(name, value)| {
+    job.spec.inputs().parameters.iter().try_for_each(|(name, value)| {
         let element = xml.create_element("uws:parameter").with_attribute(("id", name.as_str()));
         element.write_text_content(BytesText::new(&xml::allowed(value)))?;
         Ok(())
@@ -101,17 +100,17 @@ fn parameter_elements(xml: &mut Xml, job: &Job) -> io::Result<()> {
 }
 
 /// The results of a job.
-pub(super) fn results(service: &Service, job: &Job) -> Result<Response<Body>, Fault> {
+pub(super) fn results(desk: &Desk, job: &Job) -> Result<Response<Body>, Fault> {
     xml::respond(|xml| {
         let element = xml.create_element("uws:results").with_attributes(NAMESPACES);
-        element.write_inner_content(|xml| result_elements(xml, service, job))?;
+        element.write_inner_content(|xml| result_elements(xml, desk, job))?;
         Ok(())
     })
 }
 
-fn result_elements(xml: &mut Xml, service: &Service, job: &Job) -> io::Result<()> {
+fn result_elements(xml: &mut Xml, desk: &Desk, job: &Job) -> io::Result<()> {
     job.results.iter().try_for_each(|result| {
-        let href = address(service, &format!("/{}/results/{}", job.job_id, result.id));
+        let href = desk.address(&format!("/{}/results/{}", job.job_id, result.id));
         let (size, mime) = (result.size.to_string(), result.content_type.as_str());
         let attributes = [("id", result.id.as_str()), ("xlink:href", &href), ("size", &size), ("mime-type", mime)];
         xml.create_element("uws:result").with_attributes(attributes).write_empty()?;

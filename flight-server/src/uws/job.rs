@@ -12,12 +12,10 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::time::{instant, seconds, written};
-use super::{address, document, own_job, parameters, plain, to_job};
+use super::{Desk, document, parameters, plain};
 use crate::fault::Fault;
 use crate::parameters::Parameters;
-use crate::service::Service;
 use crate::submission::Submission;
-use crate::visitor::Visitor;
 
 /// The longest that a request waits, whatever it asks: well below what proxies and clients allow a connection to be silent.
 const LONGEST_WAIT: Duration = Duration::from_secs(50);
@@ -42,8 +40,8 @@ impl Control {
     ///
     /// # Errors
     /// [`Fault`] for values that are none.
-    pub(super) fn read(service: &Service, parameters: &Parameters) -> Result<Self, Fault> {
-        let settings = &service.settings;
+    pub(super) fn read(desk: &Desk, parameters: &Parameters) -> Result<Self, Fault> {
+        let settings = &desk.service.settings;
         let phase = parameters.one("PHASE")?.map(str::to_ascii_uppercase);
         if phase.as_deref().is_some_and(|phase| !matches!(phase, "RUN" | "ABORT")) {
             return Err(Fault::usage("PHASE is RUN or ABORT"));
@@ -60,37 +58,37 @@ impl Control {
         })
     }
 
-    async fn apply(self, service: &Service, job_id: &str) -> Result<(), Fault> {
+    async fn apply(self, desk: &Desk, job_id: &str) -> Result<(), Fault> {
         if let Some(time) = self.destruction {
-            service.jobs.table.set_destruction(job_id, time).await?;
+            desk.service.jobs.table.set_destruction(job_id, time).await?;
         }
         if let Some(seconds) = self.execution_duration_s {
-            service.jobs.table.set_execution_duration(job_id, seconds).await?;
+            desk.service.jobs.table.set_execution_duration(job_id, seconds).await?;
         }
         if self.run {
-            service.jobs.run(job_id).await?;
+            desk.service.jobs.run(job_id).await?;
         }
         if self.abort {
-            service.jobs.abort(job_id).await?;
+            desk.service.jobs.abort(job_id).await?;
         }
         Ok(())
     }
 }
 
 /// Answers with something of one job.
-async fn about(service: &Service, job_id: &str, what: impl FnOnce(Job) -> Response<Body>) -> Response<Body> {
-    own_job(service, job_id).await.map_or_else(|fault| fault.votable(), what)
+async fn about(desk: &Desk, job_id: &str, what: impl FnOnce(Job) -> Response<Body>) -> Response<Body> {
+    desk.own_job(job_id).await.map_or_else(|fault| fault.votable(), what)
 }
 
 /// The job, at once or when it has changed. UWS 1.1 section 2.2.1.2.
-pub(super) async fn job(Visitor(service): Visitor, Path(job_id): Path<String>, request: Request) -> Response<Body> {
+pub(super) async fn job(desk: Desk, Path(job_id): Path<String>, request: Request) -> Response<Body> {
     let answered = async {
         let parameters = Parameters::read(request).await?;
         let job = match wait(&parameters)? {
-            Some((wait, phase)) => waited(&service, &job_id, wait, phase).await?,
-            None => own_job(&service, &job_id).await?,
+            Some((wait, phase)) => waited(&desk, &job_id, wait, phase).await?,
+            None => desk.own_job(&job_id).await?,
         };
-        document::job(&service, &job)
+        document::job(&desk, &job)
     };
     answered.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
@@ -110,9 +108,9 @@ fn wait(parameters: &Parameters) -> Result<Option<(Duration, Option<ExecutionPha
     Ok(Some((wait, phase)))
 }
 
-async fn waited(service: &Service, job_id: &str, wait: Duration, phase: Option<ExecutionPhase>) -> Result<Job, Fault> {
-    let (mut changes, until) = (service.jobs.changes(), Instant::now() + wait);
-    let first = own_job(service, job_id).await?;
+async fn waited(desk: &Desk, job_id: &str, wait: Duration, phase: Option<ExecutionPhase>) -> Result<Job, Fault> {
+    let (mut changes, until) = (desk.service.jobs.changes(), Instant::now() + wait);
+    let first = desk.own_job(job_id).await?;
     if !first.phase.is_active() || phase.is_some_and(|phase| phase != first.phase) {
         return Ok(first);
     }
@@ -124,7 +122,7 @@ async fn waited(service: &Service, job_id: &str, wait: Duration, phase: Option<E
                 break;
             }
         }
-        let job = own_job(service, job_id).await?;
+        let job = desk.own_job(job_id).await?;
         if job.phase != first.phase || Instant::now() >= until {
             return Ok(job);
         }
@@ -141,98 +139,90 @@ fn lagging(changed: Result<String, RecvError>) -> Result<Option<String>, RecvErr
 }
 
 /// Changes a job by any parameters, or deletes it by ACTION=DELETE.
-pub(super) async fn change(Visitor(service): Visitor, Path(job_id): Path<String>, request: Request) -> Response<Body> {
+pub(super) async fn change(desk: Desk, Path(job_id): Path<String>, request: Request) -> Response<Body> {
     let changed = async {
-        let submission = Submission::read(&service, request).await?;
-        let job = own_job(&service, &job_id).await?;
+        let submission = Submission::read_long(&desk.service, request).await?;
+        let job = desk.own_job(&job_id).await?;
         match submission.parameters.one("ACTION")?.map(str::to_ascii_uppercase).as_deref() {
-            Some("DELETE") => return deleted(&service, &job_id).await,
+            Some("DELETE") => return deleted(&desk, &job_id).await,
             Some(_) => return Err(Fault::usage("ACTION is DELETE")),
             None => {}
         }
-        let control = Control::read(&service, &submission.parameters)?;
-        parameters::change(&service, job, &submission).await?;
-        control.apply(&service, &job_id).await?;
-        Ok(to_job(&service, &job_id))
+        let control = Control::read(&desk, &submission.parameters)?;
+        parameters::change(&desk, job, &submission).await?;
+        control.apply(&desk, &job_id).await?;
+        Ok(desk.to_job(&job_id))
     };
     changed.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
 
 /// Deletes a job.
-pub(super) async fn delete(Visitor(service): Visitor, Path(job_id): Path<String>) -> Response<Body> {
+pub(super) async fn delete(desk: Desk, Path(job_id): Path<String>) -> Response<Body> {
     let deleted = async {
-        own_job(&service, &job_id).await?;
-        deleted(&service, &job_id).await
+        desk.own_job(&job_id).await?;
+        deleted(&desk, &job_id).await
     };
     deleted.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
 
-async fn deleted(service: &Service, job_id: &str) -> Result<Response<Body>, Fault> {
-    service.jobs.delete(job_id).await?;
-    Ok(Redirect::to(&address(service, "")).into_response())
+async fn deleted(desk: &Desk, job_id: &str) -> Result<Response<Body>, Fault> {
+    desk.service.jobs.delete(job_id).await?;
+    Ok(Redirect::to(&desk.address("")).into_response())
 }
 
 /// One of the parameters that change a job itself.
-async fn set(service: &Service, job_id: &str, name: &str, request: Request) -> Response<Body> {
+async fn set(desk: &Desk, job_id: &str, name: &str, request: Request) -> Response<Body> {
     let set = async {
         let parameters = Parameters::read(request).await?;
         if parameters.one(name)?.is_none() {
             return Err(Fault::usage(format!("{name} is missing")));
         }
-        let control = Control::read(service, &parameters)?;
-        own_job(service, job_id).await?;
-        control.apply(service, job_id).await?;
-        Ok(to_job(service, job_id))
+        let control = Control::read(desk, &parameters)?;
+        desk.own_job(job_id).await?;
+        control.apply(desk, job_id).await?;
+        Ok(desk.to_job(job_id))
     };
     set.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
 
 /// The phase, as one word.
-pub(super) async fn phase(Visitor(service): Visitor, Path(job_id): Path<String>) -> Response<Body> {
-    about(&service, &job_id, |job| plain(job.phase.name())).await
+pub(super) async fn phase(desk: Desk, Path(job_id): Path<String>) -> Response<Body> {
+    about(&desk, &job_id, |job| plain(job.phase.name())).await
 }
 
 /// PHASE=RUN or PHASE=ABORT.
-pub(super) async fn set_phase(Visitor(service): Visitor, Path(id): Path<String>, request: Request) -> Response<Body> {
-    set(&service, &id, "PHASE", request).await
+pub(super) async fn set_phase(desk: Desk, Path(id): Path<String>, request: Request) -> Response<Body> {
+    set(&desk, &id, "PHASE", request).await
 }
 
 /// The seconds that it may be at work.
-pub(super) async fn execution_duration(Visitor(service): Visitor, Path(job_id): Path<String>) -> Response<Body> {
-    about(&service, &job_id, |job| plain(job.execution_duration_s.to_string())).await
+pub(super) async fn execution_duration(desk: Desk, Path(job_id): Path<String>) -> Response<Body> {
+    about(&desk, &job_id, |job| plain(job.execution_duration_s.to_string())).await
 }
 
 /// EXECUTIONDURATION.
-pub(super) async fn set_execution_duration(
-    Visitor(service): Visitor,
-    Path(job_id): Path<String>,
-    request: Request,
-) -> Response<Body> {
-    set(&service, &job_id, "EXECUTIONDURATION", request).await
+pub(super) async fn set_execution_duration(desk: Desk, Path(job_id): Path<String>, request: Request) -> Response<Body> {
+    set(&desk, &job_id, "EXECUTIONDURATION", request).await
 }
 
 /// When it is deleted.
-pub(super) async fn destruction(Visitor(service): Visitor, Path(job_id): Path<String>) -> Response<Body> {
-    about(&service, &job_id, |job| plain(written(job.destruction))).await
+pub(super) async fn destruction(desk: Desk, Path(job_id): Path<String>) -> Response<Body> {
+    about(&desk, &job_id, |job| plain(written(job.destruction))).await
 }
 
 /// DESTRUCTION.
-pub(super) async fn set_destruction(
-    Visitor(service): Visitor,
-    Path(job_id): Path<String>,
-    request: Request,
-) -> Response<Body> {
-    set(&service, &job_id, "DESTRUCTION", request).await
+pub(super) async fn set_destruction(desk: Desk, Path(job_id): Path<String>, request: Request) -> Response<Body> {
+    set(&desk, &job_id, "DESTRUCTION", request).await
 }
 
 /// When it is likely to be done, which nobody knows. UWS 1.1 section 2.1.6.
-pub(super) async fn quote(Visitor(service): Visitor, Path(job_id): Path<String>) -> Response<Body> {
-    about(&service, &job_id, |_| plain("")).await
+pub(super) async fn quote(desk: Desk, Path(job_id): Path<String>) -> Response<Body> {
+    about(&desk, &job_id, |_| plain("")).await
 }
 
 /// Whose it is.
-pub(super) async fn owner(Visitor(service): Visitor, Path(job_id): Path<String>) -> Response<Body> {
-    about(&service, &job_id, |job| plain(job.owner.unwrap_or_default())).await
+pub(super) async fn owner(desk: Desk, Path(job_id): Path<String>) -> Response<Body> {
+    about(&desk, &job_id, |job| plain(job.owner.unwrap_or_default())).await
 }
 
 #[cfg(test)]

@@ -5,21 +5,20 @@ use axum::extract::Request;
 use axum::http::Response;
 use spolia_queue::{ExecutionPhase, JobFilter};
 
-use super::document;
 use super::time::instant;
+use super::{Desk, document};
 use crate::fault::Fault;
 use crate::parameters::Parameters;
-use crate::visitor::Visitor;
 
 /// The jobs of whoever asks. Those without a name get none: whoever knows a job's id may use it, so ids are not told.
-pub(super) async fn list(Visitor(service): Visitor, request: Request) -> Response<Body> {
+pub(super) async fn list(desk: Desk, request: Request) -> Response<Body> {
     let listed = async {
         let filter = filter(&Parameters::read(request).await?)?;
-        let jobs = match service.archive.who().name() {
-            Some(name) => service.jobs.table.list(name, &filter).await?,
+        let jobs = match desk.service.archive.who().name() {
+            Some(name) => desk.service.jobs.table.list(name, desk.kind.name(), &filter).await?,
             None => Vec::new(),
         };
-        document::list(&service, &jobs)
+        document::list(&desk, &jobs)
     };
     listed.await.unwrap_or_else(|fault: Fault| fault.votable())
 }

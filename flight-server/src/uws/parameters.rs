@@ -3,16 +3,16 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request};
 use axum::http::Response;
-use spolia_queue::{Job, JobSpec, TapQuery};
+use spolia_queue::Job;
 
+use super::create::{check, spec};
 use super::job::Control;
-use super::{document, own_job, plain, to_job};
+use super::{Desk, document, plain};
+use crate::datalink::keep_rows;
 use crate::fault::{Fault, Kind};
 use crate::parameters::Parameters;
-use crate::service::Service;
 use crate::submission::Submission;
-use crate::tap::{check, uploaded};
-use crate::visitor::Visitor;
+use crate::tap::uploaded;
 
 /// The value of a parameter at most, in bytes.
 const VALUE_BYTES: usize = 2 << 20;
@@ -20,46 +20,41 @@ const VALUE_BYTES: usize = 2 << 20;
 const ACCUMULATES: &str = "UPLOAD";
 
 /// All parameters.
-pub(super) async fn all(Visitor(service): Visitor, Path(job_id): Path<String>) -> Response<Body> {
-    let answered = async { document::parameters(&own_job(&service, &job_id).await?) };
+pub(super) async fn all(desk: Desk, Path(job_id): Path<String>) -> Response<Body> {
+    let answered = async { document::parameters(&desk.own_job(&job_id).await?) };
     answered.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
 
 /// One parameter, as it was given.
-pub(super) async fn one(Visitor(service): Visitor, Path((job_id, name)): Path<(String, String)>) -> Response<Body> {
+pub(super) async fn one(desk: Desk, Path((job_id, name)): Path<(String, String)>) -> Response<Body> {
     let answered = async {
-        let job = own_job(&service, &job_id).await?;
-        let JobSpec::TapQuery(query) = job.spec else { return Err(Fault::not_found("this job has no parameters")) };
-        let given = query.parameters.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
+        let job = desk.own_job(&job_id).await?;
+        let given = job.spec.inputs().parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
         let (_, value) = given.ok_or_else(|| Fault::not_found(format!("the job has no parameter {name}")))?;
-        Ok(plain(value))
+        Ok(plain(value.as_str()))
     };
     answered.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
 
 /// Changes parameters by a form.
-pub(super) async fn post(Visitor(service): Visitor, Path(job_id): Path<String>, request: Request) -> Response<Body> {
+pub(super) async fn post(desk: Desk, Path(job_id): Path<String>, request: Request) -> Response<Body> {
     let changed = async {
-        let submission = Submission::read(&service, request).await?;
-        change(&service, own_job(&service, &job_id).await?, &submission).await?;
-        Ok(to_job(&service, &job_id))
+        let submission = Submission::read_long(&desk.service, request).await?;
+        change(&desk, desk.own_job(&job_id).await?, &submission).await?;
+        Ok(desk.to_job(&job_id))
     };
     changed.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
 
 /// Changes one parameter; the body is its value.
-pub(super) async fn put(
-    Visitor(service): Visitor,
-    Path((job_id, name)): Path<(String, String)>,
-    request: Request,
-) -> Response<Body> {
+pub(super) async fn put(desk: Desk, Path((job_id, name)): Path<(String, String)>, request: Request) -> Response<Body> {
     let changed = async {
         let too_large = |_| Fault { kind: Kind::TooLarge, message: format!("{name} is too long") };
         let value = to_bytes(request.into_body(), VALUE_BYTES).await.map_err(too_large)?;
         let value = String::from_utf8(value.to_vec()).map_err(|_| Fault::usage(format!("{name} is no UTF-8")))?;
         let parameters = Parameters::of([(name.to_ascii_uppercase(), value)]);
-        change(&service, own_job(&service, &job_id).await?, &Submission::of(parameters)).await?;
-        Ok(to_job(&service, &job_id))
+        change(&desk, desk.own_job(&job_id).await?, &Submission::of(parameters)).await?;
+        Ok(desk.to_job(&job_id))
     };
     changed.await.unwrap_or_else(|fault: Fault| fault.votable())
 }
@@ -68,20 +63,24 @@ pub(super) async fn put(
 ///
 /// # Errors
 /// [`Fault`] for values that are none, and once the job has been asked to run.
-pub(super) async fn change(service: &Service, job: Job, submission: &Submission) -> Result<(), Fault> {
+pub(super) async fn change(desk: &Desk, job: Job, submission: &Submission) -> Result<(), Fault> {
     let given = submission.parameters.without(&Control::NAMES);
     let run_id = submission.parameters.one("RUNID")?;
     if given.is_empty() && run_id.is_none() {
         return Ok(());
     }
-    check(service, &submission.parameters)?;
-    let JobSpec::TapQuery(query) = job.spec else { return Ok(()) };
-    let tables = uploaded(service, submission).await?;
-    let mut query = TapQuery { parameters: replaced(query.parameters, given), ..query };
-    let held = query.uploads.len();
-    query.uploads.extend(tables.keep(service, &job.job_id, held).await?);
+    check(desk, &submission.parameters)?;
+    let tables = uploaded(&desk.service, submission).await?;
+    let mut inputs = job.spec.inputs().clone();
+    inputs.parameters = replaced(inputs.parameters, given);
+    let held = inputs.uploads.len();
+    inputs.uploads.extend(tables.keep(&desk.service, &job.job_id, held).await?);
+    let (spec, rows) = spec(desk, &submission.parameters, inputs, Some(&job.spec)).await?;
+    if let Some(rows) = rows {
+        keep_rows(&desk.service, &job.job_id, &rows).await?;
+    }
     let run_id = run_id.or(job.run_id.as_deref());
-    service.jobs.table.set_spec(&job.job_id, &JobSpec::TapQuery(query), run_id).await?;
+    desk.service.jobs.table.set_spec(&job.job_id, &spec, run_id).await?;
     Ok(())
 }
 

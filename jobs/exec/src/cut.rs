@@ -42,6 +42,8 @@ pub struct CutRequest {
     pub keep_unmatched: bool,
     /// The epoch to read; the newest where none is given.
     pub epoch: Option<i64>,
+    /// Objects in the merged file at most, transits among them; as many as any cut takes where nothing is said.
+    pub most_objects: Option<usize>,
 }
 
 /// A cut that has been made.
@@ -99,6 +101,13 @@ impl Archive {
         let epoch = self.open_epoch(request.epoch, Act::Cut).await?;
         let (snapshot, chooser) = (&epoch.snapshot, Chooser::new(self, &epoch, &[], Act::Cut)?);
         let chosen = chooser.choose(&request.selection, request.with_transits, request.keep_unmatched).await?;
+        let objects: usize = chosen.tables.values().map(BTreeMap::len).sum();
+        if let Some(most) = request.most_objects.filter(|most| objects > *most) {
+            let message = format!(
+                "{objects} objects are chosen, more than the {most} that are cut while one waits; make it a job"
+            );
+            return Err(ExecError::Request(message));
+        }
         if chosen.tables.is_empty() {
             let why = chosen.messages.join("; ");
             return Err(ExecError::NotFound(format!(

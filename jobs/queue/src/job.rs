@@ -1,5 +1,7 @@
 //! A row of the job table.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
@@ -69,6 +71,9 @@ pub struct JobResult {
     /// Whether a table would have had more rows, but for the limit that was asked for or is usual.
     #[serde(default)]
     pub overflow: Option<bool>,
+    /// What else its owner should know of it, by names that XML can have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, String>,
 }
 
 /// A job that is to be made.

@@ -2,23 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The kind of [`JobSpec::TapQuery`].
+pub const TAP_QUERY: &str = "tap_query";
+/// The kind of [`JobSpec::Cut`].
+pub const CUT: &str = "cut";
+
 /// What a job is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum JobSpec {
-    /// A TAP query.
-    TapQuery(TapQuery),
+    /// A query as TAP takes it. TAP 1.1 section 2.7.
+    TapQuery(Inputs),
+    /// Cut & Merge.
+    Cut(CutJob),
 }
 
-/// A query as TAP takes it. TAP 1.1 section 2.7.
+/// What a job was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TapQuery {
+pub struct Inputs {
     /// The shape of this document.
     pub version: u32,
     /// The parameters as they were given, names in upper case.
     pub parameters: Vec<(String, String)>,
-    /// The tables that came with it.
+    /// The tables that came along.
     #[serde(default)]
     pub uploads: Vec<UploadedTable>,
     /// The groups of whoever asks, at the time the job was made.
@@ -26,7 +32,18 @@ pub struct TapQuery {
     pub groups: Vec<String>,
 }
 
-/// A table that came with a query and lies in the job's folder.
+/// Cut & Merge of some objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutJob {
+    /// What it was asked for; without the ids of rows, where these are in a file.
+    #[serde(flatten)]
+    pub inputs: Inputs,
+    /// The file of the chosen rows in the job's folder; none where a query chooses them.
+    #[serde(default)]
+    pub rows: Option<String>,
+}
+
+/// A table that came along and lies in the job's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadedTable {
     /// Its name in the query, after `TAP_UPLOAD.`.
@@ -39,7 +56,22 @@ impl JobSpec {
     /// The name of its kind, as the job table has it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::TapQuery(_) => "tap_query",
+            Self::TapQuery(_) => TAP_QUERY,
+            Self::Cut(_) => CUT,
+        }
+    }
+
+    /// What the job was asked for.
+    pub fn inputs(&self) -> &Inputs {
+        match self {
+            Self::TapQuery(inputs) | Self::Cut(CutJob { inputs, .. }) => inputs,
+        }
+    }
+
+    /// What the job was asked for.
+    pub fn inputs_mut(&mut self) -> &mut Inputs {
+        match self {
+            Self::TapQuery(inputs) | Self::Cut(CutJob { inputs, .. }) => inputs,
         }
     }
 }

@@ -75,19 +75,19 @@ impl JobTable {
         Job::from_row(&row.ok_or_else(|| QueueError::NotFound(job_id.to_owned()))?)
     }
 
-    /// The jobs of an owner, the newest first.
+    /// The jobs of a kind that an owner has, the newest first.
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn list(&self, owner: &str, filter: &JobFilter) -> Result<Vec<Job>, QueueError> {
+    pub async fn list(&self, owner: &str, kind: &str, filter: &JobFilter) -> Result<Vec<Job>, QueueError> {
         let phases: Vec<&str> = filter.phases.iter().map(|phase| phase.name()).collect();
         let sql = format!(
-            "SELECT {COLUMNS} FROM spolia.job WHERE owner = $1 \
+            "SELECT {COLUMNS} FROM spolia.job WHERE owner = $1 AND kind = $5 \
              AND CASE WHEN cardinality($2::text[]) = 0 THEN phase <> 'ARCHIVED' ELSE phase = ANY($2) END \
              AND ($3::timestamptz IS NULL OR created > $3) ORDER BY created DESC, job_id LIMIT $4"
         );
         let most = i64::from(filter.last.unwrap_or(LISTED).min(LISTED));
-        let rows = self.control.client().await?.query(&sql, &[&owner, &phases, &filter.after, &most]).await;
+        let rows = self.control.client().await?.query(&sql, &[&owner, &phases, &filter.after, &most, &kind]).await;
         rows.act("list jobs")?.iter().map(Job::from_row).collect()
     }
 

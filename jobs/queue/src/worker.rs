@@ -36,29 +36,29 @@ impl Worker {
         Self { table, name: uuid::Uuid::new_v4().to_string(), lease }
     }
 
-    /// The job to do next, if there is one: of the owner who has the fewest at work, the one that has waited longest. What a dead worker
+    /// The job to do next, if there is one of these kinds: of the owner who has the fewest at work, the one that has waited longest. What a dead worker
     /// left comes first, and is given up after three attempts.
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn claim(&self, kind: &str) -> Result<Option<Job>, QueueError> {
+    pub async fn claim(&self, kinds: &[&str]) -> Result<Option<Job>, QueueError> {
         let client = self.table.control.client().await?;
         let lost = "UPDATE spolia.job SET phase = 'ERROR', ended = now(), worker = NULL, \
                     error = '{\"message\": \"the server ended three times while it was at work on this job\", \"transient\": true}' \
-                    WHERE kind = $1 AND phase = 'EXECUTING' AND worker_until < now() AND attempts >= $2";
-        client.execute(lost, &[&kind, &ATTEMPTS]).await.act("give up lost jobs")?;
+                    WHERE kind = ANY($1) AND phase = 'EXECUTING' AND worker_until < now() AND attempts >= $2";
+        client.execute(lost, &[&kinds, &ATTEMPTS]).await.act("give up lost jobs")?;
         let sql = format!(
             "UPDATE spolia.job SET phase = 'EXECUTING', started = coalesce(started, now()), attempts = attempts + 1, worker = $2, \
                  worker_until = now() + make_interval(secs => $3) \
              WHERE job_id = (SELECT job_id FROM spolia.job AS j \
-                 WHERE kind = $1 AND (phase = 'QUEUED' OR phase = 'EXECUTING' AND worker_until < now()) \
+                 WHERE kind = ANY($1) AND (phase = 'QUEUED' OR phase = 'EXECUTING' AND worker_until < now()) \
                  ORDER BY phase = 'QUEUED', (SELECT count(*) FROM spolia.job AS other \
                      WHERE other.phase = 'EXECUTING' AND other.owner IS NOT DISTINCT FROM j.owner), created \
                  LIMIT 1 FOR UPDATE SKIP LOCKED) \
              RETURNING {COLUMNS}"
         );
         let statement = client.prepare_cached(&sql).await.act("prepare to claim a job")?;
-        let row = client.query_opt(&statement, &[&kind, &self.name, &self.lease.as_secs_f64()]).await;
+        let row = client.query_opt(&statement, &[&kinds, &self.name, &self.lease.as_secs_f64()]).await;
         row.act("claim a job")?.as_ref().map(Job::from_row).transpose()
     }
 

@@ -100,6 +100,7 @@ async fn of_site(site: &Site, cut: &Cut) -> Result<(), CommandError> {
     let archive = site.archive().await?;
     let text = cut.adql.clone().or(cut.ids.clone()).unwrap_or_default();
     let request = CutRequest {
+        most_objects: None,
         selection,
         options: options(cut),
         with_transits: cut.with_transits,

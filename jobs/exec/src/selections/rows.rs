@@ -43,8 +43,8 @@ impl SelectedRows {
         postcard::to_stdvec(&packed).unwrap_or_default()
     }
 
-    /// None for what was not packed so.
-    pub(crate) fn unpack(bytes: &[u8]) -> Option<Self> {
+    /// The rows that were packed; none for other bytes.
+    pub fn unpack(bytes: &[u8]) -> Option<Self> {
         let Packed { epoch, first, gaps } = postcard::from_bytes(bytes).ok()?;
         let mut ids = Vec::with_capacity(gaps.len() + 1);
         ids.push(first);
