@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::SeekFrom;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{GetOptions, GetRange, ObjectStore};
+use spolia_exec::{ExecError, Growing};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
@@ -30,6 +32,10 @@ pub(crate) enum Source {
     Object(Arc<dyn ObjectStore>, object_store::path::Path),
     /// A file of ours, unlinked already: it is gone when it has been sent.
     Local(tokio::fs::File),
+    /// A merged file that is being made.
+    Growing(Growing, Arc<std::fs::File>),
+    /// Nowhere: only its headers are wanted.
+    Nothing,
 }
 
 /// A file to send.
@@ -93,6 +99,17 @@ pub(crate) async fn deliver(
     Ok(response)
 }
 
+/// The answer to a client that has the file of that entity tag already.
+pub(crate) fn unchanged(asked: &Asked, etag: &str) -> Option<Response<Body>> {
+    let quoted = format!("\"{etag}\"");
+    (extent(&asked.headers, &quoted, 0) == Extent::NotModified).then(|| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().extend(HeaderValue::try_from(quoted).map(|tag| (header::ETAG, tag)));
+        response
+    })
+}
+
 fn describe(headers: &mut HeaderMap, artefact: &Artefact, etag: &str, status: StatusCode, range: &Range<u64>) {
     let mut set = |name: HeaderName, value: String| {
         if let Ok(value) = HeaderValue::try_from(value) {
@@ -131,8 +148,32 @@ impl Source {
                 let part = file.take(range.end - range.start);
                 Ok(ReaderStream::with_capacity(part, READ_BYTES).map_err(|error| error.to_string()).boxed())
             }
+            Source::Growing(growing, file) => Ok(grown(growing, file, range).boxed()),
+            Source::Nothing => Ok(futures::stream::empty().boxed()),
         }
     }
+}
+
+/// The bytes of a range of a file that is being made, as they come.
+fn grown(
+    growing: Growing,
+    file: Arc<std::fs::File>,
+    range: Range<u64>,
+) -> impl futures::Stream<Item = Result<Bytes, String>> + Send {
+    futures::stream::try_unfold((growing, file, range), |(mut growing, file, range)| async move {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let there = growing.more_than(range.start).await.map_err(|error| ExecError::from(error).message())?;
+        let end = there.min(range.end).min(range.start + READ_BYTES as u64);
+        let (read, length) = (Arc::clone(&file), (end - range.start) as usize);
+        let bytes = tokio::task::spawn_blocking(move || {
+            let mut bytes = vec![0; length];
+            read.read_exact_at(&mut bytes, range.start).map(|()| Bytes::from(bytes))
+        });
+        let bytes = bytes.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(Some((bytes, (growing, file, end..range.end))))
+    })
 }
 
 /// Sends `length` bytes. The log has its line before the client has the last of them.

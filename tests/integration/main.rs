@@ -34,5 +34,6 @@ mod selections;
 mod served;
 mod site;
 mod soak_tier;
+mod streamed;
 mod types;
 mod uploads;

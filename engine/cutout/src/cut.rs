@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::CutoutError;
 use crate::files::Files;
-use crate::merge::{folder_of, merge};
+use crate::merge::{Target, folder_of, merge};
 use crate::plan::{CutPlan, CutReport};
 use crate::progress::CutProgress;
 
@@ -42,14 +42,14 @@ pub async fn dry_run(files: &Arc<Files>, plan: &CutPlan) -> Result<CutReport, Cu
     let stop = StopOnDrop::default();
     let (files, stopped) = (Arc::clone(files), Arc::clone(&stop.0));
     // As in [`cut`].
-    let dry = move || merge(&plan, &files, (&stopped, &CutProgress::default()), None, Path::new("nowhere"));
+    let dry = move || merge(&plan, &files, (&stopped, &CutProgress::default()), Target::Sample, Path::new("nowhere"));
     let found = tokio::task::spawn_blocking(dry).await;
-    found.map_err(|error| CutoutError::Refused(format!("the dry run broke off: {error}")))?
+    Ok(found.map_err(|error| CutoutError::Refused(format!("the dry run broke off: {error}")))??.report)
 }
 
 /// Tells the work that nobody waits for it any more.
-#[derive(Default)]
-struct StopOnDrop(Arc<AtomicBool>);
+#[derive(Debug, Default)]
+pub(crate) struct StopOnDrop(pub(crate) Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
@@ -68,9 +68,9 @@ fn whole(
     let mut part = tempfile::Builder::new();
     let part = part.prefix(".spolia-").suffix(".part").permissions(everybodys()).tempfile_in(folder_of(output));
     let part = part.map_err(failed)?;
-    let report = merge(plan, files, watched, Some(part.reopen().map_err(failed)?), output)?;
+    let merged = merge(plan, files, watched, Target::File(part.reopen().map_err(failed)?), output)?;
     part.persist(output).map_err(|error| failed(error.error))?;
-    Ok(report)
+    Ok(merged.report)
 }
 
 /// What any new file may have; the user's umask is taken off.

@@ -148,13 +148,20 @@ pub(crate) struct Fetcher<'a> {
     sample: Option<Sample>,
 }
 
-/// A part of the work, and the time that it took.
+/// A part of the work of a dry run, and the time that it took.
 #[derive(Debug, Default)]
-struct Sample {
+pub(crate) struct Sample {
     weight: u64,
     time: Duration,
     /// Of all that would be run.
     whole: u64,
+}
+
+impl Sample {
+    /// One that is taken already: nothing is run.
+    pub(crate) fn none() -> Self {
+        Self { weight: SAMPLE, ..Self::default() }
+    }
 }
 
 /// What has been fetched.
@@ -175,9 +182,9 @@ impl<'a> Fetcher<'a> {
         sink: Arc<Sink>,
         stopped: &'a AtomicBool,
         progress: &'a CutProgress,
-        dry: bool,
+        sample: Option<Sample>,
     ) -> Self {
-        let (done, sample) = (Fetching::default(), dry.then(Sample::default));
+        let done = Fetching::default();
         Self { plan, files, sink, stopped, waiting: Vec::new(), weight: 0, done, progress, sample }
     }
 

@@ -6,10 +6,12 @@
 
 mod again;
 mod bare;
+mod checksum;
 mod cut;
 mod error;
 mod fetch;
 mod files;
+mod growing;
 mod index;
 mod inspect;
 mod memory;
@@ -22,9 +24,11 @@ mod sink;
 
 pub use again::plan_of;
 pub use bare::{BareCut, Chosen, choose};
+pub use checksum::{Verified, verify};
 pub use cut::{cut, dry_run};
 pub use error::CutoutError;
 pub use files::{Files, S3Access};
+pub use growing::{Growing, Outline, grow, outline};
 pub use index::{Identity, index, index_location};
 pub use inspect::{
     InspectOptions, Inspected, InspectedChunk, InspectedDataset, InspectedFilter, Inspection, inspect, inspect_at,

@@ -22,10 +22,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use spolia_hdf5_format::write::{Writer, Written};
+use spolia_hdf5_format::write::{SUPERBLOCK_SIZE, Writer, Written};
+use tokio::sync::watch;
 
+use crate::checksum;
 use crate::error::CutoutError;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, Sample};
 use crate::files::{Files, unusable};
 use crate::index::sidecar::Sidecar;
 use crate::index::table::TableIndex;
@@ -44,6 +46,8 @@ use table::{Filling, Table};
 /// Bytes that wait to be written.
 const BUFFER: usize = 256 << 10;
 
+/// Bytes that come together before someone who reads along is told of them.
+const SETTLED: u64 = 4 << 20;
 /// Objects that are looked up before they get their places.
 const LOOKED_UP: usize = 1 << 14;
 /// Files that are opened for that at the same time.
@@ -56,29 +60,63 @@ type Output = Writer<BufWriter<SinkWriter>>;
 /// A member of a group: its name and its object.
 type Member = (Vec<u8>, Written);
 
-/// Writes the merged file to `output`, which is empty and which errors call `path`; without an output it is only found out what
-/// would be read and written.
+/// Where a merged file goes.
+pub(crate) enum Target {
+    /// To a file, which is empty.
+    File(File),
+    /// To a file that someone reads along, who is told how far it is; with the superblock that it is going to have.
+    ReadAlong(File, watch::Sender<u64>, [u8; SUPERBLOCK_SIZE as usize]),
+    /// Nowhere: it is found out what would be read and written, and how long that would take.
+    Sample,
+    /// Nowhere: it is found out what would be written.
+    Outline,
+}
+
+/// A merged file that has been made, or of which it is known what it would be.
+pub(crate) struct Merged {
+    pub(crate) report: CutReport,
+    pub(crate) superblock: [u8; SUPERBLOCK_SIZE as usize],
+    /// Whether everything has its place before any value is read: so that the file's length is known, and its beginning is there before
+    /// its end.
+    pub(crate) in_order: bool,
+}
+
+/// Writes the merged file; errors call it `path`.
 pub(crate) fn merge(
     plan: &CutPlan,
     files: &Files,
     (stopped, progress): (&AtomicBool, &CutProgress),
-    output: Option<File>,
+    target: Target,
     path: &Path,
-) -> Result<CutReport, CutoutError> {
+) -> Result<Merged, CutoutError> {
     let started = Instant::now();
     let failed = |source| CutoutError::File { path: path.to_owned(), source };
-    let dry = output.is_none();
+    let dry = match target {
+        Target::Sample => Some(Sample::default()),
+        Target::Outline => Some(Sample::none()),
+        Target::File(_) | Target::ReadAlong(..) => None,
+    };
     let wanted = plan.files.iter().map(|file| file.ordinals.len() as u64).sum();
     check_count(wanted, files.memory())?;
     progress.want(wanted);
     let level = plan.provenance.options.compression;
-    let scratch = match level.is_some() && !dry {
+    let scratch = match level.is_some() && dry.is_none() {
         true => Some(tempfile::tempfile_in(folder_of(path)).map_err(failed)?),
         false => None,
     };
-    let sink = Arc::new(output.map_or_else(Sink::nowhere, |file| Sink::new(file, files.memory().output())));
+    let sink = Arc::new(match target {
+        Target::File(file) => Sink::new(file, files.memory().output()),
+        Target::ReadAlong(file, reader, superblock) => {
+            let sink = Sink::read_along(file, reader);
+            sink.put(0, &superblock).map_err(failed)?;
+            sink
+        }
+        Target::Sample | Target::Outline => Sink::nowhere(),
+    });
     let columns = Columns::new(Arc::clone(&sink), scratch.map(|file| Sink::new(file, files.memory().output())), level);
-    let writer = Writer::new(BufWriter::with_capacity(BUFFER, SinkWriter::new(Arc::clone(&sink))))?;
+    // The superblock is put there last, or is there already.
+    let beginning = BufWriter::with_capacity(BUFFER, SinkWriter::at(Arc::clone(&sink), SUPERBLOCK_SIZE));
+    let writer = Writer::at(beginning, SUPERBLOCK_SIZE);
     let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped, progress, dry);
     let fields: BTreeSet<String> = plan.provenance.options.fields.iter().cloned().collect();
     let fields = (!fields.is_empty()).then_some(&fields);
@@ -96,8 +134,10 @@ pub(crate) fn merge(
         progress,
         origins: Vec::new(),
         messages: plan.provenance.messages.clone(),
+        settled: 0,
     };
     merging.lay_out()?;
+    let in_order = merging.groups.is_empty();
     let Merging { mut fetcher, mut writer, columns, groups, mut members, origins, messages, .. } = merging;
     fetcher.finish()?;
     for group in groups {
@@ -107,16 +147,21 @@ pub(crate) fn merge(
     let copy_ms = started.elapsed().as_secs_f64() * 1e3;
     let started = Instant::now();
     let etags: Vec<_> = plan.files.iter().map(|file| files.etag(file)).collect();
-    members.push((b"provenance".to_vec(), provenance::write(plan, &etags, &origins, &messages, &mut writer)?));
+    let (provenance, to_come) = provenance::write(plan, &etags, &origins, &messages, &mut writer)?;
+    members.push((b"provenance".to_vec(), provenance));
     let root = writer.group(members, &[])?;
+    let end = writer.reserve(to_come.blocks * checksum::DIGITS)?;
     let (bytes_written, superblock) = finish(writer, root)?;
     sink.put(0, &superblock).map_err(failed)?;
+    sink.put(to_come.address, &end.to_le_bytes()).map_err(failed)?;
+    let checksums = sink.checksums(to_come.blocks, end).map_err(failed)?;
+    sink.put(end, &checksum::digits(&checksums)).map_err(failed)?;
     sink.finish(bytes_written).map_err(failed)?;
     let close_ms = started.elapsed().as_secs_f64() * 1e3;
     let expected_ms = fetcher
         .expected()
         .map(|(whole, sample)| copy_ms + close_ms + (whole.as_secs_f64() - sample.as_secs_f64()) * 1e3);
-    Ok(CutReport {
+    let report = CutReport {
         objects: origins.len() as u64,
         files: plan.files.len() as u64,
         bytes_written,
@@ -127,7 +172,8 @@ pub(crate) fn merge(
         expected_ms,
         copy_ms,
         close_ms,
-    })
+    };
+    Ok(Merged { report, superblock, in_order })
 }
 
 /// Refuses more objects than there is memory to keep book of.
@@ -167,6 +213,8 @@ struct Merging<'a> {
     origins: Vec<Origin>,
     /// What the user should know.
     messages: Vec<String>,
+    /// The bytes from the beginning on that someone who reads along has.
+    settled: u64,
 }
 
 /// How a file keeps its objects.
@@ -228,8 +276,21 @@ impl Merging<'_> {
                 objects.close();
                 merging.members.push((objects.file.file_name.clone().into_bytes(), written));
             }
-            Ok(())
+            merging.settle()
         })
+    }
+
+    /// Ends what is under way, where someone reads along and much has come together: all that has its place is there then.
+    fn settle(&mut self) -> Result<(), CutoutError> {
+        let end = self.writer.position();
+        // Columns that wait for their rows are before it.
+        if !self.fetcher.sink().is_read_along() || !self.groups.is_empty() || end < self.settled + SETTLED {
+            return Ok(());
+        }
+        self.fetcher.finish()?;
+        self.writer.flush()?;
+        self.settled = end;
+        Ok(self.fetcher.sink().settle(end).map_err(spolia_hdf5_format::write::WriteError::from)?)
     }
 
     /// Objects as rows of columns.
@@ -357,9 +418,9 @@ impl Merging<'_> {
 }
 
 /// Everything but the superblock, which is returned with the number of bytes.
-fn finish(writer: Output, root: Written) -> Result<(u64, Vec<u8>), CutoutError> {
+fn finish(writer: Output, root: Written) -> Result<(u64, [u8; SUPERBLOCK_SIZE as usize]), CutoutError> {
     let bytes = writer.position().next_multiple_of(8);
     let (output, superblock) = writer.finish(root)?;
     output.into_inner().map_err(|error| spolia_hdf5_format::write::WriteError::from(error.into_error()))?;
-    Ok((bytes, superblock.to_vec()))
+    Ok((bytes, superblock))
 }

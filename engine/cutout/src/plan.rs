@@ -1,6 +1,7 @@
 //! A cut as data: the plan that goes in and the report that comes out.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// One file and the objects wanted from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +134,13 @@ impl CutPlan {
     pub(crate) fn first_of_class<'a>(&'a self, file: &'a CutFile) -> &'a CutFile {
         let first = self.files.partition_point(|other| other.class < file.class);
         self.files.get(first).unwrap_or(file)
+    }
+
+    /// What tells this plan from others: equal plans give equal files, with the same version of this program.
+    pub fn fingerprint(&self) -> String {
+        // Numbers, texts and lists can always be written.
+        let written = serde_json::to_vec(&self.clone().canonical()).unwrap_or_default();
+        Sha256::digest(&written)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Puts files and objects into the order of the merged file (class, file, number) and drops doubles, so that equal

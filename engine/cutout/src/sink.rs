@@ -5,6 +5,10 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::watch;
+
+use crate::checksum::{self, Checksum};
+
 /// A file that is being put together.
 pub(crate) struct Sink {
     /// Nothing where nothing is to be written.
@@ -13,17 +17,59 @@ pub(crate) struct Sink {
     memory: Mutex<Option<Vec<u8>>>,
     /// Bytes that are put together in memory and written at once.
     most: usize,
+    /// Checksums of the first blocks, as far as these have been settled.
+    checksums: Mutex<Vec<Checksum>>,
+    /// Tells how many bytes from the beginning on are settled, where someone reads along.
+    reader: Option<watch::Sender<u64>>,
 }
 
 impl Sink {
     /// One that keeps so many bytes in memory before it writes.
     pub(crate) fn new(file: File, most: usize) -> Self {
-        Self { file: Some(file), memory: Mutex::new(Some(Vec::new())), most }
+        Self { file: Some(file), memory: Mutex::new(Some(Vec::new())), most, checksums: Mutex::default(), reader: None }
+    }
+
+    /// One that someone reads along.
+    pub(crate) fn read_along(file: File, reader: watch::Sender<u64>) -> Self {
+        let memory = Mutex::new(None);
+        Self { file: Some(file), memory, most: 0, checksums: Mutex::default(), reader: Some(reader) }
     }
 
     /// One that takes everything and keeps nothing.
     pub(crate) fn nowhere() -> Self {
-        Self { file: None, memory: Mutex::new(None), most: 0 }
+        Self { file: None, memory: Mutex::new(None), most: 0, checksums: Mutex::default(), reader: None }
+    }
+
+    /// Whether someone reads along.
+    pub(crate) fn is_read_along(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// What is before `end` will not change any more.
+    pub(crate) fn settle(&self, end: u64) -> io::Result<()> {
+        let Some(reader) = &self.reader else { return Ok(()) };
+        // The last block goes on beyond what can be known to be settled.
+        self.hash(end / checksum::BLOCK, u64::MAX, end)?;
+        reader.send_replace(end);
+        Ok(())
+    }
+
+    /// The checksums of all blocks before `end`.
+    pub(crate) fn checksums(&self, blocks: u64, end: u64) -> io::Result<Vec<Checksum>> {
+        match &self.file {
+            Some(_) => self.hash(blocks, blocks, end),
+            None => Ok(vec![[0; 32]; blocks as usize]),
+        }
+    }
+
+    /// Makes the checksums of the first blocks, of so many in all, as far as they have not been made.
+    fn hash(&self, first: u64, blocks: u64, end: u64) -> io::Result<Vec<Checksum>> {
+        let mut made = self.checksums.lock().map_err(|_| io::Error::other("another writer has failed"))?;
+        let from = made.len() as u64;
+        if from < first {
+            made.extend(checksum::checksums(from..first, blocks, end, |at, bytes| self.get(at, bytes))?);
+        }
+        Ok(made.clone())
     }
 
     /// Puts bytes at their place.
@@ -58,6 +104,7 @@ impl Sink {
         let start = (at as usize).min(held.len());
         let there = &held[start..(start + bytes.len()).min(held.len())];
         bytes[..there.len()].copy_from_slice(there);
+        bytes[there.len()..].fill(0);
         Ok(())
     }
 
@@ -68,25 +115,24 @@ impl Sink {
         match memory.take() {
             Some(mut held) => {
                 held.resize(bytes as usize, 0);
-                file.write_all_at(&held, 0)
+                file.write_all_at(&held, 0)?;
             }
-            None => file.set_len(bytes),
+            None => file.set_len(bytes)?,
         }
+        if let Some(reader) = &self.reader {
+            reader.send_replace(bytes);
+        }
+        Ok(())
     }
 }
 
-/// Writes into a sink, front to back.
+/// Writes into a sink from some place on.
 pub(crate) struct SinkWriter {
     sink: Arc<Sink>,
     at: u64,
 }
 
 impl SinkWriter {
-    pub(crate) fn new(sink: Arc<Sink>) -> Self {
-        Self::at(sink, 0)
-    }
-
-    /// From there on.
     pub(crate) fn at(sink: Arc<Sink>, at: u64) -> Self {
         Self { sink, at }
     }
@@ -129,7 +175,7 @@ mod tests {
             let sink = Arc::new(Sink::new(file.try_clone().unwrap(), IN_MEMORY));
             sink.put(500, b"middle").unwrap();
             sink.put(size - 3, b"end").unwrap();
-            let mut writer = SinkWriter::new(Arc::clone(&sink));
+            let mut writer = SinkWriter::at(Arc::clone(&sink), 0);
             writer.write_all(b"start").unwrap();
             writer.seek(SeekFrom::Start(600)).unwrap();
             writer.write_all(b"later").unwrap();

@@ -118,6 +118,14 @@ impl<W: Write> Writer<W> {
         self.at = self.at.saturating_add(bytes);
     }
 
+    /// Hands on what was written so far.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        Ok(self.output.flush()?)
+    }
+
     /// The output, with all that was written.
     ///
     /// # Errors

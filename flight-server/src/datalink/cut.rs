@@ -1,21 +1,18 @@
 //! `/datalink/gaiamerger`: Cut & Merge of the chosen rows, as a file to download.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, Response};
-use sha2::{Digest, Sha256};
-use spolia_exec::{CutAnswer, CutOptions, CutRequest};
-use tokio::io::AsyncReadExt;
+use spolia_exec::{CutAnswer, CutOptions, CutRequest, ExecError, grow, outline};
 
 use super::HDF5;
 use super::choice::Choice;
 use super::rows::client;
 use crate::answer::EPOCH_HEADER;
-use crate::delivery::{Artefact, Asked, Source, deliver};
+use crate::delivery::{Artefact, Asked, Source, deliver, unchanged};
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::gate::Place;
@@ -32,8 +29,17 @@ const MESSAGE_HEADER: HeaderName = HeaderName::from_static("x-spolia-message");
 const OBJECTS_HEADER: HeaderName = HeaderName::from_static("x-spolia-objects");
 /// Letters of a message that go into a header.
 const MESSAGE_LENGTH: usize = 1000;
-/// Bytes hashed at a time.
-const HASH_BYTES: usize = 64 << 10;
+/// Objects below which a merged file is made at once rather than measured first.
+const WORTH_STREAMING: usize = 500;
+/// Bytes from which on a merged file is sent while it is made.
+const STREAMED_BYTES: u64 = 8 << 20;
+
+/// What came of a request.
+enum Made {
+    File(Artefact, Place),
+    /// The client has the file already.
+    Unchanged(Response<Body>),
+}
 
 /// Cuts, merges and sends.
 pub(crate) async fn cut(Visitor(service): Visitor, request: Request) -> Response<Body> {
@@ -49,10 +55,14 @@ pub(crate) async fn cut(Visitor(service): Visitor, request: Request) -> Response
         let made = async {
             let request = request_of(&service, parameters, choice, Some(most)).await?;
             record.note("with_transits", request.with_transits);
-            make(&service, &request, &mut record).await
+            make(&service, &asked, &request, &mut record).await
         };
         match made.await {
-            Ok((artefact, place)) => deliver(&service, &asked, artefact, record, place).await,
+            Ok(Made::File(artefact, place)) => deliver(&service, &asked, artefact, record, place).await,
+            Ok(Made::Unchanged(response)) => {
+                record.succeed();
+                Ok(response)
+            }
             Err(fault) => {
                 record.fail(&fault.message);
                 Err(fault)
@@ -94,25 +104,56 @@ pub(super) fn options(parameters: &Parameters) -> Result<CutOptions, Fault> {
     })
 }
 
-async fn make(service: &Service, request: &CutRequest, record: &mut Record) -> Result<(Artefact, Place), Fault> {
+/// The merged file, or the answer to a client that has it already.
+async fn make(service: &Service, asked: &Asked, request: &CutRequest, record: &mut Record) -> Result<Made, Fault> {
     let place = service.cuts.enter().await?;
+    let prepared = service.archive.prepare_cut(request).await?;
+    // Equal plans give equal files.
+    let etag = prepared.plan().fingerprint();
+    if let Some(response) = unchanged(asked, &etag) {
+        return Ok(Made::Unchanged(response));
+    }
+    let outline = match prepared.objects() >= WORTH_STREAMING {
+        true => outline(service.archive.files(), prepared.plan()).await.map_err(ExecError::from)?,
+        false => None,
+    };
     let failed = |error: std::io::Error| Fault::internal("make the merged file", &error);
-    // The folder goes when this function ends; the open file lives on until it has been sent.
-    let folder = tempfile::Builder::new().prefix("cut-").tempdir_in(service.spool.as_path()).map_err(failed)?;
-    let path = folder.path().join("merged.h5");
-    let answer = service.archive.cut(request, &path, &Arc::default()).await?;
+    let (source, answer) = match outline.filter(|outline| asked.head || outline.bytes() >= STREAMED_BYTES) {
+        Some(outline) => {
+            let answer = prepared.answer(outline.report.clone(), 0.0);
+            record.note("streamed", true);
+            let source = match asked.head {
+                true => Source::Nothing,
+                false => {
+                    let file = tempfile::tempfile_in(service.spool.as_path()).map_err(failed)?;
+                    let written = file.try_clone().map_err(failed)?;
+                    let spool = service.spool.as_path();
+                    Source::Growing(
+                        grow(service.archive.files(), outline, written, spool, &Arc::default()),
+                        file.into(),
+                    )
+                }
+            };
+            (source, answer)
+        }
+        None => {
+            // The folder goes when this function ends; the open file lives on until it has been sent.
+            let folder = tempfile::Builder::new().prefix("cut-").tempdir_in(service.spool.as_path()).map_err(failed)?;
+            let path = folder.path().join("merged.h5");
+            let answer = service.archive.make_cut(prepared, &path, &Arc::default()).await?;
+            (Source::Local(tokio::fs::File::open(&path).await.map_err(failed)?), answer)
+        }
+    };
     note(record, &answer);
-    let (size, hash) = fingerprint(&path).await.map_err(failed)?;
-    let file = tokio::fs::File::open(&path).await.map_err(failed)?;
     let artefact = Artefact {
-        source: Source::Local(file),
-        size,
-        file_name: format!("gaia_merger_{hash}.h5"),
-        etag: hash,
+        source,
+        size: answer.report.bytes_written,
+        file_name: format!("gaia_merger_{etag}.h5"),
+        etag,
         content_type: HDF5.into(),
         headers: headers(&answer),
     };
-    Ok((artefact, place))
+    Ok(Made::File(artefact, place))
 }
 
 pub(super) fn note(record: &mut Record, answer: &CutAnswer) {
@@ -124,21 +165,6 @@ pub(super) fn note(record: &mut Record, answer: &CutAnswer) {
     record.note("merge_ms", answer.merge_ms);
     record.note("messages", answer.messages.clone());
     record.note_nodes(&answer.nodes);
-}
-
-/// Size in bytes, and the first half of the SHA-256: equal requests give equal files, and so equal names.
-async fn fingerprint(path: &Path) -> std::io::Result<(u64, String)> {
-    let mut file = tokio::fs::File::open(path).await?;
-    let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; HASH_BYTES]);
-    loop {
-        let read = file.read(&mut buffer).await?;
-        if read == 0 {
-            break;
-        }
-        size += read as u64;
-        hash.update(&buffer[..read]);
-    }
-    Ok((size, hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 fn headers(answer: &CutAnswer) -> Vec<(HeaderName, HeaderValue)> {
@@ -167,14 +193,5 @@ mod tests {
         let text = header_text("3 of 5 transits dropped\r\nSet-Cookie: a=b é").unwrap();
         assert_eq!(text, "3 of 5 transits dropped??Set-Cookie: a=b ?");
         assert_eq!(header_text(&"x".repeat(5000)).unwrap().len(), MESSAGE_LENGTH);
-    }
-
-    #[tokio::test]
-    async fn equal_bytes_have_equal_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        std::fs::write(&path, b"abc").unwrap();
-        let expect = (3, "ba7816bf8f01cfea414140de5dae2223".to_owned());
-        assert_eq!(fingerprint(&path).await.unwrap(), expect);
     }
 }

@@ -308,6 +308,9 @@ pub struct Inspect {
     /// Decode all elements and give their SHA-256
     #[arg(long)]
     pub digest: bool,
+    /// Only compare merged files with the checksums that they end with
+    #[arg(long, conflicts_with_all = ["json", "digest"])]
+    pub verify: bool,
 }
 
 #[derive(Debug, Args)]

@@ -69,6 +69,43 @@ pub struct CutAnswer {
     pub merge_ms: f64,
 }
 
+/// The objects of a cut and their files, which have been found.
+#[derive(Debug, Clone)]
+pub struct PreparedCut {
+    plan: CutPlan,
+    objects: BTreeMap<String, usize>,
+    nodes: Vec<NodeTiming>,
+    query_ms: f64,
+    locate_ms: f64,
+}
+
+impl PreparedCut {
+    /// What is cut out of which file.
+    pub fn plan(&self) -> &CutPlan {
+        &self.plan
+    }
+
+    /// How many objects the merged file is going to have.
+    pub fn objects(&self) -> usize {
+        self.objects.values().sum()
+    }
+
+    /// What is told of the cut that was made.
+    pub fn answer(self, report: CutReport, merge_ms: f64) -> CutAnswer {
+        CutAnswer {
+            epoch: self.plan.provenance.epoch,
+            objects: self.objects,
+            files: self.plan.files.len(),
+            messages: report.messages.clone(),
+            report,
+            nodes: self.nodes,
+            query_ms: self.query_ms,
+            locate_ms: self.locate_ms,
+            merge_ms,
+        }
+    }
+}
+
 impl Archive {
     /// Cuts the chosen objects out of their files and merges them into `output`, which appears whole or not at all;
     /// `progress` tells how far it is.
@@ -81,7 +118,7 @@ impl Archive {
         output: &Path,
         progress: &Arc<CutProgress>,
     ) -> Result<CutAnswer, ExecError> {
-        self.cut_into(request, Some((output, progress))).await
+        self.make_cut(self.prepare_cut(request).await?, output, progress).await
     }
 
     /// Finds out what [`Self::cut`] would read and write, and writes nothing.
@@ -89,14 +126,17 @@ impl Archive {
     /// # Errors
     /// As [`Self::cut`], as far as it is seen without reading values.
     pub async fn dry_cut(&self, request: &CutRequest) -> Result<CutAnswer, ExecError> {
-        self.cut_into(request, None).await
+        let prepared = self.prepare_cut(request).await?;
+        let started = Instant::now();
+        let report = dry_run(self.files(), &prepared.plan).await?;
+        Ok(prepared.answer(report, millis(started)))
     }
 
-    async fn cut_into(
-        &self,
-        request: &CutRequest,
-        output: Option<(&Path, &Arc<CutProgress>)>,
-    ) -> Result<CutAnswer, ExecError> {
+    /// Finds the chosen objects and their files.
+    ///
+    /// # Errors
+    /// When nothing is chosen, or a node fails.
+    pub async fn prepare_cut(&self, request: &CutRequest) -> Result<PreparedCut, ExecError> {
         let started = Instant::now();
         let epoch = self.open_epoch(request.epoch, Act::Cut).await?;
         let (snapshot, chooser) = (&epoch.snapshot, Chooser::new(self, &epoch, &[], Act::Cut)?);
@@ -117,23 +157,28 @@ impl Archive {
         }
         let (query_ms, started) = (millis(started), Instant::now());
         let files = self.locate(snapshot, &chosen).await?;
-        let (locate_ms, started) = (millis(started), Instant::now());
-        let plan = CutPlan { files, provenance: self.provenance(request, snapshot, &chosen) };
-        let report = match output {
-            Some((output, progress)) => cut(self.files(), &plan, output, progress).await?,
-            None => dry_run(self.files(), &plan).await?,
-        };
-        Ok(CutAnswer {
-            epoch: snapshot.manifest().epoch,
+        Ok(PreparedCut {
+            plan: CutPlan { files, provenance: self.provenance(request, snapshot, &chosen) },
             objects: chosen.tables.iter().map(|(table, rows)| (table.clone(), rows.len())).collect(),
-            files: plan.files.len(),
-            messages: report.messages.clone(),
-            report,
             nodes: chosen.timings,
             query_ms,
-            locate_ms,
-            merge_ms: millis(started),
+            locate_ms: millis(started),
         })
+    }
+
+    /// Makes the merged file of what was found; as [`Self::cut`].
+    ///
+    /// # Errors
+    /// When a file fails, or the output cannot be written.
+    pub async fn make_cut(
+        &self,
+        prepared: PreparedCut,
+        output: &Path,
+        progress: &Arc<CutProgress>,
+    ) -> Result<CutAnswer, ExecError> {
+        let started = Instant::now();
+        let report = cut(self.files(), &prepared.plan, output, progress).await?;
+        Ok(prepared.answer(report, millis(started)))
     }
 
     /// The files of the chosen rows, with the numbers of the objects in each.

@@ -23,7 +23,7 @@ mod upload;
 
 pub use access::{AccessSettings, Act, Audience, CollectionAccess};
 pub use archive::{Archive, ArchiveSettings};
-pub use cut::{CutAnswer, CutRequest, CutSettings};
+pub use cut::{CutAnswer, CutRequest, CutSettings, PreparedCut};
 pub use error::ExecError;
 pub use explain::{Explanation, NodeAnswer, NodeExplanation, TableExplanation};
 pub use link::{LinkBase, LinkError, RowLink};
@@ -34,7 +34,7 @@ pub use selection::Selection;
 pub use selections::{
     MemorySelections, RedisSelections, SelectedRows, SelectionError, SelectionId, SelectionSettings, SelectionStore,
 };
-pub use spolia_cutout::{CutOptions, CutProgress};
+pub use spolia_cutout::{CutOptions, CutProgress, Growing, Outline, grow, outline};
 pub use store::{Secret, StoreSettings};
 pub use token::{Authenticator, Credentials, Token, TokenError, Tokens};
 pub use upload::Upload;

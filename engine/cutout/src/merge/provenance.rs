@@ -1,14 +1,15 @@
 //! `/provenance`: which request, which epoch, which files, which object came from where.
 //!
 //! Attributes of the group: `adql` or `id_kind`, `with_transits`, `archived`, `packed`, `compression`, `epoch`, `software`, `layout`. Datasets: `ids`, `fields`,
-//! `messages`, `file_*` (an entry per file) and `object_*` (an entry per object). Nothing in it depends on when or by whom it was
-//! made, and it is enough to make the cut again ([`crate::plan_of`]).
+//! `messages`, `file_*` (an entry per file), `object_*` (an entry per object), and `sha256` ([`crate::checksum`]). Nothing in it
+//! depends on when or by whom it was made, and it is enough to make the cut again ([`crate::plan_of`]).
 
 use bytes::Bytes;
 use spolia_hdf5_format::dataspace::Dataspace;
 use spolia_hdf5_format::write::{AttributeOut, DatasetOut, HeapBuilder, StorageOut, Written};
 
 use super::{Member, Output};
+use crate::checksum;
 use crate::error::CutoutError;
 use crate::files::public;
 use crate::plan::{CutFile, CutPlan, Ids};
@@ -17,12 +18,14 @@ use crate::plan::{CutFile, CutPlan, Ids};
 const LAYOUT: &str = "objects lie in /<file_name>/<object>_<number>; rows of tables lie in /<class>/<column>, by file and row; \
     packed objects lie in /<object>/<field>, an object a row, or where they have different numbers of elements one after the other, \
     each from <field>_offsets on, and <field>_present is 0 for objects without the field; \
-    object_path and object_row say where, object_file and object_number where from";
+    object_path and object_row say where, object_file and object_number where from; \
+    sha256 has the checksum of each 16 MiB of all bytes before its own elements, which come last in the file";
 
 /// Datatype messages: little-endian integers, and strings of variable length in UTF-8.
 const UINT8: &[u8] = &[0x10, 0x00, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0];
 const INT32: &[u8] = &[0x10, 0x08, 0, 0, 4, 0, 0, 0, 0, 0, 32, 0];
 const INT64: &[u8] = &[0x10, 0x08, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0];
+const DIGITS: &[u8] = &[0x13, 0x01, 0, 0, 64, 0, 0, 0];
 const TEXT: &[u8] = &[0x19, 0x01, 0x01, 0, 16, 0, 0, 0, 0x10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0];
 
 /// Where one merged object came from, and where it is.
@@ -69,6 +72,15 @@ impl Origin {
     }
 }
 
+/// Where the checksums belong that are made when everything else is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ToCome {
+    /// How many there are.
+    pub(super) blocks: u64,
+    /// Where their address belongs.
+    pub(super) address: u64,
+}
+
 /// Writes the group. `etags` are those of the files, as far as they have any; `messages` are what the user should know.
 pub(super) fn write(
     plan: &CutPlan,
@@ -76,7 +88,7 @@ pub(super) fn write(
     origins: &[Origin],
     messages: &[String],
     writer: &mut Output,
-) -> Result<Written, CutoutError> {
+) -> Result<(Written, ToCome), CutoutError> {
     let own = &plan.provenance;
     let mut attributes = vec![
         number("with_transits", UINT8, &[u8::from(own.with_transits)]),
@@ -119,8 +131,9 @@ pub(super) fn write(
     group.integers("object_row", origins.iter().map(|origin| origin.row))?;
     group.small_integers("object_file", origins.iter().map(|origin| origin.file as i32))?;
     group.integers("object_number", origins.iter().map(|origin| origin.ordinal))?;
+    let to_come = group.checksums()?;
     let members = group.members;
-    Ok(writer.group(members, &attributes)?)
+    Ok((writer.group(members, &attributes)?, to_come))
 }
 
 fn number(name: &str, datatype: &'static [u8], value: &[u8]) -> AttributeOut {
@@ -161,6 +174,22 @@ impl Group<'_> {
         let heap = heap.write(self.writer)?;
         let ids = places.into_iter().flat_map(|place| place.map_or([0; 16], |(length, place)| place.id(length, heap)));
         self.column(name, TEXT, 16, &ids.collect::<Vec<_>>())
+    }
+
+    /// The checksums, whose elements come last in the file.
+    fn checksums(&mut self) -> Result<ToCome, CutoutError> {
+        let blocks = checksum::blocks(self.writer.position());
+        let out = DatasetOut {
+            datatype: Bytes::from_static(DIGITS),
+            space: Dataspace::Simple { shape: vec![blocks], max_shape: vec![Some(blocks)] },
+            fill_value: None,
+            filters: Vec::new(),
+            storage: StorageOut::Contiguous(None, blocks * checksum::DIGITS),
+            attributes: vec![number("block_bytes", INT64, &checksum::BLOCK.to_le_bytes())],
+        };
+        let (written, address) = self.writer.dataset_to_come(&out)?;
+        self.members.push((checksum::NAME.into(), written));
+        Ok(ToCome { blocks, address })
     }
 
     fn column(&mut self, name: &str, datatype: &'static [u8], size: u64, bytes: &[u8]) -> Result<(), CutoutError> {

@@ -107,19 +107,32 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// When a message is too long for a header, or the output fails.
     pub fn dataset(&mut self, dataset: &DatasetOut) -> Result<Written, WriteError> {
+        Ok(self.dataset_to_come(dataset)?.0)
+    }
+
+    /// Writes the header of a contiguous dataset whose elements come later: beside it the place where their address belongs, in 8 bytes,
+    /// little-endian.
+    ///
+    /// # Errors
+    /// As [`Writer::dataset`].
+    pub fn dataset_to_come(&mut self, dataset: &DatasetOut) -> Result<(Written, u64), WriteError> {
         /// Messages that never change.
         const CONSTANT: u8 = 1;
+        /// Bytes before the first message, and before a contiguous layout's address in its own.
+        const BEFORE: usize = 16 + 8 + 2;
         let mut messages = Messages::default();
         messages.add(message_type::DATASPACE, 0, &space_message(&dataset.space), "a dataspace")?;
         messages.add(message_type::DATATYPE, CONSTANT, &dataset.datatype, "a datatype")?;
         messages.add(message_type::FILL_VALUE, CONSTANT, &fill_message(dataset), "a fill value")?;
+        let address = BEFORE + messages.bytes.len();
         messages.add(message_type::LAYOUT, 0, &layout_message(&dataset.storage), "a compact dataset")?;
         if !dataset.filters.is_empty() {
             let pipeline = pipeline_message(&dataset.filters);
             messages.add(message_type::FILTER_PIPELINE, CONSTANT, &pipeline, "a filter pipeline")?;
         }
         messages.attributes(&dataset.attributes)?;
-        Ok(Written { header: self.put(&messages.header())?, symbols: None })
+        let header = self.put(&messages.header())?;
+        Ok((Written { header, symbols: None }, header + address as u64))
     }
 }
 
