@@ -19,7 +19,7 @@ fn check(page: &str) {
     .unwrap();
     // Whatever happens, no server is left behind.
     let script = format!(
-        "set -eu\ntrap 'spolia --site {}/mysite down || true' EXIT\n{}",
+        "set -eu\ntrap '[ -z \"${{server-}}\" ] || kill $server 2>/dev/null; spolia --site {}/mysite down || true' EXIT\n{}",
         folder.path().display(),
         blocks.concat()
     );
@@ -47,6 +47,11 @@ fn two_ports() -> u16 {
 #[test]
 fn the_commands_about_sites_run() {
     check("site.md");
+}
+
+#[test]
+fn the_commands_about_selections_run() {
+    check("selections.md");
 }
 
 #[test]
