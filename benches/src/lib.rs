@@ -92,6 +92,7 @@ impl BenchSite {
             query: QuerySettings::default(),
             log: LogSettings::default(),
             access: Default::default(),
+            authority: "unregistered".to_owned(),
         };
         Archive::open(settings).await.expect("the archive")
     }

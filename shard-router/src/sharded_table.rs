@@ -248,6 +248,7 @@ pub(crate) mod tests {
             position: Some(PositionColumns { lon: "alpha".to_owned(), lat: "delta".to_owned() }),
             margin_arcsec: None,
             preview: None,
+            obscore: None,
             transits_of: None,
             bounded: Vec::new(),
             columns: vec![

@@ -1,11 +1,14 @@
 //! Collections and the tables they declare.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Json;
 
 use crate::column_type::ColumnType;
 use crate::control::Control;
 use crate::error::{Act, CatalogueError};
+use crate::obscore::OBSCORE_COLUMNS;
 
 /// One column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +101,9 @@ pub struct TableDef {
     /// What a plot of a row shows; its neighbourhood where nothing is said and rows have positions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<PreviewColumns>,
+    /// What its rows are as products: an expression of ADQL for each column of ObsCore that is not as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obscore: Option<BTreeMap<String, String>>,
     /// The columns that come out of the file.
     #[serde(rename = "column")]
     pub columns: Vec<ColumnDef>,
@@ -175,13 +181,13 @@ impl Collection {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    /// Whether rows have the same form in both: all is equal but what only tells of them, examples, previews, and where to read more.
+    /// Whether rows have the same form in both: all is equal but what only tells of them (examples, previews, products, where to read more).
     pub fn has_form_of(&self, other: &Self) -> bool {
         self.form() == other.form()
     }
 
     fn form(&self) -> Self {
-        let tables = self.tables.iter().map(|table| TableDef { preview: None, ..table.clone() });
+        let tables = self.tables.iter().map(|table| TableDef { preview: None, obscore: None, ..table.clone() });
         Self { tables: tables.collect(), examples: Vec::new(), reference_url: None, ..self.clone() }
     }
 
@@ -291,6 +297,15 @@ impl TableDef {
             let is_array = |column: &ColumnDef| matches!(column.column_type, ColumnType::Array { .. });
             if !self.column(name).is_some_and(is_array) {
                 return Err(fault(place, format!("preview column {name:?} must be an array")));
+            }
+        }
+        if let Some(products) = &self.obscore {
+            let unknown = |name: &&String| !OBSCORE_COLUMNS.iter().any(|column| column.name == name.as_str());
+            if let Some(name) = products.keys().find(unknown) {
+                return Err(fault(place, format!("obscore names {name:?}, which is no column of ObsCore 1.1")));
+            }
+            if !products.contains_key("calib_level") || !products.contains_key("dataproduct_type") {
+                return Err(fault(place, "obscore says calib_level and dataproduct_type at least".to_owned()));
             }
         }
         match self.bounded.iter().find(|name| !self.column(name).is_some_and(ColumnDef::may_be_bounded)) {

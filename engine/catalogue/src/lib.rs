@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod manifest;
 mod migrations;
+mod obscore;
 mod signing_key;
 
 pub use batch::{Batch, BatchState, CollectionLock};
@@ -25,4 +26,5 @@ pub use edition::Edition;
 pub use error::CatalogueError;
 pub use file::{ArchivedFile, FileState, NewFile};
 pub use manifest::{BatchBounds, Chunk, ChunkStats, Manifest, Visibility};
+pub use obscore::{OBSCORE_COLUMNS, ObsCoreColumn, ObsCoreKind};
 pub use signing_key::SigningKey;

@@ -3,7 +3,8 @@
 //! DataFusion compares a decimal with a float as decimals of 15 places, in which small numbers vanish and large ones are errors, and a
 //! time with a text or a date as nanoseconds, which there are none of before 1677. Here a literal beside a decimal is the decimal that
 //! it is written as; a decimal beside other floats is a float; a text or a date beside a time is a time to the microsecond. A mean of decimals is a
-//! float, like all means. UUIDs are texts in lower case, and so are literals beside them.
+//! float, like all means. UUIDs are texts in lower case, and so are literals beside them. A cast to the type that a value has already is left
+//! out, so that nodes see through it.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, disjunction, merge_schema};
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, cast, lit,
+    Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, cast, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -84,6 +85,9 @@ fn in_union(mut union: Union) -> Result<Union> {
 /// The expression with operands that are alike; nothing where DataFusion's own choice will do.
 fn in_expression(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     match expr {
+        Expr::Cast(Cast { expr, field }) if expr.get_type(schema).is_ok_and(|of| of == *field.data_type()) => {
+            Some(expr.as_ref().clone())
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
             let (left, right) = alike(left, right, schema)?;
             Some(binary(left, *op, right))

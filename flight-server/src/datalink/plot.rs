@@ -14,6 +14,8 @@ use embedded_graphics::{Pixel, mono_font::MonoFont};
 const SIZE: Size = Size::new(480, 360);
 /// Where points are drawn in it.
 const FRAME: Rectangle = Rectangle::new(Point::new(70, 30), Size::new(390, 280));
+/// How high that is, for its width.
+pub(super) const HEIGHT_TO_WIDTH: f64 = 280.0 / 390.0;
 /// Ticks of an axis, about.
 const TICKS: f64 = 6.0;
 const INK: Rgb888 = Rgb888::new(60, 60, 60);

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, Method, Response, header};
 use spolia_catalogue::{PositionColumns, PreviewColumns, TableDef};
 use spolia_exec::{LinkBase, QueryRequest, RowLink};
 
-use super::plot::{Axis, Plot};
+use super::plot::{Axis, HEIGHT_TO_WIDTH, Plot};
 use super::rows::{Given, Place, Places, client, given, given_ids};
 use crate::delivery::{Asked, unchanged};
 use crate::door::Door;
@@ -22,7 +22,7 @@ use crate::visitor::Visitor;
 
 /// The media type of a plot.
 pub(super) const PNG: &str = "image/png";
-/// The neighbourhood's radius, in degrees.
+/// Half of the neighbourhood's width, in degrees.
 const RADIUS_DEG: f64 = 0.05;
 /// Neighbours at most.
 const NEIGHBOURS: usize = 3000;
@@ -138,17 +138,20 @@ impl Asker<'_> {
         let position = format!("DEGREES({lon}) AS lon, DEGREES({lat}) AS lat");
         let own = self.ask(format!("SELECT {position} FROM {} WHERE id = {}", self.table, self.row.id)).await?;
         let (lon0, lat0) = own.iter().flat_map(positions).next().ok_or_else(|| self.gone())?;
-        let circle = format!("CIRCLE({lon0:?}, {lat0:?}, {RADIUS_DEG:?})");
+        // Out to the corners.
+        let reach = RADIUS_DEG * HEIGHT_TO_WIDTH.hypot(1.0);
+        let circle = format!("CIRCLE({lon0:?}, {lat0:?}, {reach:?})");
         let around = format!(
             "SELECT TOP {NEIGHBOURS} {position} FROM {} WHERE 1 = CONTAINS(POINT(DEGREES({lon}), DEGREES({lat})), {circle})",
             self.table
         );
         let around = self.ask(around).await?;
         let radius = RADIUS_DEG * 3600.0;
+        let height = radius * HEIGHT_TO_WIDTH;
         Ok(Plot {
             title: format!("{lon0:.5} {lat0:+.5}, ICRS"),
             x: Axis { label: "arcsec to the east".to_owned(), range: Some((radius, -radius)) },
-            y: Axis { label: "arcsec to the north".to_owned(), range: Some((-radius, radius)) },
+            y: Axis { label: "arcsec to the north".to_owned(), range: Some((-height, height)) },
             points: around.iter().flat_map(positions).filter_map(|place| offset(place, (lon0, lat0))).collect(),
             marked: Some((0.0, 0.0)),
             joined: false,

@@ -184,6 +184,7 @@ mod tests {
             transits_of: transits_of.map(str::to_owned),
             bounded: Vec::new(),
             preview: None,
+            obscore: None,
             columns: Vec::new(),
         };
         let tables = vec![table("source", None), table("transit", Some("source")), table("other", None)];

@@ -6,9 +6,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use spolia_adql::FeatureType;
+use spolia_exec::Act;
 use spolia_formats::Format;
 
 use crate::datalink::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
+use crate::fault::Fault;
 use crate::service::Service;
 use crate::settings::ServerSettings;
 use crate::xml::{self, Xml};
@@ -24,20 +26,28 @@ const NAMESPACES: [(&str, &str); 5] = [
 /// The ways to be known at the doors; none is one of them. IVOA SSO 2.0 section 2.
 const SECURITY_METHODS: [Option<&str>; 3] =
     [None, Some("ivo://ivoa.net/sso#BasicAA"), Some("ivo://ivoa.net/sso#OAuth")];
+/// The data model of `ivoa.obscore`.
+const OBSCORE: &str = "ivo://ivoa.net/std/ObsCore#core-1.1";
+
 /// The capabilities document.
 pub(crate) async fn capabilities(State(service): State<Service>) -> Response<Body> {
-    let document = xml::respond(|xml| document(xml, &service.base_url, &service.settings));
-    document.unwrap_or_else(|fault| fault.text())
+    let document = async {
+        let collections = service.archive.collections(Act::Query).await?;
+        let products =
+            collections.iter().flat_map(|collection| &collection.tables).any(|table| table.obscore.is_some());
+        xml::respond(|xml| document(xml, &service.base_url, &service.settings, products))
+    };
+    document.await.unwrap_or_else(|fault: Fault| fault.text())
 }
 
-fn document(xml: &mut Xml, base_url: &str, settings: &ServerSettings) -> io::Result<()> {
+fn document(xml: &mut Xml, base_url: &str, settings: &ServerSettings, products: bool) -> io::Result<()> {
     let vosi = [
         ("ivo://ivoa.net/std/VOSI#capabilities", "capabilities"),
         ("ivo://ivoa.net/std/VOSI#availability", "availability"),
         ("ivo://ivoa.net/std/VOSI#tables-1.1", "tables"),
     ];
     xml.create_element("vosi:capabilities").with_attributes(NAMESPACES).write_inner_content(|xml| {
-        tap(xml, base_url, settings)?;
+        tap(xml, base_url, settings, products)?;
         for (standard, resource) in vosi {
             capability(xml, standard, |xml| {
                 let version = if resource == "tables" { "1.1" } else { "1.0" };
@@ -71,7 +81,7 @@ fn access_url(xml: &mut Xml, usage: &str, url: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn tap(xml: &mut Xml, base_url: &str, settings: &ServerSettings) -> io::Result<()> {
+fn tap(xml: &mut Xml, base_url: &str, settings: &ServerSettings, products: bool) -> io::Result<()> {
     let attributes = [("standardID", "ivo://ivoa.net/std/TAP"), ("xsi:type", "tr:TableAccess")];
     xml.create_element("capability").with_attributes(attributes).write_inner_content(|xml| {
         let attributes = [("xsi:type", "vs:ParamHTTP"), ("role", "std"), ("version", "1.1")];
@@ -79,6 +89,10 @@ fn tap(xml: &mut Xml, base_url: &str, settings: &ServerSettings) -> io::Result<(
             access_url(xml, "base", &format!("{base_url}/tap"))?;
             SECURITY_METHODS.into_iter().try_for_each(|method| security_method(xml, method))
         })?;
+        if products {
+            let text = quick_xml::events::BytesText::new("ObsCore-1.1");
+            xml.create_element("dataModel").with_attribute(("ivo-id", OBSCORE)).write_text_content(text)?;
+        }
         language(xml)?;
         Format::all().iter().try_for_each(|format| output_format(xml, *format))?;
         upload_methods(settings).into_iter().try_for_each(|method| {
@@ -208,7 +222,7 @@ mod tests {
     #[test]
     fn the_document_says_what_the_service_does() {
         let settings = ServerSettings { maxrec_default: 7, maxrec_hard: 70, ..ServerSettings::default() };
-        let written = xml::document(|xml| document(xml, "http://localhost:1", &settings)).unwrap();
+        let written = xml::document(|xml| document(xml, "http://localhost:1", &settings, true)).unwrap();
         let written = String::from_utf8(written).unwrap();
         for part in [
             "<capability standardID=\"ivo://ivoa.net/std/TAP\" xsi:type=\"tr:TableAccess\">",

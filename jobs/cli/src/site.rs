@@ -114,6 +114,7 @@ impl Site {
             selections: s.selections.clone(),
             log: s.log.clone(),
             access: s.access.clone(),
+            authority: "unregistered".to_owned(),
         })
     }
 

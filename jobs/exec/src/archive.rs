@@ -46,6 +46,8 @@ pub struct ArchiveSettings {
     pub log: LogSettings,
     /// Who may do what.
     pub access: AccessSettings,
+    /// The naming authority that identifiers in the Virtual Observatory begin with: `ivo://<authority>/…`.
+    pub authority: String,
 }
 
 /// A site opened for reading, as someone sees it.
@@ -61,6 +63,7 @@ pub struct Archive {
     pub(crate) access: Arc<AccessSettings>,
     pub(crate) who: Arc<Principal>,
     pub(crate) selections: Selections,
+    authority: Arc<str>,
     log: OperationLog,
 }
 
@@ -78,6 +81,7 @@ impl Archive {
             store: Store::open(&settings.store, &settings.site, settings.cut.memory_mib)?,
             log: OperationLog::new(&settings.site.join("log"), settings.log),
             selections: Selections::open(settings.selections)?,
+            authority: settings.authority.into(),
             memory: Session::memory_pool(&settings.query),
             query: settings.query,
             epochs: Arc::new(Cache::new(EPOCHS_KEPT)),
@@ -134,6 +138,11 @@ impl Archive {
     /// When the control node fails.
     pub async fn tap_schema(&self) -> Result<TapSchema, ExecError> {
         Ok(tap_schema(&self.collections(Act::Query).await?)?)
+    }
+
+    /// The naming authority of identifiers.
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// The keys that sign links, newest first.

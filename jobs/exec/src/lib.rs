@@ -10,6 +10,7 @@ mod cut;
 mod error;
 mod explain;
 mod link;
+mod obscore;
 mod open_epoch;
 mod operation_log;
 mod principal;

@@ -14,6 +14,7 @@ use crate::access::Act;
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::link::{LinkBase, LinkError, access_url};
+use crate::obscore;
 use crate::tap_schema::{LINK_COLUMNS, LINK_UCD, tap_schema};
 use crate::upload::{self, Upload};
 
@@ -47,16 +48,25 @@ impl Archive {
         let view = View { edition, closed: self.access.closed(&self.who, act), key: key.version };
         let open = async {
             let snapshot = self.router().snapshot(&view.edition).await?.without(&view.closed);
-            Ok(Arc::new(OpenEpoch { base: self.session_base(&snapshot, key)?, snapshot }))
+            Ok(Arc::new(OpenEpoch { base: self.session_base(&snapshot, key).await?, snapshot }))
         };
         self.epochs.get_or_insert_async(&view, open).await
     }
 
-    fn session_base(&self, snapshot: &Snapshot, key: SigningKey) -> Result<SessionBase, ExecError> {
+    async fn session_base(&self, snapshot: &Snapshot, key: SigningKey) -> Result<SessionBase, ExecError> {
         let link = access_url(snapshot.manifest().epoch, key);
-        let tables = snapshot.tables().into_iter().map(|table| linked(table, &link)).collect::<Result<_, _>>()?;
+        let tables = snapshot.tables().into_iter().map(|table| linked(table, &link));
+        let mut tables: Vec<NamedTable> = tables.collect::<Result<_, _>>()?;
+        let base = |schema, tables| {
+            SessionBase::new(schema, tables, vec![link.clone()], Arc::clone(&self.memory), &self.query)
+        };
         let schema = tap_schema(snapshot.collections())?;
-        Ok(SessionBase::new(schema, tables, vec![link], Arc::clone(&self.memory), &self.query)?)
+        if let Some(query) = obscore::query(snapshot.collections(), self.authority()) {
+            let session = base(schema.clone(), tables.clone())?.session(Arc::new(self.router().planner()))?;
+            let view = ViewTable::new(session.plan(&query, None).await?, None);
+            tables.push((obscore::SCHEMA.to_owned(), obscore::NAME.to_owned(), Arc::new(view)));
+        }
+        Ok(base(schema, tables)?)
     }
 
     /// A session over an epoch, whose rows carry links under `links`, with tables that came along.
@@ -76,11 +86,11 @@ impl Archive {
     }
 }
 
+/// A table under the names of its schema and of its own.
+type NamedTable = (String, String, Arc<dyn TableProvider>);
+
 /// A table with the columns that lead to DataLink.
-fn linked(
-    table: Arc<ShardedTable>,
-    link: &ScalarUDF,
-) -> Result<(String, String, Arc<dyn TableProvider>), DataFusionError> {
+fn linked(table: Arc<ShardedTable>, link: &ScalarUDF) -> Result<NamedTable, DataFusionError> {
     let (schema, name) = (table.name().0.to_owned(), table.name().1.to_owned());
     let mut columns: Vec<_> = table.schema().fields().iter().map(|field| ident(field.name())).collect();
     columns.extend(LINK_COLUMNS.map(|(name, description)| {

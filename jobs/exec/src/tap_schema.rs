@@ -7,6 +7,8 @@ use spolia_formats::{FormatError, VoField};
 use spolia_planner::tap_schema_declaration;
 use spolia_shard_router::arrow_schema;
 
+use crate::obscore;
+
 /// The columns every table has beside its own, with what they are for: made for each answer, never stored. Both lead to the same; TOPCAT
 /// offers to show the links of a column with `datalink` in its name.
 pub(crate) const LINK_COLUMNS: [(&str, &str); 2] = [
@@ -22,8 +24,11 @@ pub(crate) const LINK_UCD: &str = "meta.ref.url";
 /// When a column has no form in VOTable, which would be a fault here.
 pub(crate) fn tap_schema(collections: &[Collection]) -> Result<TapSchema, FormatError> {
     let (own, own_keys) = tap_schema_declaration();
+    let is_product = |table: &TableDef| table.obscore.is_some();
+    let products = collections.iter().any(|collection| collection.tables.iter().any(is_product));
+    let obscore = products.then(obscore::schema);
     Ok(TapSchema {
-        schemas: collections.iter().map(schema).chain([Ok(own)]).collect::<Result<_, _>>()?,
+        schemas: collections.iter().map(schema).chain(obscore.map(Ok)).chain([Ok(own)]).collect::<Result<_, _>>()?,
         keys: collections.iter().flat_map(keys).chain(own_keys).collect(),
     })
 }

@@ -19,6 +19,9 @@ use crate::tree;
 /// The xtypes of columns that hold shapes. DALI 1.2 section 3.3.
 const GEOMETRIES: [&str; 3] = ["point", "circle", "polygon"];
 
+/// The xtype of texts that write a polygon as DALI does, as ObsCore's s_region is declared. TAP 1.0 section 2.5.
+const WRITTEN_REGION: &str = "adql:REGION";
+
 /// Letters of an expression that gives a point, at most, where its coordinates are taken apart.
 const LONGEST_POINT: usize = 4096;
 
@@ -143,6 +146,10 @@ impl Checker<'_> {
             let table = self.tables.iter().find(|known| known.table.name == origin.table);
             let column = table.and_then(|known| known.table.column(&origin.column));
             let xtype = column.and_then(|column| column.xtype.as_deref());
+            if xtype == Some(WRITTEN_REGION) {
+                self.expression(&mut expr, names, clause)?;
+                return Ok(Shape::Value(Box::new(tree::call_of(targets::TO_POLYGON, Span::new(at, at), [expr]))));
+            }
             if column.is_some() && !xtype.is_some_and(|xtype| GEOMETRIES.contains(&xtype)) {
                 let message = format!("expected a geometry, and column {name:?} holds none");
                 return Err(AdqlError::new(ErrorKind::Argument, at, message));
