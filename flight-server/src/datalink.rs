@@ -5,6 +5,7 @@ mod columns;
 mod counterpart;
 mod cut;
 mod cut_job;
+mod identifier;
 mod links;
 mod plot;
 mod preview;

@@ -112,4 +112,22 @@ match = DatalinkResults.from_result_url(str(service.run_sync("SELECT TOP 1 acces
 assert "#preview" not in [link.semantics for link in match]
 for wrong, code in (("id=x", 404), ("", 400), (f"id={genuine}&id={parse_qs(urlparse(ids[2]).query)['id'][0]}", 400)):
     assert requests.get(f"{BASE_URL}/datalink/preview?{wrong}", timeout=60).status_code == code, wrong
+
+
+# 6. The permanent identifiers of products are ids too, and lead to the same files.
+products = service.run_sync("SELECT TOP 3 obs_publisher_did, access_url, access_format FROM ivoa.obscore ORDER BY obs_publisher_did")
+for product in products:
+    did, access_url = str(product["obs_publisher_did"]), str(product["access_url"])
+    assert did.startswith("ivo://") and product["access_format"] == "application/x-votable+xml;content=datalink"
+    table, status, _ = links([did])
+    assert status == "OK" and set(table["ID"]) == {did} and len(table) == 6, table
+    by_url = DatalinkResults.from_result_url(access_url)
+    assert [row["description"] for row in table] == [link.description for link in by_url][:6]
+    this = requests.get(str(table[0]["access_url"]), timeout=60)
+    assert this.status_code == 200, this.text
+    assert this.content == requests.get(next(by_url.bysemantics("#this", include_narrower=False)).access_url, timeout=60).content
+    assert product.getdatalink() is not None
+faulty = ["ivo://other/gaia?x/y_1", did + "9999999999", did.replace("Impl_", "Impl-"), did.split("?")[0], "ivo://", did.replace("gaia", "other")]
+table, status, _ = links(faulty)
+assert len(table) == len(faulty) and all(row["error_message"].startswith("NotFoundFault: ") for row in table), table
 print("links lead where they say")

@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 use futures::StreamExt;
-use spolia_exec::{LinkError, RowLink, SelectedRows, SelectionId};
+use spolia_exec::{RowLink, SelectedRows, SelectionId};
 use spolia_formats::{Encoder, Format, ResultInfo, Status};
 
 use super::columns::{Link, batch, schema};
@@ -81,7 +81,7 @@ impl Found {
 /// be reached is no reason to refuse the row's links.
 async fn gathered(service: &Service, parameters: &Parameters, ids: &[String], client: &str) -> Option<(String, usize)> {
     let [id] = ids else { return None };
-    let Ok(Given::Row(row)) = given(service, id, client) else { return None };
+    let Ok(Given::Row(row)) = given(service, id, client).await else { return None };
     is_client_given(parameters).then_some(())?;
     match service.archive.gather(row, client).await {
         Ok((basket, selection)) => (selection.count() > 1).then_some((basket, selection.count())),
@@ -94,8 +94,7 @@ async fn gathered(service: &Service, parameters: &Parameters, ids: &[String], cl
 
 /// What an id stands for. A selection's rows are looked at as far as they may be followed further at once.
 async fn look_up(service: &Service, id: &str, client: &str) -> Found {
-    let not_found = |error: LinkError| Found::Fault(Fault::not_found(error.to_string()));
-    match given(service, id, client) {
+    match given(service, id, client).await {
         Ok(Given::Row(row)) => Found::Row([row.id], row),
         Ok(Given::Selection(selection)) => match service.archive.selected(&selection, client).await {
             Ok(SelectedRows { mut ids, .. }) => {
@@ -104,7 +103,7 @@ async fn look_up(service: &Service, id: &str, client: &str) -> Found {
             }
             Err(error) => Found::Fault(error.into()),
         },
-        Err(error) => not_found(error),
+        Err(fault) => Found::Fault(fault),
     }
 }
 

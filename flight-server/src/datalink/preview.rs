@@ -44,7 +44,7 @@ pub(super) async fn preview(Visitor(service): Visitor, request: Request) -> Resp
     let asked = Asked { headers: request.headers().clone(), head: request.method() == Method::HEAD };
     let answered = async {
         let parameters = Parameters::read(request).await?;
-        let row = one_row(&service, &parameters)?;
+        let row = one_row(&service, &parameters).await?;
         // A row of an epoch never changes.
         let etag = format!("preview-{}-{}", row.epoch, row.id);
         let mut record = service.begin("preview", Door::Links, &row.id.to_string());
@@ -72,10 +72,10 @@ pub(super) async fn preview(Visitor(service): Visitor, request: Request) -> Resp
     answered.await.unwrap_or_else(|fault: Fault| fault.text())
 }
 
-fn one_row(service: &Service, parameters: &Parameters) -> Result<RowLink, Fault> {
+async fn one_row(service: &Service, parameters: &Parameters) -> Result<RowLink, Fault> {
     let ids = given_ids(parameters);
     let [id] = ids[..] else { return Err(Fault::usage("a plot is of one row: give its id")) };
-    match given(service, id, &client(parameters)).map_err(|error| Fault::not_found(error.to_string()))? {
+    match given(service, id, &client(parameters)).await? {
         Given::Row(row) => Ok(row),
         Given::Selection(_) => Err(Fault::usage("a plot is of one row; this is the id of many")),
     }

@@ -139,6 +139,7 @@ impl Maker<'_> {
     }
 
     fn call(&self, resource: &str, id: &str) -> Option<String> {
+        let id: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
         Some(format!("{}/datalink/{resource}?id={id}&clientId={}", self.base_url, self.client))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use spolia_catalogue::{ArchivedFile, Collection, TableDef};
 use spolia_exec::{Act, LinkError, RowLink, SelectedRows, SelectionId};
 
+use super::identifier;
 use crate::fault::Fault;
 use crate::parameters::Parameters;
 use crate::service::{Service, client_id};
@@ -41,11 +42,14 @@ pub(crate) enum Given {
     Selection(SelectionId),
 }
 
-/// What an id stands for. It may be given as a whole access_url, as service descriptors do.
+/// What an id stands for. It may be given as a whole access_url, as service descriptors do, or be a row's permanent identifier.
 ///
 /// # Errors
-/// [`LinkError`] for an id that this archive did not make, or not for this client.
-pub(crate) fn given(service: &Service, id: &str, client: &str) -> Result<Given, LinkError> {
+/// [`Fault`] for an id that this archive did not make, or not for this client.
+pub(crate) async fn given(service: &Service, id: &str, client: &str) -> Result<Given, Fault> {
+    if identifier::is_one(id) {
+        return identifier::row(service, id).await.map(Given::Row);
+    }
     let id = link_id(id);
     match service.archive.verify_link(&id) {
         Ok(row) => Ok(Given::Row(row)),
@@ -53,6 +57,7 @@ pub(crate) fn given(service: &Service, id: &str, client: &str) -> Result<Given, 
         Err(LinkError::Malformed(_)) => service.archive.verify_selection(&id, client).map(Given::Selection),
         Err(error) => Err(error),
     }
+    .map_err(|error| Fault::not_found(error.to_string()))
 }
 
 /// The link id in what was given.
@@ -84,7 +89,7 @@ pub(crate) async fn all_rows(
     }
     let (mut epoch, mut rows) = (0, Vec::new());
     for id in ids {
-        match given(service, id, client).map_err(|error| Fault::not_found(error.to_string()))? {
+        match given(service, id, client).await? {
             Given::Row(row) => {
                 rows.push(row.id);
                 epoch = epoch.max(row.epoch);
