@@ -70,6 +70,26 @@ fn outside_of_literals(statement: &str) -> String {
 }
 
 #[test]
+fn no_path_leads_out_of_the_catalogue() {
+    let Some(python) = python() else {
+        println!("skipped: no Python (SPOLIA_PYTHON)");
+        return;
+    };
+    let files = make_gaia(&["--layout", "mixed", "--sources", "60", "--transits", "300"]);
+    let site = TestSite::with_files(1, files.path());
+    std::fs::write(site.path().join("secret.txt"), "a secret of the site").unwrap();
+    let open = Doors::of(&site, &[]);
+    let settings = site.path().join("spolia.toml");
+    let rules = std::fs::read_to_string(&settings).unwrap() + "\n[access.gaia]\nfile = [\"insiders\"]\n";
+    std::fs::write(&settings, rules).unwrap();
+    let closed = Doors::of(&site, &[]);
+    let script = own_folder().join("python/paths.py");
+    let done = run(Command::new(python).arg(script).args([&open.base_url, &closed.base_url])).ok();
+    assert!(done.contains("no path leads out of the catalogue"), "{done}");
+    println!("{done}");
+}
+
+#[test]
 fn literals_are_told_from_the_rest() {
     assert_eq!(outside_of_literals("select 'a''b' || e'\\'x' from t"), "select  || e from t");
     assert!(outside_of_literals(&format!("select 'x' {MARKER}")).contains(MARKER));
