@@ -6,6 +6,8 @@ mod counterpart;
 mod cut;
 mod cut_job;
 mod links;
+mod plot;
+mod preview;
 mod row_links;
 mod rows;
 mod selections;
@@ -36,6 +38,7 @@ pub(crate) fn routes() -> Router<Service> {
         .nest("/gaiamerger/async", uws::routes(JobKind::Cut))
         .route("/selections", post(selections::keep))
         .route("/selections/{id}", get(selections::tell).delete(selections::forget))
+        .route("/preview", get(preview::preview))
         .route("/transits", get(counterpart::transits).post(counterpart::transits))
         .route("/sources", get(counterpart::sources).post(counterpart::sources))
 }

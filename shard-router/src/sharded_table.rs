@@ -247,6 +247,7 @@ pub(crate) mod tests {
             replicated: false,
             position: Some(PositionColumns { lon: "alpha".to_owned(), lat: "delta".to_owned() }),
             margin_arcsec: None,
+            preview: None,
             transits_of: None,
             bounded: Vec::new(),
             columns: vec![

@@ -4,7 +4,9 @@ usage: datalink.py BASE_URL
 """
 
 import io
+import struct
 import sys
+import zlib
 from urllib.parse import parse_qs, urlparse
 
 import h5py
@@ -31,15 +33,15 @@ def links(ids, **parameters):
 rows = service.run_sync("SELECT TOP 3000 source_id, access_url FROM gaia.astroelementary", maxrec=3000)
 ids = [str(url) for url in rows["access_url"]]
 table, status, _ = links(ids)
-assert status == "OK" and len(table) == 4 * len(ids), (status, len(table))
-assert [i for at, i in enumerate(table["ID"]) if at % 4 == 0] == ids
+assert status == "OK" and len(table) == 6 * len(ids), (status, len(table))
+assert [i for at, i in enumerate(table["ID"]) if at % 6 == 0] == ids
 for row in table[:400]:
     assert sum(bool(row[name]) for name in ("access_url", "service_def", "error_message")) == 1, row
     assert row["link_auth"] == "optional" and row["link_authorized"], row
 
 # More than counts as short, so that it takes a place for what brings much along.
 table, status, _ = links(ids, note="x" * (1 << 20))
-assert status == "OK" and len(table) == 4 * len(ids), (status, len(table))
+assert status == "OK" and len(table) == 6 * len(ids), (status, len(table))
 
 # 2. What is too much ends between two ids; metadata alone; no id; ids that are none.
 table, status, _ = links(ids[:700], MAXREC=2403)
@@ -48,13 +50,13 @@ assert [len(links(some, **more)[0]) for some, more in (([], {}), (ids[:5], {"MAX
 genuine = parse_qs(urlparse(ids[1]).query)["id"][0]
 forged = genuine[:-1] + ("A" if genuine[-1] != "A" else "Q")
 table, status, _ = links(["nothing", genuine, forged])
-assert list(table["ID"]) == ["nothing"] + [genuine] * 4 + [forged]
+assert list(table["ID"]) == ["nothing"] + [genuine] * 6 + [forged]
 for row in (table[0], table[-1]):
     assert row["error_message"].startswith("NotFoundFault: ") and row["semantics"] == "#this" and not row["access_url"], row
 
 # 3. Cut & Merge with its choices is a service that tables of links describe, and results of queries too.
 first = DatalinkResults.from_result_url(str(service.run_sync("SELECT TOP 1 * FROM gaia.completesource")["access_url"][0]))
-assert [link.semantics for link in first] == ["#this", "#progenitor", "#counterpart", "#cutout"]
+assert [link.semantics for link in first] == ["#this", "#progenitor", "#counterpart", "#cutout", "#preview", "#documentation"]
 cutout = next(first.iter_procs())
 assert cutout.semantics == "#cutout" and cutout.service_def == "cut"
 choices = {param.name: param for param in cutout.input_params}
@@ -78,4 +80,39 @@ for document, row in zip(results.iter_datalinks(), results):
     this = next(row.getdatalink().bysemantics("#this", include_narrower=False))
     with h5py.File(io.BytesIO(requests.get(this.access_url, timeout=60).content)) as merged:
         assert len(merged) > 0
+
+
+# 5. A plot of each kind of row, read by nobody of ours; what tells more of it.
+def picture(url):
+    answer = requests.get(url, timeout=60)
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/png", answer.text
+    assert requests.get(url, headers={"If-None-Match": answer.headers["etag"]}, timeout=60).status_code == 304
+    content, at, pixels = answer.content, 8, b""
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    while at < len(content):
+        (length,), kind = struct.unpack(">I", content[at : at + 4]), content[at + 4 : at + 8]
+        data = content[at + 8 : at + 8 + length]
+        assert zlib.crc32(kind + data) == struct.unpack(">I", content[at + 8 + length : at + 12 + length])[0]
+        if kind == b"IHDR":
+            width, height = struct.unpack(">II", data[:8])
+        pixels += data if kind == b"IDAT" else b""
+        at += 12 + length
+    assert len(zlib.decompress(pixels)) == height * (width * 3 + 1) and (width, height) == (480, 360)
+    return content
+
+
+pictures = set()
+for table, shown in (("completesource", "Chart of the rows around it, 6 arcmin wide"), ("astroelementary", "Plot of ac_win_coord")):
+    for url in service.run_sync(f"SELECT TOP 2 access_url FROM gaia.{table}")["access_url"]:
+        document = DatalinkResults.from_result_url(str(url))
+        preview = next(document.bysemantics("#preview", include_narrower=False))
+        assert preview.description == shown and preview.content_type == "image/png", preview
+        pictures.add(picture(preview.access_url))
+        about = next(document.bysemantics("#documentation", include_narrower=False))
+        assert about.access_url == "https://www.cosmos.esa.int/web/gaia" and about.content_type == "text/html"
+assert len(pictures) == 4, "each row has a picture of its own"
+match = DatalinkResults.from_result_url(str(service.run_sync("SELECT TOP 1 access_url FROM gaia.crossmatch")["access_url"][0]))
+assert "#preview" not in [link.semantics for link in match]
+for wrong, code in (("id=x", 404), ("", 400), (f"id={genuine}&id={parse_qs(urlparse(ids[2]).query)['id'][0]}", 400)):
+    assert requests.get(f"{BASE_URL}/datalink/preview?{wrong}", timeout=60).status_code == code, wrong
 print("links lead where they say")

@@ -53,6 +53,17 @@ pub struct PositionColumns {
     pub lat: String,
 }
 
+/// The array that a small plot of a row shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewColumns {
+    /// An array of as many numbers, such as times; the elements' own numbers where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    /// An array of numbers.
+    pub y: String,
+}
+
 /// One table: what a class of objects in files becomes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +95,9 @@ pub struct TableDef {
     /// Columns whose minima and maxima the manifest keeps, so that chunks can be skipped.
     #[serde(default)]
     pub bounded: Vec<String>,
+    /// What a plot of a row shows; its neighbourhood where nothing is said and rows have positions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<PreviewColumns>,
     /// The columns that come out of the file.
     #[serde(rename = "column")]
     pub columns: Vec<ColumnDef>,
@@ -122,6 +136,9 @@ pub struct Collection {
     pub name: String,
     /// What it holds.
     pub description: String,
+    /// A page for people that tells more of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_url: Option<String>,
     /// Its tables.
     #[serde(rename = "table")]
     pub tables: Vec<TableDef>,
@@ -158,9 +175,14 @@ impl Collection {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    /// Whether rows have the same form in both: all but the examples is equal.
+    /// Whether rows have the same form in both: all is equal but what only tells of them, examples, previews, and where to read more.
     pub fn has_form_of(&self, other: &Self) -> bool {
-        *self == Self { examples: self.examples.clone(), ..other.clone() }
+        self.form() == other.form()
+    }
+
+    fn form(&self) -> Self {
+        let tables = self.tables.iter().map(|table| TableDef { preview: None, ..table.clone() });
+        Self { tables: tables.collect(), examples: Vec::new(), reference_url: None, ..self.clone() }
     }
 
     /// Checks names (they become SQL identifiers) and the columns that tables refer to.
@@ -169,6 +191,9 @@ impl Collection {
     /// The first fault found, with its place.
     pub fn validate(&self) -> Result<(), ValidationError> {
         identifier("collection", &self.name)?;
+        if let Some(url) = self.reference_url.as_ref().filter(|url| !is_web_page(url)) {
+            return Err(fault(&self.name, format!("reference_url {url:?} is no address of a web page")));
+        }
         for table in &self.tables {
             let place = format!("{}.{}", self.name, table.name);
             identifier(&place, &table.name)?;
@@ -261,6 +286,13 @@ impl TableDef {
                 ));
             }
         }
+        let arrays = self.preview.iter().flat_map(|preview| preview.x.iter().chain([&preview.y]));
+        for name in arrays {
+            let is_array = |column: &ColumnDef| matches!(column.column_type, ColumnType::Array { .. });
+            if !self.column(name).is_some_and(is_array) {
+                return Err(fault(place, format!("preview column {name:?} must be an array")));
+            }
+        }
         match self.bounded.iter().find(|name| !self.column(name).is_some_and(ColumnDef::may_be_bounded)) {
             Some(name) => Err(fault(place, format!("bounded column {name:?} must be a bigint, timestamp or date"))),
             None => Ok(()),
@@ -270,6 +302,12 @@ impl TableDef {
 
 fn fault(place: &str, fault: String) -> ValidationError {
     ValidationError { place: place.to_owned(), fault }
+}
+
+/// Whether a text can stand as a link in any document.
+fn is_web_page(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"'`\\".contains(&b)))
 }
 
 fn identifier(place: &str, name: &str) -> Result<(), ValidationError> {

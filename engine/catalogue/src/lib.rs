@@ -16,7 +16,9 @@ mod migrations;
 mod signing_key;
 
 pub use batch::{Batch, BatchState, CollectionLock};
-pub use collection::{Collection, ColumnDef, Example, FILE_COLUMNS, PositionColumns, TableDef, ValidationError};
+pub use collection::{
+    Collection, ColumnDef, Example, FILE_COLUMNS, PositionColumns, PreviewColumns, TableDef, ValidationError,
+};
 pub use column_type::{ColumnType, ElementType, TypeError};
 pub use control::Control;
 pub use edition::Edition;

@@ -1,13 +1,15 @@
 //! The links of a row, and of a selection of rows. DataLink 1.1 section 3.2.
 
+use spolia_catalogue::Collection;
 use spolia_exec::{Act, RowLink, SelectionId};
 
 use super::columns::{Link, OpenTo};
 use super::rows::{Place, Places, link_id};
-use super::{HDF5, services};
+use super::{HDF5, preview, services};
 use crate::fault::Fault;
 
 const VOTABLE: &str = "application/x-votable+xml";
+const XML: &str = "application/xml";
 /// What the link to the service says of itself.
 const CHOICES: &str = "Cut & Merge with a choice of fields, form and compression";
 
@@ -28,7 +30,7 @@ pub(super) struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// The links of a row: `#this`, `#progenitor`, `#counterpart` where there is one, and `#cutout`.
+    /// The links of a row: `#this`, `#progenitor`, `#counterpart` where there is one, `#cutout`, `#preview` where it can be, `#documentation`.
     pub(super) fn of_row(&self, given: &str, row: RowLink, place: Option<Place<'_>>) -> Vec<Link> {
         let Some(place) = place else {
             return vec![faulty(given, &Fault::not_found(format!("row {} is no longer in the archive", row.id)))];
@@ -59,7 +61,28 @@ impl Maker<'_> {
         }
         let cutout = link(Act::Cut, "#cutout", "cut-and-merge-with-choices", CHOICES, HDF5);
         links.push(Link { service_def: Some(services::CUT), ..cutout });
+        if let Some(shows) = preview::shows(place.table) {
+            let plot = link(Act::Query, "#preview", "plot", &shows, preview::PNG);
+            links.push(Link { access_url: call("preview"), ..plot });
+        }
+        links.push(self.documentation(place, link(Act::Query, "#documentation", "columns", "", XML)));
         links
+    }
+
+    /// What tells people of the row: the collection's own page, or what its columns mean.
+    fn documentation(&self, place: Place<'_>, link: Link) -> Link {
+        let Collection { name, reference_url, .. } = place.collection;
+        match reference_url {
+            Some(url) => {
+                let description = Some(format!("More about {name}"));
+                Link { access_url: Some(url.clone()), description, content_type: Some("text/html"), ..link }
+            }
+            None => {
+                let table = format!("{name}.{}", place.table.name);
+                let description = Some(format!("What the columns of {table} mean"));
+                Link { access_url: Some(format!("{}/tap/tables/{table}", self.base_url)), description, ..link }
+            }
+        }
     }
 
     /// The links of a selection: `#this`, `#counterpart` where its rows have one in common, and `#cutout`. `rows` are as many of its rows
@@ -144,7 +167,7 @@ impl Maker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use spolia_catalogue::{ArchivedFile, Collection, FileState, NewFile, TableDef};
+    use spolia_catalogue::{ArchivedFile, FileState, NewFile, TableDef};
 
     use super::*;
 
@@ -160,10 +183,12 @@ mod tests {
             margin_arcsec: None,
             transits_of: transits_of.map(str::to_owned),
             bounded: Vec::new(),
+            preview: None,
             columns: Vec::new(),
         };
         let tables = vec![table("source", None), table("transit", Some("source")), table("other", None)];
-        Collection { name: "gaia".to_owned(), description: String::new(), tables, examples: Vec::new() }
+        let (name, description, reference_url) = ("gaia".to_owned(), String::new(), None);
+        Collection { name, description, reference_url, tables, examples: Vec::new() }
     }
 
     fn file(name: &str) -> ArchivedFile {
@@ -226,7 +251,9 @@ mod tests {
     fn a_transit_leads_to_its_source_and_others_to_neither() {
         let counterpart = links("transit").remove(2);
         assert_eq!(counterpart.access_url.as_deref(), Some("http://h/datalink/sources?id=X&clientId=c"));
-        assert_eq!(links("other").len(), 3);
+        assert_eq!(links("other").len(), 4);
+        let documentation = links("other").pop().unwrap();
+        assert_eq!(documentation.access_url.as_deref(), Some("http://h/tap/tables/gaia.other"));
     }
 
     #[test]
