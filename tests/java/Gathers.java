@@ -46,8 +46,8 @@ final class Gathers {
         links.choose("description", BASKET);
         links.save(new File(folder, "basket.h5"));
         Screen.at(() -> {
-            links.widen(110, 330);
-            Screen.place(links.window, 0, 0, 760, 390);
+            Screen.place(links.window, 0, 0, 760, 430);
+            links.spread();
         });
         Screen.shoot(new File(folder, "topcat-links.png"), links.window.getBounds());
 
@@ -72,10 +72,10 @@ final class Gathers {
             links.window.setVisible(false);
             actions.window.setVisible(false);
             further.window.setVisible(false);
-            again.widen(110, 330);
             Screen.place(control, 0, 0, 540, 300);
             Screen.place(ofTransits.window, 0, 300, 540, 260);
             Screen.place(again.window, 540, 0, 740, 560);
+            again.spread();
         });
         Screen.shoot(new File(folder, "topcat-transits.png"), ABOVE);
 

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
 import javax.swing.JLabel;
+import javax.swing.JSplitPane;
 import javax.swing.JTable;
 import uk.ac.starlink.topcat.DatalinkPanel;
 
@@ -77,10 +78,12 @@ final class Links {
         }
     }
 
-    /** Drags columns to these widths. */
-    void widen(int semantics, int description) {
-        table().getColumn("semantics").setPreferredWidth(semantics);
-        table().getColumn("description").setPreferredWidth(description);
+    /** Drags columns wide and the part below down, so that all links can be read. */
+    void spread() {
+        table().getColumn("semantics").setPreferredWidth(110);
+        table().getColumn("description").setPreferredWidth(330);
+        Screen.find(window, JSplitPane.class, split -> true).setDividerLocation(70 + table().getRowCount() * table().getRowHeight());
+        table().scrollRectToVisible(table().getCellRect(0, 0, true));
     }
 
     private boolean says(String result) {
