@@ -14,8 +14,8 @@ const ROWS_AT_ONCE: usize = 256;
 /// The same on a thread of its own.
 const ROWS_AT_ONCE_APART: usize = 4096;
 
-/// The column of a row's links.
-const ACCESS_URL: &str = "access_url";
+/// The columns of a row's links, which lead to the same.
+const LINK_COLUMNS: [&str; 2] = ["access_url", "datalink_url"];
 /// Bytes of room that a new buffer has at most.
 const MOST_ROOM: usize = 256 << 10;
 
@@ -106,15 +106,14 @@ impl Writer {
 /// The services of a result whose rows have links.
 fn services(service: &Service, columns: &SchemaRef) -> Vec<ServiceDescriptor> {
     // An alias of the user's may bear the name, but it has not the UCD.
-    let is_link = |column: &FieldRef| {
-        column.name() == ACCESS_URL && column.metadata().get("ucd").is_some_and(|ucd| ucd == "meta.ref.url")
+    let is_link = |column: &FieldRef, name: &str| {
+        column.name() == name && column.metadata().get("ucd").is_some_and(|ucd| ucd == "meta.ref.url")
     };
-    if !columns.fields().iter().any(is_link) {
-        return Vec::new();
-    }
+    let there = |name: &&str| columns.fields().iter().any(|column| is_link(column, name));
+    let Some(column) = LINK_COLUMNS.into_iter().find(there) else { return Vec::new() };
     vec![
-        links_service(service, "links", "DataLink", Some(ACCESS_URL)),
-        cut_service(service, ACCESS_URL),
-        cut_job_service(service, ACCESS_URL),
+        links_service(service, "links", "DataLink", Some(column)),
+        cut_service(service, column),
+        cut_job_service(service, column),
     ]
 }

@@ -19,7 +19,8 @@ pub struct Doors {
 pub struct Served {
     doors: Doors,
     pub site: TestSite,
-    _files: TempDir,
+    /// What the site holds, as it came in.
+    pub files: TempDir,
 }
 
 impl Doors {
@@ -87,7 +88,7 @@ impl Served {
         let files = make_gaia(make);
         let site = TestSite::with_files(2, files.path());
         let doors = Doors::of(&site, settings);
-        Self { doors, site, _files: files }
+        Self { doors, site, files }
     }
 
     /// `curl` on a path of the server.

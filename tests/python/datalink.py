@@ -66,6 +66,9 @@ with h5py.File(io.BytesIO(cutout.process(FIELD="alpha,delta", PACKED="true").rea
     found = []
     merged.visit(found.append)
     assert any(name.endswith("alpha") for name in found) and not any(name.endswith("varpi") for name in found), found
+by_name = service.run_sync("SELECT TOP 1 source_id, datalink_url FROM gaia.completesource")
+by_name.get_adhocservice_by_id("cut")
+assert "#this" in {link.semantics for link in next(by_name.iter_datalinks())}
 results = service.run_sync("SELECT TOP 2 * FROM gaia.completesource")
 described = results.get_adhocservice_by_id("cut")
 assert any(param.name == "accessURL" and param.value.endswith("/datalink/gaiamerger") for param in described.params)

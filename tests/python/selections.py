@@ -91,6 +91,11 @@ if PART == "memory":
     writeto(from_table(Table({"access_url": urls[:7]})), votable)
     listed = select(files={"t": ("t.vot", votable.getvalue())}, UPLOAD="mine,param:t")
     assert cut(listed["cut"]).content == seven
+    # Rows are what their links say, whatever source_id stands beside these: transits stay transits.
+    transits = service.run_sync("SELECT TOP 3 transit_id, source_id, datalink_url FROM gaia.astroelementary ORDER BY transit_id")
+    csv = "transit_id,source_id,datalink_url\n" + "\n".join(",".join(str(value) for value in row.values()) for row in transits)
+    listed = select(files={"t": ("t.csv", csv)}, UPLOAD="mine,param:t")
+    assert cut(listed["cut"]).content == cut(f"{BASE_URL}/datalink/gaiamerger", ID=ids_of(transits["datalink_url"])).content
 
     # A selection has links, and is a row among others.
     found = links(ID=told["id"], clientId=client)

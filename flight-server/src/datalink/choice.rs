@@ -13,6 +13,7 @@ use crate::tap::check_language;
 
 /// The columns by which an uploaded list names rows, the surest first.
 const ACCESS_URL: &str = "access_url";
+const DATALINK_URL: &str = "datalink_url";
 const ROW_ID: &str = "id";
 const SOURCE_ID: &str = "source_id";
 /// Ids that the log tells.
@@ -48,7 +49,7 @@ impl Choice {
             (false, None, 1) => listed(service, &uploads.remove(0), client, most).await,
             _ => Err(Fault::usage(
                 "rows are chosen by ID (the id of a row's access_url or of a selection, repeated for more), by QUERY (with \
-                 or without UPLOAD), or by one UPLOAD with a column access_url, id or source_id",
+                 or without UPLOAD), or by one UPLOAD with a column access_url, datalink_url, id or source_id",
             )),
         }
     }
@@ -98,12 +99,15 @@ impl Choice {
 /// The rows that an uploaded table lists.
 async fn listed(service: &Service, table: &Upload, client: &str, most: usize) -> Result<Choice, Fault> {
     let column = |name: &str| table.schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(name));
-    let found = [ACCESS_URL, ROW_ID, SOURCE_ID].into_iter().find_map(|name| Some((name, column(name)?)));
+    let found = [ACCESS_URL, DATALINK_URL, ROW_ID, SOURCE_ID].into_iter().find_map(|name| Some((name, column(name)?)));
     let Some((name, at)) = found else {
-        return Err(Fault::usage(format!("{} has no column {ACCESS_URL}, {ROW_ID} or {SOURCE_ID}", table.name)));
+        return Err(Fault::usage(format!(
+            "{} has no column {ACCESS_URL}, {DATALINK_URL}, {ROW_ID} or {SOURCE_ID}",
+            table.name
+        )));
     };
     let wrong = || Fault::usage(format!("column {name} of {} is of another type", table.name));
-    if name == ACCESS_URL {
+    if name == ACCESS_URL || name == DATALINK_URL {
         let mut ids = Parameters::default();
         for batch in &table.rows {
             texts(batch, at).ok_or_else(wrong)?.into_iter().try_for_each(|id| ids.push("ID", id))?;
