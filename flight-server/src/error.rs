@@ -20,6 +20,14 @@ pub enum ServerError {
     /// A bound lets nothing through.
     #[error("[server] {0} is 0, which lets nothing through")]
     Bound(&'static str),
+    /// What the registry would publish is missing, or no valid record.
+    #[error("[registry] {setting} {fault}")]
+    Registry {
+        /// The setting.
+        setting: String,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// The folder for merged files cannot be used.
     #[error("the spool folder {path} cannot be used: {source}")]
     Spool {

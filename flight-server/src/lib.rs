@@ -1,7 +1,7 @@
 //! The doors of the archive: the only crate that answers with HTTP and gRPC codes.
 //!
 //! HTTP on one port: TAP 1.1 with VOSI and DALI under `/tap`, DataLink 1.1 and Cut & Merge under `/datalink`, whole files
-//! under `/api/files`, a page for people, `/healthz` and `/metrics`. Flight SQL on a second port. What is asked is done by
+//! under `/api/files`, registry records under `/oai`, a page for people, `/healthz` and `/metrics`. Flight SQL on a second port. What is asked is done by
 //! [`spolia_exec::Archive`]; here it is bounded ([`ServerSettings`]), streamed, logged and given a status.
 //!
 //! | door | answer | where it can fail late |
@@ -33,6 +33,7 @@ mod parameters;
 mod pump;
 mod range;
 mod record;
+mod registry;
 mod server;
 mod service;
 mod settings;
@@ -44,5 +45,6 @@ mod writer;
 mod xml;
 
 pub use error::ServerError;
+pub use registry::{CollectionRecordSettings, RegistrySettings};
 pub use server::Server;
 pub use settings::ServerSettings;

@@ -40,11 +40,8 @@ impl Parameters {
 
     async fn read_bounded(request: Request, most_bytes: usize) -> Result<Self, Fault> {
         let mut parameters = Self::default();
-        parameters.add(request.uri().query().unwrap_or_default().as_bytes())?;
-        if request.method() == Method::POST {
-            let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            require_form(content_type.unwrap_or_default())?;
-            parameters.add(&body(request.into_body(), most_bytes).await?)?;
+        for encoded in encoded(request, most_bytes).await? {
+            parameters.add(&encoded)?;
         }
         Ok(parameters)
     }
@@ -120,6 +117,20 @@ impl Parameters {
         };
         self.one(name)?.map(|text| text.trim().parse().map_err(|_| wrong(text))).transpose()
     }
+}
+
+/// The query string and, of a POST, the form, as they are encoded.
+///
+/// # Errors
+/// [`Fault`] for a body that is too large, too slow, or no form.
+pub(crate) async fn encoded(request: Request, most_bytes: usize) -> Result<[bytes::Bytes; 2], Fault> {
+    let query = bytes::Bytes::copy_from_slice(request.uri().query().unwrap_or_default().as_bytes());
+    if request.method() != Method::POST {
+        return Ok([query, bytes::Bytes::new()]);
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    require_form(content_type.unwrap_or_default())?;
+    Ok([query, body(request.into_body(), most_bytes).await?])
 }
 
 fn require_form(content_type: &str) -> Result<(), Fault> {

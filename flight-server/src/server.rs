@@ -17,6 +17,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::error::ServerError;
 use crate::flight::FlightDoor;
+use crate::registry::{self, RegistrySettings};
 use crate::service::Service;
 use crate::settings::ServerSettings;
 use crate::visitor::identify;
@@ -46,12 +47,17 @@ impl Server {
     ///
     /// # Errors
     /// When a setting makes no sense, a port is taken, or the spool folder cannot be made.
-    pub async fn bind(archive: Archive, settings: ServerSettings) -> Result<Self, ServerError> {
+    pub async fn bind(
+        archive: Archive,
+        settings: ServerSettings,
+        registry: RegistrySettings,
+    ) -> Result<Self, ServerError> {
         settings.validate()?;
+        registry.validate()?;
         let (http_listener, http_addr) = listen(settings.listen).await?;
         let (flight_listener, flight_addr) = listen(settings.flight_listen).await?;
         let base_url = settings.base_url(http_addr)?;
-        let service = Service::new(archive, settings, base_url)?;
+        let service = Service::new(archive, settings, registry, base_url)?;
         let flight = FlightDoor::new(service.clone()).map_err(ServerError::Describe)?;
         Ok(Self { service, flight, http_listener, flight_listener, http_addr, flight_addr })
     }
@@ -138,6 +144,7 @@ fn routes(service: Service) -> Router {
         .nest("/datalink", datalink::routes())
         .route("/datalink", get(datalink::links).post(datalink::links))
         .route("/api/files", get(files::file))
+        .route("/oai", get(registry::oai).post(registry::oai))
         .layer(axum::middleware::from_fn_with_state(service.clone(), identify))
         .layer(axum::middleware::map_response(named))
         .layer(CompressionLayer::new().compress_when(worth_compressing))

@@ -15,6 +15,7 @@ use crate::gate::Gate;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::record::Record;
+use crate::registry::{Registry, RegistrySettings};
 use crate::settings::ServerSettings;
 
 /// The folder of jobs in a site's.
@@ -32,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) base_url: Arc<str>,
     pub(crate) spool: Arc<PathBuf>,
     pub(crate) jobs: Jobs,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) queries: Arc<Gate>,
     pub(crate) cuts: Arc<Gate>,
@@ -45,13 +47,19 @@ impl Service {
     ///
     /// # Errors
     /// [`ServerError::Spool`] when the folder cannot be made.
-    pub(crate) fn new(archive: Archive, settings: ServerSettings, base_url: String) -> Result<Self, ServerError> {
+    pub(crate) fn new(
+        archive: Archive,
+        settings: ServerSettings,
+        registry: RegistrySettings,
+        base_url: String,
+    ) -> Result<Self, ServerError> {
         let spool = archive.site().join(&settings.spool);
         std::fs::create_dir_all(&spool).map_err(|source| ServerError::Spool { path: spool.clone(), source })?;
         let gate = |places| Arc::new(Gate::new(places, settings.waiting, Duration::from_secs(settings.wait_s)));
         Ok(Self {
             authenticator: Arc::new(Tokens::new(archive.site().join(&settings.tokens))),
             jobs: Jobs::new(JobTable::new(archive.router().control().clone()), archive.site().join(JOBS)),
+            registry: Arc::new(Registry::new(registry)),
             archive: archive.seen_by(Principal::anonymous()),
             base_url: base_url.into(),
             spool: Arc::new(spool),

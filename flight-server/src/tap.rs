@@ -18,7 +18,9 @@ use crate::service::Service;
 use crate::uws::{self, JobKind};
 
 pub(crate) use ask::{check, check_language, format, maxrec};
+pub(crate) use capabilities::{NAMESPACES, Offer, write as write_capabilities, write_auxiliary};
 pub(crate) use job::run_query;
+pub(crate) use tables::{Detail, write_schema};
 pub(crate) use upload::{kept, uploaded};
 
 /// The resources below `/tap`. TAP 1.1 section 2.

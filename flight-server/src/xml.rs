@@ -1,4 +1,4 @@
-//! Writing the VOSI documents.
+//! Writing XML: the documents of VOSI, UWS and OAI-PMH.
 
 use std::borrow::Cow;
 use std::io;
@@ -28,6 +28,13 @@ pub(crate) fn respond(write: impl FnOnce(&mut Xml) -> io::Result<()>) -> Result<
 pub(crate) fn document(write: impl FnOnce(&mut Xml) -> io::Result<()>) -> io::Result<Vec<u8>> {
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 1);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+    write(&mut xml)?;
+    Ok(xml.into_inner())
+}
+
+/// Elements without a document around them yet.
+pub(crate) fn fragment(write: impl FnOnce(&mut Xml) -> io::Result<()>) -> io::Result<Vec<u8>> {
+    let mut xml = Writer::new_with_indent(Vec::new(), b' ', 1);
     write(&mut xml)?;
     Ok(xml.into_inner())
 }

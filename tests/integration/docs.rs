@@ -95,6 +95,11 @@ fn the_commands_about_access_run() {
 }
 
 #[test]
+fn the_commands_about_registering_run() {
+    check("register.md");
+}
+
+#[test]
 fn the_readme_goes_the_whole_way_with_curl() {
     let served = Served::start();
     let readme = std::fs::read_to_string(own_folder().join("../README.md")).unwrap();

@@ -33,7 +33,7 @@ fn slow_reader(served: &Served, answer: &Path) -> Child {
 /// The end of an answer that broke off must say so, and by whose fault.
 fn check_broken_off(answer: &Path, node: &str) {
     let text = std::fs::read_to_string(answer).unwrap();
-    let end = &text[text.len().saturating_sub(3000)..];
+    let end = &text[text.len().saturating_sub(8000)..];
     assert!(end.contains(r#"name="QUERY_STATUS" value="ERROR""#) && end.contains(&format!("node {node}")), "{end}");
     assert!(end.trim_end().ends_with("</VOTABLE>"), "the document is whole: {end}");
 }

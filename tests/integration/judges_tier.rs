@@ -1,5 +1,6 @@
 //! The heavier judges from outside, run by `make judges`.
 
+mod registry;
 mod s3;
 mod topcat;
 

@@ -29,6 +29,7 @@ mod oracle;
 mod query;
 mod random_queries;
 mod redis_server;
+mod registry;
 mod replicated;
 mod selections;
 mod served;

@@ -26,7 +26,12 @@ pub struct Served {
 impl Doors {
     /// `spolia serve` on a site; `settings` go into its environment.
     pub fn of(site: &TestSite, settings: &[(&str, &str)]) -> Self {
-        let mut command = site.command(&["serve", "--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]);
+        Self::at("127.0.0.1:0", site, settings)
+    }
+
+    /// The same at an address of the caller's choice.
+    pub fn at(listen: &str, site: &TestSite, settings: &[(&str, &str)]) -> Self {
+        let mut command = site.command(&["serve", "--listen", listen, "--flight-listen", "127.0.0.1:0"]);
         command.envs(settings.iter().copied());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

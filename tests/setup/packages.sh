@@ -2,9 +2,10 @@
 # Installs the Debian packages that are missing. Usage: packages.sh demo|test|judges|bench-tap
 #
 # `demo` needs the PostgreSQL server and what libhdf5 is linked with; `test` also the outside programs that judge answers;
-# `judges` also TOPCAT, a screen for it that nobody sees, and a compiler for the program that drives it;
+# `judges` also TOPCAT, a screen for it that nobody sees, and a compiler for the program that drives it; DaCHS for its harvester and for
+# the schemas that come with it (the programs only: python3-gavo brings no service, user or database);
 # redis-tools has the program of the Redis server without the service that redis-server would start.
-# `bench-tap` also DaCHS, the peer of that bench (the programs only: python3-gavo brings no service, user or database).
+# `bench-tap` also DaCHS, the peer of that bench.
 # With nothing missing it changes nothing and takes no time.
 set -euo pipefail
 
@@ -23,7 +24,7 @@ for_tests=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tool
 case ${1-} in
 demo) ;;
 test) packages+=("${for_tests[@]}") ;;
-judges) packages+=("${for_tests[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core) ;;
+judges) packages+=("${for_tests[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core python3-gavo) ;;
 bench-tap) packages+=("${for_tests[@]}" python3-gavo) ;;
 *) say "usage: packages.sh demo|test|judges|bench-tap"; exit 2 ;;
 esac

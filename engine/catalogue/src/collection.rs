@@ -181,6 +181,11 @@ impl Collection {
         self.tables.iter().find(|table| table.name == name)
     }
 
+    /// Whether rows of it are products, which ObsCore describes.
+    pub fn has_products(&self) -> bool {
+        self.tables.iter().any(|table| table.obscore.is_some())
+    }
+
     /// Whether rows have the same form in both: all is equal but what only tells of them (examples, previews, products, where to read more).
     pub fn has_form_of(&self, other: &Self) -> bool {
         self.form() == other.form()

@@ -1,7 +1,7 @@
 //! The control database: what the archive holds, where, and which of it may be seen.
 //!
 //! One small PostgreSQL database keeps collections with their tables, files with their checksums, batches of ingested
-//! files, the manifest of each epoch, and the site's signing keys. The rows themselves lie on the nodes; only
+//! files, the manifest of each epoch, the dates of the site's registry records, and its signing keys. The rows themselves lie on the nodes; only
 //! `shard-router` talks to those.
 
 mod batch;
@@ -14,6 +14,7 @@ mod file;
 mod manifest;
 mod migrations;
 mod obscore;
+mod registry_record;
 mod signing_key;
 
 pub use batch::{Batch, BatchState, CollectionLock};
@@ -27,4 +28,5 @@ pub use error::CatalogueError;
 pub use file::{ArchivedFile, FileState, NewFile};
 pub use manifest::{BatchBounds, Chunk, ChunkStats, Manifest, Visibility};
 pub use obscore::{OBSCORE_COLUMNS, ObsCoreColumn, ObsCoreKind};
+pub use registry_record::{RecordDates, RecordHistory};
 pub use signing_key::SigningKey;

@@ -98,6 +98,14 @@ CREATE TABLE IF NOT EXISTS spolia.job (
 );
 CREATE INDEX IF NOT EXISTS job_waiting ON spolia.job (created) WHERE phase IN ('QUEUED', 'EXECUTING');
 CREATE INDEX IF NOT EXISTS job_owner ON spolia.job (owner, created)",
+    "
+CREATE TABLE IF NOT EXISTS spolia.registry_record (
+    identifier  text PRIMARY KEY,
+    digest      text NOT NULL,
+    created     timestamptz NOT NULL,
+    updated     timestamptz NOT NULL,
+    deleted     boolean NOT NULL
+)",
 ];
 
 /// The version this program reads and writes.

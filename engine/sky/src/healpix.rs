@@ -89,6 +89,31 @@ impl PixelRanges {
         Self::new(order, ranges)
     }
 
+    /// The set as a MOC in its ASCII form, with four pixels as the one that they make up: `3/1-2 4/20`. Empty for an empty set. MOC 2.0
+    /// section 4.3.2.
+    pub fn moc_ascii(&self) -> String {
+        let mut by_order = vec![Vec::new(); usize::from(self.order) + 1];
+        for range in &self.ranges {
+            let mut start = range.start;
+            while start < range.end {
+                let fits = |up: &u8| start % (1 << (2 * up)) == 0 && start + (1 << (2 * up)) <= range.end;
+                let up = (0..=self.order).take_while(fits).last().unwrap_or(0);
+                let pixel = start >> (2 * up);
+                by_order[usize::from(self.order - up)].push(pixel..pixel + 1);
+                start += 1 << (2 * up);
+            }
+        }
+        let orders = (0..).zip(by_order).map(|(order, pixels)| Self::new(order, pixels));
+        let written = orders.filter(|set| !set.is_empty()).map(|set| {
+            let ranges = set.ranges.iter().map(|range| match range.end - range.start {
+                1 => range.start.to_string(),
+                _ => format!("{}-{}", range.start, range.end - 1),
+            });
+            format!("{}/{}", set.order, ranges.collect::<Vec<_>>().join(","))
+        });
+        written.collect::<Vec<_>>().join(" ")
+    }
+
     /// True when a pixel of the set, whose order is that of the range, lies in the range.
     pub fn meets(&self, range: &Range<u64>) -> bool {
         let after = self.ranges.partition_point(|held| held.end <= range.start);
@@ -163,6 +188,19 @@ mod tests {
     fn udf_catalogue_vector() {
         let position = Position::from_degrees(1.0, 1.0).unwrap();
         assert_eq!(healpix_index(17, &position), 81_609_757_711);
+    }
+
+    #[test]
+    fn a_moc_has_the_largest_pixels() {
+        for (order, ranges, expect) in [
+            (6, vec![], ""),
+            (0, vec![0..12], "0/0-11"),
+            (6, vec![0..12 << 12], "0/0-11"),
+            (2, vec![3..9, 20..21, 22..23], "1/1 2/3,8,20,22"),
+            (3, vec![16..80], "1/1-4"),
+        ] {
+            assert_eq!(PixelRanges::new(order, ranges).moc_ascii(), expect);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use spolia_adql::FeatureType;
+use spolia_catalogue::Collection;
 use spolia_exec::Act;
 use spolia_formats::Format;
 
@@ -15,9 +16,10 @@ use crate::service::Service;
 use crate::settings::ServerSettings;
 use crate::xml::{self, Xml};
 
-/// The namespaces that the first element declares.
-const NAMESPACES: [(&str, &str); 5] = [
-    ("xmlns:vosi", "http://www.ivoa.net/xml/VOSICapabilities/v1.0"),
+/// The namespace of the first element.
+const VOSI: (&str, &str) = ("xmlns:vosi", "http://www.ivoa.net/xml/VOSICapabilities/v1.0");
+/// The namespaces that capabilities use, which an element around them declares.
+pub(crate) const NAMESPACES: [(&str, &str); 4] = [
     ("xmlns:tr", "http://www.ivoa.net/xml/TAPRegExt/v1.0"),
     ("xmlns:vr", "http://www.ivoa.net/xml/VOResource/v1.0"),
     ("xmlns:vs", "http://www.ivoa.net/xml/VODataService/v1.1"),
@@ -32,34 +34,61 @@ const OBSCORE: &str = "ivo://ivoa.net/std/ObsCore#core-1.1";
 /// The capabilities document.
 pub(crate) async fn capabilities(State(service): State<Service>) -> Response<Body> {
     let document = async {
-        let collections = service.archive.collections(Act::Query).await?;
-        let products =
-            collections.iter().flat_map(|collection| &collection.tables).any(|table| table.obscore.is_some());
-        xml::respond(|xml| document(xml, &service.base_url, &service.settings, products))
+        let products = service.archive.collections(Act::Query).await?.iter().any(Collection::has_products);
+        let offer = Offer { base_url: &service.base_url, settings: &service.settings, products };
+        xml::respond(|xml| document(xml, offer))
     };
     document.await.unwrap_or_else(|fault: Fault| fault.text())
 }
 
-fn document(xml: &mut Xml, base_url: &str, settings: &ServerSettings, products: bool) -> io::Result<()> {
+/// What there is to be told of.
+#[derive(Clone, Copy)]
+pub(crate) struct Offer<'a> {
+    pub(crate) base_url: &'a str,
+    pub(crate) settings: &'a ServerSettings,
+    /// Whether there is `ivoa.obscore`.
+    pub(crate) products: bool,
+}
+
+fn document(xml: &mut Xml, offer: Offer<'_>) -> io::Result<()> {
+    let namespaces = [VOSI].into_iter().chain(NAMESPACES);
+    xml.create_element("vosi:capabilities")
+        .with_attributes(namespaces)
+        .write_inner_content(|xml| write_with(xml, offer, &SECURITY_METHODS))?;
+    Ok(())
+}
+
+/// What the service can do, a `capability` element each, as its registry record has it: as `/tap/capabilities` has it, but for the ways to be
+/// known. TAP 1.1 section 2.4 has them all in one interface, VOResource's schema one at most in each, and registries would list the same
+/// address once for each interface; so a record says no more than that everybody may ask.
+pub(crate) fn write(xml: &mut Xml, offer: Offer<'_>) -> io::Result<()> {
+    write_with(xml, offer, &[])
+}
+
+fn write_with(xml: &mut Xml, offer: Offer<'_>, security_methods: &[Option<&str>]) -> io::Result<()> {
+    let base_url = offer.base_url;
     let vosi = [
         ("ivo://ivoa.net/std/VOSI#capabilities", "capabilities"),
         ("ivo://ivoa.net/std/VOSI#availability", "availability"),
         ("ivo://ivoa.net/std/VOSI#tables-1.1", "tables"),
     ];
-    xml.create_element("vosi:capabilities").with_attributes(NAMESPACES).write_inner_content(|xml| {
-        tap(xml, base_url, settings, products)?;
-        for (standard, resource) in vosi {
-            capability(xml, standard, |xml| {
-                let version = if resource == "tables" { "1.1" } else { "1.0" };
-                interface(xml, "vs:ParamHTTP", version, "full", &format!("{base_url}/tap/{resource}"))
-            })?;
-        }
-        capability(xml, "ivo://ivoa.net/std/DALI#examples", |xml| {
-            interface(xml, "vr:WebBrowser", "1.0", "full", &format!("{base_url}/tap/examples"))
+    tap(xml, offer, security_methods)?;
+    for (standard, resource) in vosi {
+        capability(xml, standard, |xml| {
+            let version = if resource == "tables" { "1.1" } else { "1.0" };
+            interface(xml, "vs:ParamHTTP", version, "full", &format!("{base_url}/tap/{resource}"))
         })?;
-        links(xml, base_url)
+    }
+    capability(xml, "ivo://ivoa.net/std/DALI#examples", |xml| {
+        interface(xml, "vr:WebBrowser", "1.0", "full", &format!("{base_url}/tap/examples"))
     })?;
-    Ok(())
+    links(xml, base_url)
+}
+
+/// That a collection can be queried by a TAP service which has a record of its own. Discovering Data Collections Within Services 1.1
+/// section 3.
+pub(crate) fn write_auxiliary(xml: &mut Xml, base_url: &str) -> io::Result<()> {
+    capability(xml, "ivo://ivoa.net/std/TAP#aux", |xml| tap_interface(xml, base_url, &[]))
 }
 
 fn capability(xml: &mut Xml, standard: &str, content: impl FnOnce(&mut Xml) -> io::Result<()>) -> io::Result<()> {
@@ -81,14 +110,11 @@ fn access_url(xml: &mut Xml, usage: &str, url: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn tap(xml: &mut Xml, base_url: &str, settings: &ServerSettings, products: bool) -> io::Result<()> {
+fn tap(xml: &mut Xml, offer: Offer<'_>, security_methods: &[Option<&str>]) -> io::Result<()> {
+    let Offer { base_url, settings, products } = offer;
     let attributes = [("standardID", "ivo://ivoa.net/std/TAP"), ("xsi:type", "tr:TableAccess")];
     xml.create_element("capability").with_attributes(attributes).write_inner_content(|xml| {
-        let attributes = [("xsi:type", "vs:ParamHTTP"), ("role", "std"), ("version", "1.1")];
-        xml.create_element("interface").with_attributes(attributes).write_inner_content(|xml| {
-            access_url(xml, "base", &format!("{base_url}/tap"))?;
-            SECURITY_METHODS.into_iter().try_for_each(|method| security_method(xml, method))
-        })?;
+        tap_interface(xml, base_url, security_methods)?;
         if products {
             let text = quick_xml::events::BytesText::new("ObsCore-1.1");
             xml.create_element("dataModel").with_attribute(("ivo-id", OBSCORE)).write_text_content(text)?;
@@ -108,6 +134,16 @@ fn tap(xml: &mut Xml, base_url: &str, settings: &ServerSettings, products: bool)
         let (default, hard) = (settings.maxrec_default as u64, settings.maxrec_hard as u64);
         limits(xml, "outputLimit", &[("default", row, default), ("hard", row, hard)])?;
         limits(xml, "uploadLimit", &[("hard", byte, (settings.upload_mb as u64) << 20)])
+    })?;
+    Ok(())
+}
+
+/// Where queries go. TAP 1.1 section 2.4.
+fn tap_interface(xml: &mut Xml, base_url: &str, security_methods: &[Option<&str>]) -> io::Result<()> {
+    let attributes = [("xsi:type", "vs:ParamHTTP"), ("role", "std"), ("version", "1.1")];
+    xml.create_element("interface").with_attributes(attributes).write_inner_content(|xml| {
+        access_url(xml, "base", &format!("{base_url}/tap"))?;
+        security_methods.iter().try_for_each(|method| security_method(xml, *method))
     })?;
     Ok(())
 }
@@ -222,7 +258,8 @@ mod tests {
     #[test]
     fn the_document_says_what_the_service_does() {
         let settings = ServerSettings { maxrec_default: 7, maxrec_hard: 70, ..ServerSettings::default() };
-        let written = xml::document(|xml| document(xml, "http://localhost:1", &settings, true)).unwrap();
+        let offer = Offer { base_url: "http://localhost:1", settings: &settings, products: true };
+        let written = xml::document(|xml| document(xml, offer)).unwrap();
         let written = String::from_utf8(written).unwrap();
         for part in [
             "<capability standardID=\"ivo://ivoa.net/std/TAP\" xsi:type=\"tr:TableAccess\">",
@@ -242,6 +279,10 @@ mod tests {
         ] {
             assert!(written.contains(part), "{part} is not in\n{written}");
         }
+        assert_eq!(written.matches("<securityMethod").count(), SECURITY_METHODS.len());
         assert_eq!(written.matches("standardID=\"ivo://ivoa.net/std/TAP\"").count(), 1);
+        let record = xml::fragment(|xml| write(xml, offer)).unwrap();
+        let written = String::from_utf8(record).unwrap();
+        assert!(written.contains("<form>CONTAINS</form>") && !written.contains("securityMethod"), "{written}");
     }
 }

@@ -1,5 +1,6 @@
 //! `/tap/tables`: what can be queried. VOSI 1.1 section 6, VODataService 1.1.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use axum::body::Body;
@@ -28,12 +29,24 @@ const NAMESPACES: [(&str, &str); 4] = [
     ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"),
 ];
 
+/// What is said of tables.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Detail<'a> {
+    /// Their names and descriptions.
+    Min,
+    /// Their columns and foreign keys, too.
+    Max,
+    /// The same as a registry record has it: without ESA's attribute, and with the rows of tables by their names. VODataService 1.2
+    /// section 3.4.1.
+    Record(&'a BTreeMap<String, u64>),
+}
+
 /// All schemas and tables; `detail=min` leaves the columns out.
 pub(crate) async fn tables(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let answered = async {
-        let with_columns = with_columns(&Parameters::read(request).await?)?;
+        let detail = detail(&Parameters::read(request).await?)?;
         let schema = service.archive.tap_schema().await?;
-        xml::respond(|xml| tableset(xml, &service.base_url, &schema, with_columns))
+        xml::respond(|xml| tableset(xml, &service.base_url, &schema, detail))
     };
     answered.await.unwrap_or_else(|fault: Fault| fault.text())
 }
@@ -51,7 +64,7 @@ pub(crate) async fn table(Visitor(service): Visitor, Path(name): Path<String>) -
             let root = NAMESPACES.into_iter().chain([("xsi:schemaLocation", location.as_str()), ("type", "table")]);
             xml.create_element("vosi:table")
                 .with_attributes(root)
-                .write_inner_content(|xml| content(xml, table, &schema.keys, true))?;
+                .write_inner_content(|xml| content(xml, table, &schema.keys, Detail::Max))?;
             Ok(())
         })
     };
@@ -69,31 +82,32 @@ fn schema_location(base_url: &str) -> String {
     format!("http://esa.int/xml/EsaTapPlus {base_url}/tap{ESA_TAP_PLUS_PATH}")
 }
 
-fn with_columns(parameters: &Parameters) -> Result<bool, Fault> {
+fn detail(parameters: &Parameters) -> Result<Detail<'static>, Fault> {
     match parameters.one("DETAIL")?.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("max") => Ok(true),
-        Some("min") => Ok(false),
+        None | Some("max") => Ok(Detail::Max),
+        Some("min") => Ok(Detail::Min),
         Some(_) => Err(Fault::usage("detail is min or max")),
     }
 }
 
-fn tableset(xml: &mut Xml, base_url: &str, schema: &TapSchema, with_columns: bool) -> io::Result<()> {
+fn tableset(xml: &mut Xml, base_url: &str, schema: &TapSchema, detail: Detail<'_>) -> io::Result<()> {
     let location = schema_location(base_url);
     let root = NAMESPACES.into_iter().chain([("xsi:schemaLocation", location.as_str())]);
     xml.create_element("vosi:tableset").with_attributes(root).write_inner_content(|xml| {
-        schema.schemas.iter().try_for_each(|part| write_schema(xml, part, &schema.keys, with_columns))
+        schema.schemas.iter().try_for_each(|part| write_schema(xml, part, &schema.keys, detail))
     })?;
     Ok(())
 }
 
-fn write_schema(xml: &mut Xml, schema: &Schema, keys: &[ForeignKey], with_columns: bool) -> io::Result<()> {
+/// A schema with its tables, inside of a `tableset` element.
+pub(crate) fn write_schema(xml: &mut Xml, schema: &Schema, keys: &[ForeignKey], detail: Detail<'_>) -> io::Result<()> {
     xml.create_element("schema").write_inner_content(|xml| {
         xml::text(xml, "name", &schema.name)?;
         xml::optional(xml, "description", schema.description.as_deref())?;
         schema.tables.iter().try_for_each(|table| {
             xml.create_element("table")
                 .with_attribute(("type", "table"))
-                .write_inner_content(|xml| content(xml, table, keys, with_columns))?;
+                .write_inner_content(|xml| content(xml, table, keys, detail))?;
             Ok(())
         })
     })?;
@@ -101,33 +115,37 @@ fn write_schema(xml: &mut Xml, schema: &Schema, keys: &[ForeignKey], with_column
 }
 
 /// What is inside a `table` element.
-fn content(xml: &mut Xml, table: &Table, keys: &[ForeignKey], with_columns: bool) -> io::Result<()> {
+fn content(xml: &mut Xml, table: &Table, keys: &[ForeignKey], detail: Detail<'_>) -> io::Result<()> {
     xml::text(xml, "name", &table.name)?;
     xml::optional(xml, "description", table.description.as_deref())?;
-    if !with_columns {
-        return Ok(());
+    match detail {
+        Detail::Min => return Ok(()),
+        Detail::Max => {}
+        Detail::Record(rows) => xml::optional(xml, "nrows", rows.get(&table.name).map(u64::to_string).as_deref())?,
     }
-    table.columns.iter().try_for_each(|column| write_column(xml, column))?;
+    table.columns.iter().try_for_each(|column| write_column(xml, column, detail))?;
     keys.iter().filter(|key| key.from_table == table.name).try_for_each(|key| foreign_key(xml, key))
 }
 
-fn write_column(xml: &mut Xml, column: &Column) -> io::Result<()> {
+fn write_column(xml: &mut Xml, column: &Column, detail: Detail<'_>) -> io::Result<()> {
     let std = if column.std { "true" } else { "false" };
     // astroquery's TapPlus does not read a column without ESA's flags, which say what positions, magnitudes and keys are; here none.
-    let attributes = [("std", std), ("esatapplus:flags", "0")];
-    xml.create_element("column").with_attributes(attributes).write_inner_content(|xml| {
-        xml::text(xml, "name", &column.name)?;
-        let parts = [
-            ("description", &column.description),
-            ("unit", &column.unit),
-            ("ucd", &column.ucd),
-            ("utype", &column.utype),
-        ];
-        parts.into_iter().try_for_each(|(name, value)| xml::optional(xml, name, value.as_deref()))?;
-        data_type(xml, column)?;
-        let flags = [("indexed", column.indexed), ("principal", column.principal)];
-        flags.into_iter().filter(|(_, set)| *set).try_for_each(|(flag, _)| xml::text(xml, "flag", flag))
-    })?;
+    let flags = Some(("esatapplus:flags", "0")).filter(|_| !matches!(detail, Detail::Record(_)));
+    xml.create_element("column").with_attributes([("std", std)].into_iter().chain(flags)).write_inner_content(
+        |xml| {
+            xml::text(xml, "name", &column.name)?;
+            let parts = [
+                ("description", &column.description),
+                ("unit", &column.unit),
+                ("ucd", &column.ucd),
+                ("utype", &column.utype),
+            ];
+            parts.into_iter().try_for_each(|(name, value)| xml::optional(xml, name, value.as_deref()))?;
+            data_type(xml, column)?;
+            let flags = [("indexed", column.indexed), ("principal", column.principal)];
+            flags.into_iter().filter(|(_, set)| *set).try_for_each(|(flag, _)| xml::text(xml, "flag", flag))
+        },
+    )?;
     Ok(())
 }
 
@@ -159,7 +177,7 @@ fn foreign_key(xml: &mut Xml, key: &ForeignKey) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn written(with_columns: bool) -> String {
+    fn written(detail: Detail<'_>) -> String {
         let text = |text: &str| Some(text.to_owned());
         let column = |name: &str, datatype: &str, arraysize: Option<&str>| Column {
             name: name.to_owned(),
@@ -178,13 +196,12 @@ mod tests {
         };
         let schema = Schema { name: "gaia".to_owned(), description: None, tables: vec![table] };
         let schema = TapSchema { schemas: vec![schema], keys: vec![key] };
-        String::from_utf8(xml::document(|xml| tableset(xml, "http://a.example", &schema, with_columns)).unwrap())
-            .unwrap()
+        String::from_utf8(xml::document(|xml| tableset(xml, "http://a.example", &schema, detail)).unwrap()).unwrap()
     }
 
     #[test]
     fn columns_have_their_votable_types() {
-        let document = written(true);
+        let document = written(Detail::Max);
         for part in [
             "<dataType xsi:type=\"vs:VOTableType\">long</dataType>",
             "<dataType xsi:type=\"vs:VOTableType\" arraysize=\"*\" extendedType=\"timestamp\">char</dataType>",
@@ -200,7 +217,13 @@ mod tests {
 
     #[test]
     fn the_small_answer_names_the_tables_only() {
-        let document = written(false);
+        let document = written(Detail::Min);
         assert!(document.contains("<name>gaia.t</name>") && !document.contains("<column"), "{document}");
+    }
+
+    #[test]
+    fn a_record_has_rows_and_nothing_of_others() {
+        let document = written(Detail::Record(&BTreeMap::from([("gaia.t".to_owned(), 7)])));
+        assert!(document.contains("<nrows>7</nrows>") && document.contains("<column std=\"false\">"), "{document}");
     }
 }

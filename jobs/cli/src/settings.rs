@@ -5,7 +5,7 @@ use std::path::Path;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use spolia_exec::{AccessSettings, CutSettings, LogSettings, SelectionSettings, StoreSettings};
-use spolia_flight_server::ServerSettings;
+use spolia_flight_server::{RegistrySettings, ServerSettings};
 use spolia_local_node::LocalNodeSettings;
 use spolia_planner::QuerySettings;
 use spolia_shard_router::RouterSettings;
@@ -49,6 +49,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Who may do what with which collection.
     pub access: AccessSettings,
+    /// Whether and as what the archive registers itself.
+    pub registry: RegistrySettings,
 }
 
 impl Settings {

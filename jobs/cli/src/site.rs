@@ -114,7 +114,7 @@ impl Site {
             selections: s.selections.clone(),
             log: s.log.clone(),
             access: s.access.clone(),
-            authority: "unregistered".to_owned(),
+            authority: s.registry.authority_or_none().to_owned(),
         })
     }
 

@@ -46,7 +46,7 @@ fn usual(collection: &Collection, table: &TableDef, column: &str, authority: &st
     Some(match column {
         "obs_collection" => format!("'{}'", collection.name),
         "obs_id" => object.to_owned(),
-        "obs_publisher_did" => format!("'ivo://{authority}/{}?' || {object}", collection.name),
+        "obs_publisher_did" => format!("'ivo://{}/{}?' || {object}", authority.replace('\'', "''"), collection.name),
         "access_url" => "access_url".to_owned(),
         "access_format" => format!("'{LINKS}'"),
         "s_ra" => format!("DEGREES({})", table.position.as_ref()?.lon),

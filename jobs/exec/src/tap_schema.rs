@@ -24,9 +24,7 @@ pub(crate) const LINK_UCD: &str = "meta.ref.url";
 /// When a column has no form in VOTable, which would be a fault here.
 pub(crate) fn tap_schema(collections: &[Collection]) -> Result<TapSchema, FormatError> {
     let (own, own_keys) = tap_schema_declaration();
-    let is_product = |table: &TableDef| table.obscore.is_some();
-    let products = collections.iter().any(|collection| collection.tables.iter().any(is_product));
-    let obscore = products.then(obscore::schema);
+    let obscore = collections.iter().any(Collection::has_products).then(obscore::schema);
     Ok(TapSchema {
         schemas: collections.iter().map(schema).chain(obscore.map(Ok)).chain([Ok(own)]).collect::<Result<_, _>>()?,
         keys: collections.iter().flat_map(keys).chain(own_keys).collect(),

@@ -21,7 +21,8 @@ pub async fn run(mut site: Site, serve: Serve) -> Result<(), CommandError> {
 }
 
 async fn until_stopped(site: &Site) -> Result<(), CommandError> {
-    let server = Server::bind(site.archive().await?, site.settings.server.clone()).await?;
+    let settings = &site.settings;
+    let server = Server::bind(site.archive().await?, settings.server.clone(), settings.registry.clone()).await?;
     eprintln!("TAP {}/tap, Arrow Flight grpc://{}; Ctrl-C ends", server.base_url(), server.flight_addr());
     Ok(server.serve(stop_signal()).await?)
 }
