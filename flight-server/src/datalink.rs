@@ -22,7 +22,9 @@ use crate::uws::{self, JobKind};
 
 pub(crate) use cut_job::{check as check_cut, keep_rows, run_cut, spec as cut_spec};
 pub(crate) use links::links;
-pub(crate) use services::{cut as cut_service, cut_job as cut_job_service, links as links_service};
+pub(crate) use services::{
+    Ids, cut as cut_service, cut_job as cut_job_service, cut_query as cut_query_service, links as links_service,
+};
 
 /// The standard that the links endpoint follows.
 pub(crate) const LINKS_STANDARD: &str = "ivo://ivoa.net/std/DataLink#links-1.1";

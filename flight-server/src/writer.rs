@@ -6,7 +6,7 @@ use spolia_exec::QueryAnswer;
 use spolia_formats::{Encoder, Format, FormatError, ResultInfo, ServiceDescriptor, Status};
 
 use crate::answer::Ask;
-use crate::datalink::{cut_job_service, cut_service, links_service};
+use crate::datalink::{Ids, cut_job_service, cut_query_service, cut_service, links_service};
 use crate::service::Service;
 
 /// Rows encoded at a time, so that no task holds its thread for long, and what is written stays in the processor's cache.
@@ -16,6 +16,8 @@ const ROWS_AT_ONCE_APART: usize = 4096;
 
 /// The columns of a row's links, which lead to the same.
 const LINK_COLUMNS: [&str; 2] = ["access_url", "datalink_url"];
+/// Bytes of a query that fits into a URL.
+const LONGEST_QUERY: usize = 4000;
 /// Bytes of room that a new buffer has at most.
 const MOST_ROOM: usize = 256 << 10;
 
@@ -35,7 +37,7 @@ impl Writer {
                 ("server_software".to_owned(), concat!("spolia/", env!("CARGO_PKG_VERSION")).to_owned()),
                 ("archive_epoch".to_owned(), answer.epoch.to_string()),
             ],
-            services: services(service, &answer.schema),
+            services: services(service, ask, &answer.schema),
             room_for_status: true,
         };
         let fits_bytes = service.settings.fits_mb << 20;
@@ -104,16 +106,25 @@ impl Writer {
 }
 
 /// The services of a result whose rows have links.
-fn services(service: &Service, columns: &SchemaRef) -> Vec<ServiceDescriptor> {
+fn services(service: &Service, ask: &Ask, columns: &SchemaRef) -> Vec<ServiceDescriptor> {
     // An alias of the user's may bear the name, but it has not the UCD.
     let is_link = |column: &FieldRef, name: &str| {
         column.name() == name && column.metadata().get("ucd").is_some_and(|ucd| ucd == "meta.ref.url")
     };
     let there = |name: &&str| columns.fields().iter().any(|column| is_link(column, name));
     let Some(column) = LINK_COLUMNS.into_iter().find(there) else { return Vec::new() };
-    vec![
+    let ids = Ids { column, client: None };
+    let mut services = vec![
         links_service(service, "links", "DataLink", Some(column)),
-        cut_service(service, column),
-        cut_job_service(service, column),
-    ]
+        cut_service(service, ids),
+        cut_job_service(service, ids),
+    ];
+    let adql = &ask.request.adql;
+    // Asked again, the query has no tables that came along; and a comment would not end, since an attribute of XML has no lines.
+    let can_be_asked_again = ask.request.uploads.is_empty() && adql.len() <= LONGEST_QUERY && !adql.contains("--");
+    let is_key = |column: &FieldRef| ["id", "source_id"].contains(&column.name().as_str());
+    if can_be_asked_again && columns.fields().iter().any(is_key) {
+        services.push(cut_query_service(service, adql));
+    }
+    services
 }

@@ -60,7 +60,7 @@ assert [link.semantics for link in first] == ["#this", "#progenitor", "#counterp
 cutout = next(first.iter_procs())
 assert cutout.semantics == "#cutout" and cutout.service_def == "cut"
 choices = {param.name: param for param in cutout.input_params}
-assert list(choices) == ["ID", "FIELD", "WITH_TRANSITS", "KEEP_UNMATCHED", "PACKED", "COMPRESSION"], choices
+assert list(choices) == ["ID", "CLIENTID", "FIELD", "WITH_TRANSITS", "KEEP_UNMATCHED", "PACKED", "COMPRESSION"], choices
 assert (choices["COMPRESSION"].values.min, choices["COMPRESSION"].values.max) == (1, 9)
 with h5py.File(io.BytesIO(cutout.process(FIELD="alpha,delta", PACKED="true").read())) as merged:
     found = []
@@ -72,6 +72,14 @@ assert "#this" in {link.semantics for link in next(by_name.iter_datalinks())}
 results = service.run_sync("SELECT TOP 2 * FROM gaia.completesource")
 described = results.get_adhocservice_by_id("cut")
 assert any(param.name == "accessURL" and param.value.endswith("/datalink/gaiamerger") for param in described.params)
+
+# All rows of a query at once, by a service whose parameters are given.
+whole = results.get_adhocservice_by_id("cut-query")
+address = next(param.value for param in whole.params if param.name == "accessURL")
+given = {param.name: param.value for group in whole.groups for param in group.entries if param.value}
+assert set(given) == {"QUERY"} and str(given["QUERY"]) == "SELECT TOP 2 * FROM gaia.completesource", given
+answer = requests.get(address, params=given, timeout=60)
+assert answer.status_code == 200 and answer.headers["x-spolia-objects"] == "2", answer.text
 
 # 4. The ways pyvo goes.
 for document, row in zip(results.iter_datalinks(), results):

@@ -112,6 +112,10 @@ if PART == "memory":
     # pyvo takes its whole URL for an id.
     assert [link.semantics for link in pyvo.dal.adhoc.DatalinkResults.from_result_url(told["links"])] == ["#this", "#counterpart", "#cutout"]
 
+    # The service that its links describe can be called with what its description says.
+    procs = list(pyvo.dal.adhoc.DatalinkResults.from_result_url(told["links"]).iter_procs())
+    assert procs[0].process().read() == whole.content
+
     # It can be forgotten.
     where = f"{SELECTIONS}/{told['id']}"
     assert session.delete(where, params={"clientId": client}).status_code == 204

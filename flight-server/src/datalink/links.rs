@@ -11,7 +11,8 @@ use spolia_formats::{Encoder, Format, ResultInfo, Status};
 use super::columns::{Link, batch, schema};
 use super::row_links::{Maker, faulty};
 use super::rows::{Given, Places, client, given, given_ids, is_client_given};
-use super::{LINKS_CONTENT_TYPE, LINKS_STANDARD, services};
+use super::services::{self, Ids};
+use super::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::outgoing::{Chunk, Outgoing, channel};
@@ -130,12 +131,13 @@ impl Document {
         let parameters = &submission.parameters;
         let maxrec = parameters.number("MAXREC")?;
         let client = client(parameters);
+        let by_id = Ids { column: "ID", client: Some(&client) };
         let info = ResultInfo {
             infos: vec![("standardID".to_owned(), LINKS_STANDARD.to_owned())],
             services: vec![
                 services::links(service, "this", "this", None),
-                services::cut(service, "ID"),
-                services::cut_job(service, "ID"),
+                services::cut(service, by_id),
+                services::cut_job(service, by_id),
             ],
             ..ResultInfo::default()
         };

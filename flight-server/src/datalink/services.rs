@@ -22,8 +22,8 @@ pub(crate) fn links(service: &Service, id: &str, name: &str, column: Option<&str
     }
 }
 
-/// Cut & Merge of rows, with all its choices, while the client waits; `column` has the rows' ids.
-pub(crate) fn cut(service: &Service, column: &str) -> ServiceDescriptor {
+/// Cut & Merge of rows, with all its choices, while the client waits.
+pub(crate) fn cut(service: &Service, ids: Ids<'_>) -> ServiceDescriptor {
     ServiceDescriptor {
         id: CUT.to_owned(),
         name: "Cut & Merge".to_owned(),
@@ -31,13 +31,13 @@ pub(crate) fn cut(service: &Service, column: &str) -> ServiceDescriptor {
         access_url: format!("{}/datalink/gaiamerger", service.base_url),
         standard_id: None,
         content_type: Some(HDF5.to_owned()),
-        params: choices(column),
+        params: ids.params().into_iter().chain(choices()).collect(),
     }
 }
 
 /// The same as a job of UWS 1.1, for more than one waits for.
-pub(crate) fn cut_job(service: &Service, column: &str) -> ServiceDescriptor {
-    let mut params = choices(column);
+pub(crate) fn cut_job(service: &Service, ids: Ids<'_>) -> ServiceDescriptor {
+    let mut params: Vec<Param> = ids.params().into_iter().chain(choices()).collect();
     params.push(Param::fixed("PHASE", "RUN", "Asks the job to run as soon as it is made"));
     ServiceDescriptor {
         id: "cut-job".to_owned(),
@@ -50,11 +50,39 @@ pub(crate) fn cut_job(service: &Service, column: &str) -> ServiceDescriptor {
     }
 }
 
+/// Cut & Merge of all that a query finds.
+pub(crate) fn cut_query(service: &Service, adql: &str) -> ServiceDescriptor {
+    let query = Param::fixed("QUERY", adql, "The query whose rows are cut");
+    ServiceDescriptor {
+        id: "cut-query".to_owned(),
+        name: "Cut & Merge of all rows of the query".to_owned(),
+        description: Some("One HDF5 file with the objects of all rows that the query finds".to_owned()),
+        params: [query].into_iter().chain(choices()).collect(),
+        ..cut(service, Ids { column: "", client: None })
+    }
+}
+
+/// Where the ids of rows are.
+#[derive(Clone, Copy)]
+pub(crate) struct Ids<'a> {
+    /// The column that has them.
+    pub(crate) column: &'a str,
+    /// The client that they hold for, where they do not say it themselves.
+    pub(crate) client: Option<&'a str>,
+}
+
+impl Ids<'_> {
+    fn params(self) -> Vec<Param> {
+        let client =
+            self.client.map(|client| Param::fixed("CLIENTID", client, "The client that ids of selections hold for"));
+        [row_id(Some(self.column))].into_iter().chain(client).collect()
+    }
+}
+
 /// What can be chosen of a cut.
-fn choices(column: &str) -> Vec<Param> {
+fn choices() -> Vec<Param> {
     let flag = |name, description| Param::text(name, description).one_of(&["false", "true"]);
     vec![
-        row_id(Some(column)),
         Param::text("FIELD", "The fields to take of each object, divided by commas; all where none is given"),
         flag("WITH_TRANSITS", "Whether the transits of chosen sources come along"),
         flag("KEEP_UNMATCHED", "Whether transits stay whose source is not chosen"),
