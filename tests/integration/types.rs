@@ -212,6 +212,95 @@ fn models_with_types_that_there_are_not_are_refused() {
 }
 
 #[test]
+fn models_whose_tables_or_products_cannot_be_queried_are_refused() {
+    let (site, folder) = (TestSite::new(1), open_folder());
+    let path = folder.path().join("model.toml");
+    let whole = std::fs::read_to_string(model()).unwrap();
+    for (said, instead, words) in [
+        ("\"'measurements'\"", "\"nothing\"", "kinds.thing: dataproduct_type in"),
+        ("calib_level = \"i\"", "calib_level = \"NEW(\"", "kinds.thing: calib_level in"),
+        ("em_min = \"price\"", "em_min = \"fs\"", "kinds.thing: em_min in"),
+        ("em_min = ", "colour = ", "obscore names \"colour\", which is no column of ObsCore 1.1"),
+        ("calib_level = \"i\", ", "", "obscore says calib_level and dataproduct_type at least"),
+        ("y = \"ds\"", "y = \"d\"", "preview column \"d\" must be an array"),
+        ("name = \"visit\"", "name = \"select\"", "kinds.select: select in"),
+        ("[[table]]", "reference_url = 'page'\n[[table]]", "reference_url \"page\" is no address of a web page"),
+    ] {
+        assert!(whole.contains(said), "{said}");
+        std::fs::write(&path, whole.replacen(said, instead, 1)).unwrap();
+        let complaint = ingest(&site, &path, &[PathBuf::from("Thing_1_0001.h5")]).refused();
+        let is_told = complaint.contains("the data model is not usable") && complaint.contains(words);
+        assert!(is_told, "{instead}: {complaint}");
+        assert_eq!(complaint.trim_end().lines().count(), 1, "{complaint}");
+    }
+}
+
+#[test]
+fn products_have_the_types_of_obscore_and_regions_are_searched() {
+    let Some((_files, site)) = site(3) else { return };
+    let things = site.rows("SELECT COUNT(*) AS n FROM kinds.thing");
+    let found = |condition: &str| site.rows(&format!("SELECT COUNT(*) AS n FROM ivoa.obscore WHERE {condition}"));
+    for condition in [
+        "1 = CONTAINS(POINT(11, 11), s_region)",
+        "1 = CONTAINS(CIRCLE(11, 11, 0.5), s_region)",
+        "1 = INTERSECTS(s_region, CIRCLE(9, 11, 1.5))",
+        "AREA(s_region) BETWEEN 3.8 AND 4.0",
+        "obs_collection = 'kinds' AND s_region = '10 10 12 10 12 12 10 12'",
+    ] {
+        assert_eq!(found(condition), things, "{condition}");
+    }
+    for condition in ["1 = CONTAINS(POINT(13, 11), s_region)", "1 = INTERSECTS(s_region, CIRCLE(9, 11, 0.5))"] {
+        assert_eq!(found(condition), cells("n\n0"), "{condition}");
+    }
+    assert_eq!(
+        site.rows("SELECT COUNT(target_name) AS k, SUM(calib_level) AS i, MAX(em_min) AS p FROM ivoa.obscore"),
+        site.rows("SELECT COUNT(\"key\") AS k, SUM(i) AS i, MAX(price * 1.0) AS p FROM kinds.thing")
+    );
+}
+
+#[test]
+fn columns_may_be_called_by_words_of_adql() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with h5py (SPOLIA_PYTHON)");
+        return;
+    };
+    let (site, folder) = (TestSite::new(1), open_folder());
+    things(&python, "make", folder.path()).ok();
+    let mut text = std::fs::read_to_string(model()).unwrap();
+    for (said, instead) in [
+        ("\"ds\"", "\"time\""),
+        ("\"source_id\"", "\"number\""),
+        ("\"alpha\",", "\"first\","),
+        ("\"delta\" }", "\"last\" }"),
+    ] {
+        text = text.replace(said, instead);
+    }
+    text = text.replace("name = \"delta\"", "name = \"last\"").replace("field = \"first\"", "field = \"alpha\"");
+    let path = folder.path().join("words.toml");
+    std::fs::write(&path, text).unwrap();
+    ingest(&site, &path, &hdf5_files(folder.path())).ok();
+    let doors = Doors::of(&site, &[]);
+    let row =
+        "SELECT TOP 1 id, access_url FROM kinds.thing WHERE \"time\" IS NOT NULL AND ABS(\"last\") < 2 ORDER BY id";
+    let url = run(Command::new("curl")
+        .args(["-sS", "-f", &format!("{}/tap/sync", doors.base_url), "-d", "LANG=ADQL"])
+        .args(["-d", "RESPONSEFORMAT=csv", "--data-urlencode", &format!("QUERY={row}")]))
+    .ok();
+    let given = url.trim_end().split_once("?").unwrap().1;
+    for (resource, words) in [("preview", "PNG"), ("transits", "kinds.visit"), ("gaiamerger", "HDF")] {
+        let file = folder.path().join("answer");
+        let url = format!("{}/datalink/{resource}?{given}", doors.base_url);
+        run(Command::new("curl").args(["-sS", "-f", &url, "-o"]).arg(&file)).ok();
+        let answer = String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();
+        assert!(answer.contains(words), "{resource}: {}", answer.chars().take(500).collect::<String>());
+    }
+    assert_eq!(
+        site.rows("SELECT COUNT(s_dec) AS n FROM ivoa.obscore"),
+        site.rows("SELECT COUNT(*) AS n FROM kinds.thing")
+    );
+}
+
+#[test]
 fn days_skip_chunks_and_uuids_are_looked_up() {
     let Some((_files, site)) = site(3) else { return };
     let explained = |adql: &str| site.spolia(&["explain", adql]).ok();

@@ -261,6 +261,37 @@ if PART == "jobs":
         small.visit(found.append)
         assert any(name.endswith("alpha") for name in found) and not any(name.endswith("varpi") for name in found), found
 
+    # Rows that are chosen anew take the place of those before, in whichever way; what is told of the job is what it does.
+    def told_of(url):
+        document = session.get(url, timeout=60).text
+        return {name for name in ("ROWS", "QUERY", "UPLOAD", "ID") if f'<uws:parameter id="{name}">' in document}
+
+    def change(url, files=None, **parameters):
+        answer = session.post(f"{url}/parameters", data=parameters, files=files, timeout=60)
+        assert answer.status_code == 200, answer.text
+
+    csv = "id\n" + "\n".join(str(i) for i in rows["id"][:7])
+    changing = job(ID=ids[:3], clientId=client)
+    assert told_of(changing) == {"ROWS"}
+    change(changing, ID=ids[:4])
+    assert session.get(changing).text.count('id="ROWS"') == 1 and '"ROWS">4<' in session.get(changing).text
+    change(changing, QUERY=query)
+    assert told_of(changing) == {"QUERY"}
+    change(changing, ID=ids[:6])
+    assert told_of(changing) == {"ROWS"}
+    for last, objects in (({"QUERY": query}, 5), ({"ID": ids[:6]}, 6), ({"UPLOAD": "mine,param:t", "files": {"t": ("t.csv", csv)}}, 7)):
+        changing = job(ID=ids[:3], clientId=client)
+        change(changing, **last)
+        assert session.post(f"{changing}/phase", data={"PHASE": "RUN"}).status_code == 200
+        assert f"<objects>{objects}<" in done(changing), last
+    listed = job(files={"t": ("t.csv", csv)}, UPLOAD="mine,param:t")
+    change(listed, ID=ids[:2])
+    assert told_of(listed) == {"ROWS"}
+    assert session.post(f"{listed}/phase", data={"PHASE": "RUN"}).status_code == 200
+    assert "<objects>2<" in done(listed)
+    both = session.post(ASYNC, data={"ID": ids[0], "UPLOAD": "mine,param:t"}, files={"t": ("t.csv", csv)}, timeout=60)
+    assert both.status_code == 400 and "ID is given beside UPLOAD" in both.text, both.text
+
     # What is wrong is told when the job is made, or by the job.
     for code, wrong in (
         (400, {"COMPRESSION": "99", "ID": ids[0]}),

@@ -246,8 +246,7 @@ fn of_character(character: char) -> &'static str {
         '\u{2264}' => "less or equal is written <=",
         '\u{2265}' => "greater or equal is written >=",
         '\u{2260}' => "unequal is written <>",
-        '_' => OTHER_IDENTIFIER,
-        letter if letter.is_alphabetic() => OTHER_IDENTIFIER,
+        letter if letter == '_' || letter.is_alphabetic() => OTHER_IDENTIFIER,
         _ => "see ADQL 2.1, section 2.1",
     }
 }

@@ -13,6 +13,7 @@ use spolia_hdf5_format::link::{Target, find, is_group, links};
 use spolia_hdf5_format::object_header::ObjectHeader;
 use spolia_hdf5_format::rows::RowReader;
 
+use crate::blocking::Blocking;
 use crate::error::CutoutError;
 use crate::files::{Files, public};
 use crate::merge::{OPENED, group_at};
@@ -63,9 +64,7 @@ pub enum Chosen {
 /// When a file cannot be read, holds neither objects nor a table, or nothing is found.
 pub async fn choose(files: &Arc<Files>, request: BareCut) -> Result<CutPlan, CutoutError> {
     let files = Arc::clone(files);
-    // Reading blocks.
-    let chosen = tokio::task::spawn_blocking(move || plan(&files, &request)).await;
-    chosen.map_err(|error| CutoutError::Refused(format!("choosing objects broke off: {error}")))?
+    Blocking::begin(move |_| plan(&files, &request)).done().await
 }
 
 fn plan(files: &Files, request: &BareCut) -> Result<CutPlan, CutoutError> {

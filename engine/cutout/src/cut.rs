@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
+use crate::blocking::Blocking;
 use crate::error::CutoutError;
 use crate::files::Files;
 use crate::merge::{Target, folder_of, merge};
@@ -24,13 +25,9 @@ pub async fn cut(
     output: &Path,
     progress: &Arc<CutProgress>,
 ) -> Result<CutReport, CutoutError> {
-    let plan = plan.clone().canonical();
-    let stop = StopOnDrop::default();
-    let (files, stopped, output) = (Arc::clone(files), Arc::clone(&stop.0), output.to_owned());
-    let progress = Arc::clone(progress);
-    // Reading, copying and writing block; the pool of threads for that is bounded by the places of the doors.
-    let made = tokio::task::spawn_blocking(move || whole(&plan, &files, (&stopped, &progress), &output)).await;
-    made.map_err(|error| CutoutError::Refused(format!("the cut broke off: {error}")))?
+    let (plan, output) = (plan.clone().canonical(), output.to_owned());
+    let (files, progress) = (Arc::clone(files), Arc::clone(progress));
+    Blocking::begin(move |stopped| whole(&plan, &files, (stopped, &progress), &output)).done().await
 }
 
 /// Finds out what [`cut`] would read and write: its report, and about how long it would take, for which a part of it is read.
@@ -38,23 +35,11 @@ pub async fn cut(
 /// # Errors
 /// As [`cut`], as far as it is seen without reading values.
 pub async fn dry_run(files: &Arc<Files>, plan: &CutPlan) -> Result<CutReport, CutoutError> {
-    let plan = plan.clone().canonical();
-    let stop = StopOnDrop::default();
-    let (files, stopped) = (Arc::clone(files), Arc::clone(&stop.0));
-    // As in [`cut`].
-    let dry = move || merge(&plan, &files, (&stopped, &CutProgress::default()), Target::Sample, Path::new("nowhere"));
-    let found = tokio::task::spawn_blocking(dry).await;
-    Ok(found.map_err(|error| CutoutError::Refused(format!("the dry run broke off: {error}")))??.report)
-}
-
-/// Tells the work that nobody waits for it any more.
-#[derive(Debug, Default)]
-pub(crate) struct StopOnDrop(pub(crate) Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+    let (plan, files) = (plan.clone().canonical(), Arc::clone(files));
+    let mut dry = Blocking::begin(move |stopped| {
+        merge(&plan, &files, (stopped, &CutProgress::default()), Target::Sample, Path::new("nowhere"))
+    });
+    Ok(dry.done().await?.report)
 }
 
 /// Writes beside the output and puts the whole file in its place.

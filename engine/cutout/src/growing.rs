@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use spolia_hdf5_format::write::SUPERBLOCK_SIZE;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
-use crate::cut::StopOnDrop;
+use crate::blocking::Blocking;
 use crate::error::CutoutError;
 use crate::files::Files;
 use crate::merge::{Merged, Target, merge};
@@ -41,44 +40,38 @@ pub async fn outline(files: &Arc<Files>, plan: &CutPlan) -> Result<Option<Outlin
     if options.packed || options.compression.is_some() {
         return Ok(None);
     }
-    let plan = plan.clone().canonical();
-    let stop = StopOnDrop::default();
-    let (files, stopped) = (Arc::clone(files), Arc::clone(&stop.0));
-    let find = move || {
-        let watched = (&*stopped, &CutProgress::default());
+    let (plan, files) = (plan.clone().canonical(), Arc::clone(files));
+    let mut find = Blocking::begin(move |stopped| {
+        let watched = (stopped, &CutProgress::default());
         let found = merge(&plan, &files, watched, Target::Outline, Path::new("nowhere"))?;
         let Merged { report, superblock, in_order } = found;
         Ok(in_order.then_some(Outline { plan, superblock, report }))
-    };
-    // Reading blocks, as in a cut.
-    let found = tokio::task::spawn_blocking(find).await;
-    found.map_err(|error| CutoutError::Refused(format!("the outline broke off: {error}")))?
+    });
+    find.done().await
 }
 
 /// A merged file that is being made. Dropped, it is given up.
 #[derive(Debug)]
 pub struct Growing {
     settled: watch::Receiver<u64>,
-    made: Option<JoinHandle<Result<CutReport, CutoutError>>>,
+    made: Option<Blocking<CutReport>>,
     bytes: u64,
-    _stop: StopOnDrop,
 }
 
 /// Makes the merged file of an outline in `file`, which is empty and which errors call `path`.
 pub fn grow(files: &Arc<Files>, outline: Outline, file: File, path: &Path, progress: &Arc<CutProgress>) -> Growing {
-    let stop = StopOnDrop::default();
     let (teller, settled) = watch::channel(0);
-    let (files, stopped, path) = (Arc::clone(files), Arc::clone(&stop.0), path.to_owned());
+    let (files, path) = (Arc::clone(files), path.to_owned());
     let (progress, bytes) = (Arc::clone(progress), outline.bytes());
-    let make = move || {
+    let made = Blocking::begin(move |stopped| {
         let target = Target::ReadAlong(file, teller, outline.superblock);
-        let merged = merge(&outline.plan, &files, (&stopped, &progress), target, &path)?;
+        let merged = merge(&outline.plan, &files, (stopped, &progress), target, &path)?;
         match merged.superblock == outline.superblock && merged.report.bytes_written == bytes {
             true => Ok(merged.report),
             false => Err(CutoutError::Refused("a file has changed while it was cut".to_owned())),
         }
-    };
-    Growing { settled, made: Some(tokio::task::spawn_blocking(make)), bytes, _stop: stop }
+    });
+    Growing { settled, made: Some(made), bytes }
 }
 
 impl Growing {
@@ -105,8 +98,9 @@ impl Growing {
     /// # Errors
     /// When the cut has failed.
     pub async fn report(&mut self) -> Result<Option<CutReport>, CutoutError> {
-        let Some(made) = self.made.take() else { return Ok(None) };
-        let made = made.await.map_err(|error| CutoutError::Refused(format!("the cut broke off: {error}")))?;
-        made.map(Some)
+        let Some(made) = &mut self.made else { return Ok(None) };
+        let report = made.done().await;
+        self.made = None;
+        report.map(Some)
     }
 }

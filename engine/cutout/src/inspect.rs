@@ -10,6 +10,7 @@ use serde::Serialize;
 use spolia_hdf5_format::source::{LocalFile, Paged, ReadAt};
 use spolia_hdf5_format::{Bounds, Reader};
 
+use crate::blocking::Blocking;
 use crate::error::CutoutError;
 use crate::files::Files;
 
@@ -189,12 +190,11 @@ pub async fn inspect_at(
     options: &InspectOptions,
 ) -> Result<Inspection, CutoutError> {
     let (files, location, options) = (Arc::clone(files), location.to_owned(), options.clone());
-    // Reading blocks.
-    let inspected = tokio::task::spawn_blocking(move || {
+    let mut inspected = Blocking::begin(move |_| {
         let source = files.at(&location)?;
         inspect_source(&location, source, &options)
     });
-    inspected.await.map_err(|error| CutoutError::Refused(format!("inspecting broke off: {error}")))?
+    inspected.done().await
 }
 
 /// Inspects any source of bytes; `file` is how it is called in the answer.

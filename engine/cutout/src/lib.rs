@@ -6,6 +6,7 @@
 
 mod again;
 mod bare;
+mod blocking;
 mod checksum;
 mod cut;
 mod error;

@@ -56,7 +56,7 @@ async fn ask(service: &Service, parameters: &Parameters, way: Way, head: bool) -
     let (from, to) = tables(&rows.ids, &places, way)?;
     let links = service.links(client);
     let keys = keys(service, &rows, &from, &links).await?;
-    let adql = format!("SELECT * FROM {} WHERE {} IN ({})", to.table, to.key, list(keys));
+    let adql = format!("SELECT * FROM {} WHERE \"{}\" IN ({})", to.table, to.key, list(keys));
     let request = QueryRequest { maxrec: Some(maxrec), epoch: Some(rows.epoch), ..QueryRequest::new(adql, links) };
     Ok(Ask { door: Door::Counterpart, request, maxrec, format, content_type, head })
 }
@@ -97,7 +97,7 @@ fn tables(rows: &[i64], places: &Places, way: Way) -> Result<(Keyed, Keyed), Fau
 /// The keys of the rows.
 async fn keys(service: &Service, rows: &SelectedRows, from: &Keyed, links: &LinkBase) -> Result<Vec<i64>, Fault> {
     let ids = list(rows.ids.clone());
-    let adql = format!("SELECT DISTINCT {key} FROM {} WHERE id IN ({ids})", from.table, key = from.key);
+    let adql = format!("SELECT DISTINCT \"{key}\" FROM {} WHERE id IN ({ids})", from.table, key = from.key);
     let request = QueryRequest { epoch: Some(rows.epoch), ..QueryRequest::new(adql, links.clone()) };
     let _place = service.queries.enter().await?;
     let mut answer = service.archive.query(&request).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, Response};
-use spolia_exec::{CutAnswer, CutOptions, CutRequest, ExecError, grow, outline};
+use spolia_exec::{CutAnswer, CutOptions, CutRequest, ExecError, Outline, PreparedCut, grow, outline};
 
 use super::HDF5;
 use super::choice::Choice;
@@ -117,32 +117,13 @@ async fn make(service: &Service, asked: &Asked, request: &CutRequest, record: &m
         true => outline(service.archive.files(), prepared.plan()).await.map_err(ExecError::from)?,
         false => None,
     };
-    let failed = |error: std::io::Error| Fault::internal("make the merged file", &error);
     let (source, answer) = match outline.filter(|outline| asked.head || outline.bytes() >= STREAMED_BYTES) {
         Some(outline) => {
-            let answer = prepared.answer(outline.report.clone(), 0.0);
             record.note("streamed", true);
-            let source = match asked.head {
-                true => Source::Nothing,
-                false => {
-                    let file = tempfile::tempfile_in(service.spool.as_path()).map_err(failed)?;
-                    let written = file.try_clone().map_err(failed)?;
-                    let spool = service.spool.as_path();
-                    Source::Growing(
-                        grow(service.archive.files(), outline, written, spool, &Arc::default()),
-                        file.into(),
-                    )
-                }
-            };
-            (source, answer)
+            let answer = prepared.answer(outline.report.clone(), 0.0);
+            (if asked.head { Source::Nothing } else { growing(service, outline)? }, answer)
         }
-        None => {
-            // The folder goes when this function ends; the open file lives on until it has been sent.
-            let folder = tempfile::Builder::new().prefix("cut-").tempdir_in(service.spool.as_path()).map_err(failed)?;
-            let path = folder.path().join("merged.h5");
-            let answer = service.archive.make_cut(prepared, &path, &Arc::default()).await?;
-            (Source::Local(tokio::fs::File::open(&path).await.map_err(failed)?), answer)
-        }
+        None => whole(service, prepared).await?,
     };
     note(record, &answer);
     let artefact = Artefact {
@@ -154,6 +135,27 @@ async fn make(service: &Service, asked: &Asked, request: &CutRequest, record: &m
         headers: headers(&answer),
     };
     Ok(Made::File(artefact, place))
+}
+
+/// The merged file, which is sent while it is made.
+fn growing(service: &Service, outline: Outline) -> Result<Source, Fault> {
+    let spool = service.spool.as_path();
+    let file = tempfile::tempfile_in(spool).map_err(unmade)?;
+    let written = file.try_clone().map_err(unmade)?;
+    Ok(Source::Growing(grow(service.archive.files(), outline, written, spool, &Arc::default()), file.into()))
+}
+
+/// The merged file, made.
+async fn whole(service: &Service, prepared: PreparedCut) -> Result<(Source, CutAnswer), Fault> {
+    // The folder goes when this function ends; the open file lives on until it has been sent.
+    let folder = tempfile::Builder::new().prefix("cut-").tempdir_in(service.spool.as_path()).map_err(unmade)?;
+    let path = folder.path().join("merged.h5");
+    let answer = service.archive.make_cut(prepared, &path, &Arc::default()).await?;
+    Ok((Source::Local(tokio::fs::File::open(&path).await.map_err(unmade)?), answer))
+}
+
+fn unmade(error: std::io::Error) -> Fault {
+    Fault::internal("make the merged file", &error)
 }
 
 pub(super) fn note(record: &mut Record, answer: &CutAnswer) {

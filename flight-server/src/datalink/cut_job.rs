@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spolia_exec::{CutAnswer, Principal, SelectedRows};
-use spolia_queue::{CutJob, Inputs, Job, JobResult, JobSpec};
+use spolia_exec::{CutAnswer, ExecError, Principal, SelectedRows, outline};
+use spolia_queue::{CutJob, Inputs, Job, JobResult};
 
 use super::HDF5;
 use super::choice::Choice;
 use super::cut::{note, options, request_of};
-use super::rows::client;
+use super::rows::{all_rows, client};
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::parameters::Parameters;
@@ -23,6 +23,8 @@ const RESULT: &str = "merged";
 const FILE: &str = "merged.h5";
 /// The file of the chosen rows.
 const ROWS: &str = "rows";
+/// The parameter that tells how many they are.
+const COUNT: &str = "ROWS";
 
 /// Checks all values but what is chosen.
 ///
@@ -35,27 +37,34 @@ pub(crate) fn check(parameters: &Parameters) -> Result<(), Fault> {
     parameters.one("QUERY").map(drop)
 }
 
-/// What a job is to do that was asked for like this; `asked` has the ids of rows, of which the job keeps what they stand for now.
+/// The work of a job that has all of `inputs`, of which `asked` was given last, and the rows whose ids are in it: a job keeps rows, not ids
+/// that end. Rows that are chosen anew, by ids or in another way, take the place of those of `before`.
 ///
 /// # Errors
-/// [`Fault`] for what is no id, or too many.
+/// [`Fault`] for what is no id, for too many, and for rows that are chosen in two ways.
 pub(crate) async fn spec(
     service: &Service,
     asked: &Parameters,
-    inputs: Inputs,
-) -> Result<(JobSpec, Option<SelectedRows>), Fault> {
-    let mut cut = CutJob { inputs, rows: None };
-    if !asked.all("ID").any(|id| !id.trim().is_empty()) {
-        return Ok((JobSpec::Cut(cut), None));
+    mut inputs: Inputs,
+    before: Option<&CutJob>,
+) -> Result<(CutJob, Option<SelectedRows>), Fault> {
+    let given = |name: &str| asked.all(name).any(|value| !value.trim().is_empty());
+    let found = ["QUERY", "UPLOAD"].into_iter().find(|name| given(name));
+    match (given("ID"), found) {
+        (true, Some(found)) => Err(Fault::usage(format!("ID is given beside {found}; rows are chosen in one way"))),
+        (true, None) => {
+            let rows = all_rows(service, asked, &client(asked), service.archive.selection_rows()).await?;
+            inputs.parameters.retain(|(name, _)| !["ID", "QUERY", "UPLOAD", COUNT].contains(&name.as_str()));
+            inputs.parameters.push((COUNT.to_owned(), rows.ids.len().to_string()));
+            inputs.uploads.clear();
+            Ok((CutJob { inputs, rows: Some(ROWS.to_owned()) }, Some(rows)))
+        }
+        (false, Some(_)) => {
+            inputs.parameters.retain(|(name, _)| name != COUNT);
+            Ok((CutJob { inputs, rows: None }, None))
+        }
+        (false, None) => Ok((CutJob { inputs, rows: before.and_then(|before| before.rows.clone()) }, None)),
     }
-    let most = service.archive.selection_rows();
-    let Choice::Rows(rows) = Choice::read(service, asked, Vec::new(), &client(asked), most).await? else {
-        return Err(Fault::usage("ID is given beside QUERY; rows are chosen in one way"));
-    };
-    cut.inputs.parameters.retain(|(name, _)| name != "ID");
-    cut.inputs.parameters.push(("ROWS".to_owned(), rows.ids.len().to_string()));
-    cut.rows = Some(ROWS.to_owned());
-    Ok((JobSpec::Cut(cut), Some(rows)))
 }
 
 /// Puts the chosen rows into a job's folder.
@@ -112,12 +121,16 @@ async fn make(
     };
     let request = request_of(service, parameters, choice, None).await?;
     let path = folder.join(FILE);
-    let answer = service.archive.cut(&request, &path, &Arc::default()).await?;
+    let prepared = service.archive.prepare_cut(&request).await?;
+    // What is compressed or packed is as large as it is only once it is made.
+    let outline = outline(service.archive.files(), prepared.plan()).await.map_err(ExecError::from)?;
+    outline.map_or(Ok(()), |outline| check_size(service, outline.bytes()))?;
+    let answer = service.archive.make_cut(prepared, &path, &Arc::default()).await?;
     note(record, &answer);
     let size = tokio::fs::metadata(&path).await.map_err(failed)?.len();
-    if size > service.result_bytes() {
-        let most = service.settings.result_mb;
-        return Err(Fault::usage(format!("the merged file has {size} bytes; a job's result has at most {most} MB")));
+    if let Err(fault) = check_size(service, size) {
+        tokio::fs::remove_file(&path).await.map_err(failed)?;
+        return Err(fault);
     }
     Ok(JobResult {
         id: RESULT.to_owned(),
@@ -128,6 +141,14 @@ async fn make(
         overflow: None,
         notes: notes(&answer),
     })
+}
+
+fn check_size(service: &Service, bytes: u64) -> Result<(), Fault> {
+    let most = service.settings.result_mb;
+    match bytes > service.result_bytes() {
+        true => Err(Fault::usage(format!("the merged file has {bytes} bytes; a job's result has at most {most} MB"))),
+        false => Ok(()),
+    }
 }
 
 /// What the job's owner is told of the file.

@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 use futures::StreamExt;
-use spolia_exec::{RowLink, SelectedRows, SelectionId};
+use spolia_exec::{Act, RowLink, SelectedRows, SelectionId};
 use spolia_formats::{Encoder, Format, ResultInfo, Status};
 
 use super::columns::{Link, batch, schema};
@@ -16,7 +16,6 @@ use super::{LINKS_CONTENT_TYPE, LINKS_STANDARD};
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::outgoing::{Chunk, Outgoing, channel};
-use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::Service;
 use crate::submission::Submission;
@@ -80,10 +79,7 @@ impl Found {
 
 /// The id of the rows that a client has opened one after the other, and how many they are, now that it opens one more. A basket that cannot
 /// be reached is no reason to refuse the row's links.
-async fn gathered(service: &Service, parameters: &Parameters, ids: &[String], client: &str) -> Option<(String, usize)> {
-    let [id] = ids else { return None };
-    let Ok(Given::Row(row)) = given(service, id, client).await else { return None };
-    is_client_given(parameters).then_some(())?;
+async fn gathered(service: &Service, row: RowLink, client: &str) -> Option<(String, usize)> {
     match service.archive.gather(row, client).await {
         Ok((basket, selection)) => (selection.count() > 1).then_some((basket, selection.count())),
         Err(error) => {
@@ -114,7 +110,8 @@ struct Document {
     /// Kept until the answer ends, since the ids are.
     _submission: Submission,
     client: String,
-    basket: Option<(String, usize)>,
+    /// Whether the row is opened alone, by a client that goes on to others.
+    gathers: bool,
     ids: Vec<String>,
     /// Ids that are written.
     done: usize,
@@ -143,7 +140,7 @@ impl Document {
         };
         Ok(Self {
             service: service.clone(),
-            basket: gathered(service, parameters, &ids, &client).await,
+            gathers: ids.len() == 1 && is_client_given(parameters),
             client,
             ids,
             done: 0,
@@ -169,10 +166,18 @@ impl Document {
             found.push((id.as_str(), look_up(&self.service, id, &self.client).await));
         }
         let places = Places::of(&self.service, found.iter().flat_map(|(_, what)| what.rows().iter().copied())).await?;
+        let may = |collection: &str, act| self.service.archive.may(collection, act);
+        let is_cut = |row: i64| places.place(row).is_some_and(|place| may(&place.collection.name, Act::Cut).1);
+        let basket = match &found[..] {
+            [(_, Found::Row([row], link))] if self.gathers && is_cut(*row) => {
+                gathered(&self.service, *link, &self.client).await
+            }
+            _ => None,
+        };
         let maker = Maker {
             base_url: &self.service.base_url,
             client: &self.client,
-            may: &|collection, act| self.service.archive.may(collection, act),
+            may: &may,
             several: places.several_collections(),
         };
         let mut links: Vec<Link> = Vec::with_capacity(next.len() * 4);
@@ -182,9 +187,8 @@ impl Document {
                 Found::Selection(rows, selection) => maker.of_selection(id, selection, rows, &places),
                 Found::Fault(fault) => vec![faulty(id, fault)],
             };
-            if let Some(basket) = &self.basket {
-                let of_basket = maker.of_basket(id, &basket.0, basket.1, &of_id[0]);
-                of_id.extend(of_id[0].error_message.is_none().then_some(of_basket));
+            if let Some((basket, count)) = &basket {
+                of_id.push(maker.of_basket(id, basket, *count, &of_id[0]));
             }
             if self.rows + (links.len() + of_id.len()) as u64 > self.most {
                 self.overflow = true;

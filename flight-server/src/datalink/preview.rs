@@ -114,7 +114,7 @@ impl Asker<'_> {
     }
 
     async fn array(&self, place: Place<'_>, PreviewColumns { x, y }: &PreviewColumns) -> Result<Plot, Fault> {
-        let columns = x.iter().chain([y]).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let columns = x.iter().chain([y]).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         let rows = self.ask(format!("SELECT {columns} FROM {} WHERE id = {}", self.table, self.row.id)).await?;
         let row = rows.iter().find(|batch| batch.num_rows() > 0).ok_or_else(|| self.gone())?;
         let values = |at: usize| elements(row.column(at));
@@ -135,14 +135,15 @@ impl Asker<'_> {
 
     /// The rows around, as the sky shows them: on the plane that touches it there, longitudes to the left.
     async fn neighbourhood(&self, PositionColumns { lon, lat }: &PositionColumns) -> Result<Plot, Fault> {
-        let position = format!("DEGREES({lon}) AS lon, DEGREES({lat}) AS lat");
+        let (lon, lat) = (format!("DEGREES(\"{lon}\")"), format!("DEGREES(\"{lat}\")"));
+        let position = format!("{lon} AS lon, {lat} AS lat");
         let own = self.ask(format!("SELECT {position} FROM {} WHERE id = {}", self.table, self.row.id)).await?;
         let (lon0, lat0) = own.iter().flat_map(positions).next().ok_or_else(|| self.gone())?;
         // Out to the corners.
         let reach = RADIUS_DEG * HEIGHT_TO_WIDTH.hypot(1.0);
         let circle = format!("CIRCLE({lon0:?}, {lat0:?}, {reach:?})");
         let around = format!(
-            "SELECT TOP {NEIGHBOURS} {position} FROM {} WHERE 1 = CONTAINS(POINT(DEGREES({lon}), DEGREES({lat})), {circle})",
+            "SELECT TOP {NEIGHBOURS} {position} FROM {} WHERE 1 = CONTAINS(POINT({lon}, {lat}), {circle})",
             self.table
         );
         let around = self.ask(around).await?;

@@ -36,15 +36,7 @@ impl Maker<'_> {
             return vec![faulty(given, &Fault::not_found(format!("row {} is no longer in the archive", row.id)))];
         };
         let id = link_id(given);
-        let link = |act, semantics, local_semantics, description: &str, content_type| Link {
-            id: given.to_owned(),
-            description: Some(description.to_owned()),
-            semantics,
-            content_type: Some(content_type),
-            local_semantics: Some(local_semantics),
-            open_to: self.open_to([place], act),
-            ..Link::default()
-        };
+        let link = self.factory(given, vec![place]);
         let call = |resource: &str| self.call(resource, &id);
         let this = link(Act::Cut, "#this", "cut-and-merge", "Cut & Merge (from progenitor)", HDF5);
         let file = link(Act::File, "#progenitor", "file", "Original progenitor dataset", HDF5);
@@ -67,6 +59,23 @@ impl Maker<'_> {
         }
         links.push(self.documentation(place, link(Act::Query, "#documentation", "columns", "", XML)));
         links
+    }
+
+    /// Makes links, but for where they lead, of an id that stands for rows in these places.
+    fn factory<'p>(
+        &'p self,
+        given: &'p str,
+        places: Vec<Place<'p>>,
+    ) -> impl Fn(Act, &'static str, &'static str, &str, &'static str) -> Link + 'p {
+        move |act, semantics, local_semantics, description, content_type| Link {
+            id: given.to_owned(),
+            description: Some(description.to_owned()),
+            semantics,
+            content_type: Some(content_type),
+            local_semantics: Some(local_semantics),
+            open_to: self.open_to(places.iter().copied(), act),
+            ..Link::default()
+        }
     }
 
     /// What tells people of the row: the collection's own page, or what its columns mean.
@@ -97,29 +106,21 @@ impl Maker<'_> {
         let id = link_id(given);
         let of_rows: Vec<Place<'_>> = rows.iter().filter_map(|row| places.place(*row)).collect();
         let count = selection.count();
-        let link = |act, semantics, local_semantics, description: String, content_type| Link {
-            id: given.to_owned(),
-            description: Some(description),
-            semantics,
-            content_type: Some(content_type),
-            local_semantics: Some(local_semantics),
-            open_to: self.open_to(of_rows.iter().copied(), act),
-            ..Link::default()
-        };
+        let link = self.factory(given, of_rows.clone());
         let call = |resource: &str| self.call(resource, &id);
-        let this = link(Act::Cut, "#this", "cut-and-merge", format!("Cut & Merge of all {count} rows"), HDF5);
+        let this = link(Act::Cut, "#this", "cut-and-merge", &format!("Cut & Merge of all {count} rows"), HDF5);
         let mut links = vec![Link { access_url: call("gaiamerger"), ..this }];
         // What not all rows have would fail.
         let have =
             |what: fn(&Place<'_>) -> bool| !of_rows.is_empty() && rows.len() == count && of_rows.iter().all(what);
         if have(|place| place.transits().is_some()) {
-            let transits = link(Act::Query, "#counterpart", "transits", "Link to their transits".to_owned(), VOTABLE);
+            let transits = link(Act::Query, "#counterpart", "transits", "Link to their transits", VOTABLE);
             links.push(Link { access_url: call("transits"), ..transits });
         } else if have(|place| place.sources().is_some()) {
-            let sources = link(Act::Query, "#counterpart", "source", "Link to their sources".to_owned(), VOTABLE);
+            let sources = link(Act::Query, "#counterpart", "source", "Link to their sources", VOTABLE);
             links.push(Link { access_url: call("sources"), ..sources });
         }
-        let cutout = link(Act::Cut, "#cutout", "cut-and-merge-with-choices", CHOICES.to_owned(), HDF5);
+        let cutout = link(Act::Cut, "#cutout", "cut-and-merge-with-choices", CHOICES, HDF5);
         links.push(Link { service_def: Some(services::CUT), ..cutout });
         links
     }

@@ -28,25 +28,20 @@ pub(crate) fn cut(service: &Service, ids: Ids<'_>) -> ServiceDescriptor {
         id: CUT.to_owned(),
         name: "Cut & Merge".to_owned(),
         description: Some("One small HDF5 file with just the chosen objects, cut out of their files".to_owned()),
-        access_url: format!("{}/datalink/gaiamerger", service.base_url),
-        standard_id: None,
-        content_type: Some(HDF5.to_owned()),
-        params: ids.params().into_iter().chain(choices()).collect(),
+        ..cut_of(service, ids.params())
     }
 }
 
 /// The same as a job of UWS 1.1, for more than one waits for.
 pub(crate) fn cut_job(service: &Service, ids: Ids<'_>) -> ServiceDescriptor {
-    let mut params: Vec<Param> = ids.params().into_iter().chain(choices()).collect();
-    params.push(Param::fixed("PHASE", "RUN", "Asks the job to run as soon as it is made"));
+    let run = Param::fixed("PHASE", "RUN", "Asks the job to run as soon as it is made");
     ServiceDescriptor {
         id: "cut-job".to_owned(),
         name: "Cut & Merge as a job".to_owned(),
         description: Some("The same as a UWS job, whose result is the file; for many objects".to_owned()),
         access_url: format!("{}{}", service.base_url, JobKind::Cut.path()),
-        standard_id: None,
         content_type: Some("application/xml".to_owned()),
-        params,
+        ..cut_of(service, ids.params().into_iter().chain([run]))
     }
 }
 
@@ -57,8 +52,20 @@ pub(crate) fn cut_query(service: &Service, adql: &str) -> ServiceDescriptor {
         id: "cut-query".to_owned(),
         name: "Cut & Merge of all rows of the query".to_owned(),
         description: Some("One HDF5 file with the objects of all rows that the query finds".to_owned()),
-        params: [query].into_iter().chain(choices()).collect(),
-        ..cut(service, Ids { column: "", client: None })
+        ..cut_of(service, [query])
+    }
+}
+
+/// Cut & Merge of what `chosen` says.
+fn cut_of(service: &Service, chosen: impl IntoIterator<Item = Param>) -> ServiceDescriptor {
+    ServiceDescriptor {
+        id: String::new(),
+        name: String::new(),
+        description: None,
+        access_url: format!("{}/datalink/gaiamerger", service.base_url),
+        standard_id: None,
+        content_type: Some(HDF5.to_owned()),
+        params: chosen.into_iter().chain(choices()).collect(),
     }
 }
 

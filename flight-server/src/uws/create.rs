@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::Response;
 use chrono::{Duration, Utc};
 use spolia_exec::SelectedRows;
-use spolia_queue::{CutJob, Inputs, JobSpec, NewJob};
+use spolia_queue::{Inputs, JobSpec, NewJob};
 
 use super::Desk;
 use super::desk::JobKind;
@@ -79,7 +79,7 @@ pub(super) fn check(desk: &Desk, parameters: &Parameters) -> Result<(), Fault> {
     }
 }
 
-/// What a job of the kind is to do, and the rows that it is to keep; what `before` has of rows stays where no others are given.
+/// The work of a job of the kind that has all of `inputs`, of which `given` came last and after `before`; and the rows that it is to keep.
 ///
 /// # Errors
 /// [`Fault`] for rows that there are not.
@@ -89,11 +89,13 @@ pub(super) async fn spec(
     inputs: Inputs,
     before: Option<&JobSpec>,
 ) -> Result<(JobSpec, Option<SelectedRows>), Fault> {
-    match (desk.kind, before) {
-        (JobKind::Query, _) => Ok((JobSpec::TapQuery(inputs), None)),
-        (JobKind::Cut, Some(JobSpec::Cut(CutJob { rows: Some(rows), .. }))) if given.all("ID").next().is_none() => {
-            Ok((JobSpec::Cut(CutJob { inputs, rows: Some(rows.clone()) }), None))
-        }
-        (JobKind::Cut, _) => cut_spec(&desk.service, given, inputs).await,
+    if desk.kind == JobKind::Query {
+        return Ok((JobSpec::TapQuery(inputs), None));
     }
+    let before = before.and_then(|before| match before {
+        JobSpec::Cut(cut) => Some(cut),
+        JobSpec::TapQuery(_) => None,
+    });
+    let (cut, rows) = cut_spec(&desk.service, given, inputs, before).await?;
+    Ok((JobSpec::Cut(cut), rows))
 }

@@ -7,7 +7,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use object_store::ObjectStore;
 use quick_cache::sync::Cache;
 use spolia_adql::TapSchema;
-use spolia_catalogue::{Control, SigningKey};
+use spolia_catalogue::{Collection, Control, SigningKey};
 use spolia_cutout::Files;
 use spolia_planner::{QuerySettings, Session};
 use spolia_shard_router::{NodeAddress, Router, RouterSettings};
@@ -137,7 +137,9 @@ impl Archive {
     /// # Errors
     /// When the control node fails.
     pub async fn tap_schema(&self) -> Result<TapSchema, ExecError> {
-        Ok(tap_schema(&self.collections(Act::Query).await?)?)
+        let collections = self.collections(Act::Query).await?;
+        let products = collections.iter().any(Collection::has_products);
+        Ok(tap_schema(&collections, products)?)
     }
 
     /// The naming authority of identifiers.

@@ -21,22 +21,35 @@ pub(crate) fn query(collections: &[Collection], authority: &str) -> Option<Strin
     (!selects.is_empty()).then(|| selects.join(" UNION ALL "))
 }
 
+/// What a data model says of the columns of products of a table: each column's name, and a query of it alone.
+pub(crate) fn said(collection: &Collection, table: &TableDef) -> Vec<(&'static str, String)> {
+    let one = |column: &ObsCoreColumn| {
+        let value = table.obscore.as_ref()?.get(column.name)?;
+        Some((column.name, format!("SELECT {} FROM {}.{}", cast(value, column), collection.name, table.name)))
+    };
+    OBSCORE_COLUMNS.iter().filter_map(one).collect()
+}
+
 fn select(collection: &Collection, table: &TableDef, authority: &str) -> String {
     let value = |column: &ObsCoreColumn| {
         let said = table.obscore.iter().find_map(|said| said.get(column.name)).cloned();
-        let value =
-            said.or_else(|| usual(collection, table, column.name, authority)).unwrap_or_else(|| "NULL".to_owned());
-        let as_type = match column.kind {
-            // A region is a text here, as its declaration is read by clients of today.
-            ObsCoreKind::Text | ObsCoreKind::Region => "VARCHAR",
-            ObsCoreKind::Integer => "INTEGER",
-            ObsCoreKind::Long => "BIGINT",
-            ObsCoreKind::Double => "DOUBLE PRECISION",
-        };
-        format!("CAST({value} AS {as_type}) AS {}", column.name)
+        let value = said.or_else(|| usual(collection, table, column.name, authority));
+        cast(value.as_deref().unwrap_or("NULL"), column)
     };
     let columns: Vec<String> = OBSCORE_COLUMNS.iter().map(value).collect();
     format!("SELECT {} FROM {}.{}", columns.join(", "), collection.name, table.name)
+}
+
+/// A value of a column, in its type and under its name.
+fn cast(value: &str, column: &ObsCoreColumn) -> String {
+    let as_type = match column.kind {
+        // A region is a text here, as its declaration is read by clients of today.
+        ObsCoreKind::Text | ObsCoreKind::Region => "VARCHAR",
+        ObsCoreKind::Integer => "INTEGER",
+        ObsCoreKind::Long => "BIGINT",
+        ObsCoreKind::Double => "DOUBLE PRECISION",
+    };
+    format!("CAST({value} AS {as_type}) AS {}", column.name)
 }
 
 /// What a column has where the data model says nothing of it.
@@ -49,8 +62,8 @@ fn usual(collection: &Collection, table: &TableDef, column: &str, authority: &st
         "obs_publisher_did" => format!("'ivo://{}/{}?' || {object}", authority.replace('\'', "''"), collection.name),
         "access_url" => "access_url".to_owned(),
         "access_format" => format!("'{LINKS}'"),
-        "s_ra" => format!("DEGREES({})", table.position.as_ref()?.lon),
-        "s_dec" => format!("DEGREES({})", table.position.as_ref()?.lat),
+        "s_ra" => format!("DEGREES(\"{}\")", table.position.as_ref()?.lon),
+        "s_dec" => format!("DEGREES(\"{}\")", table.position.as_ref()?.lat),
         _ => return None,
     })
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{TableProvider, default_table_source::DefaultTableSource, view::ViewTable};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlanBuilder, ScalarUDF};
 use datafusion::prelude::{col, ident};
-use spolia_catalogue::{CatalogueError, Edition, SigningKey};
-use spolia_planner::{DERIVED_FROM, Session, SessionBase};
-use spolia_shard_router::{ShardedTable, Snapshot};
+use spolia_adql::TapSchema;
+use spolia_catalogue::{CatalogueError, Collection, Edition, SigningKey, TableDef};
+use spolia_planner::{DERIVED_FROM, PlanError, Session, SessionBase};
+use spolia_shard_router::{Snapshot, arrow_schema};
 
 use crate::access::Act;
 use crate::archive::Archive;
@@ -54,19 +56,59 @@ impl Archive {
     }
 
     async fn session_base(&self, snapshot: &Snapshot, key: SigningKey) -> Result<SessionBase, ExecError> {
-        let link = access_url(snapshot.manifest().epoch, key);
-        let tables = snapshot.tables().into_iter().map(|table| linked(table, &link));
+        let (link, collections) = (access_url(snapshot.manifest().epoch, key), snapshot.collections());
+        let tables = snapshot.tables().into_iter().map(|table| {
+            let (schema, name) = (table.name().0.to_owned(), table.name().1.to_owned());
+            linked(schema, name, table, &link)
+        });
         let mut tables: Vec<NamedTable> = tables.collect::<Result<_, _>>()?;
-        let base = |schema, tables| {
-            SessionBase::new(schema, tables, vec![link.clone()], Arc::clone(&self.memory), &self.query)
+        let Some(query) = obscore::query(collections, self.authority()) else {
+            return self.base(tap_schema(collections, false)?, tables, link);
         };
-        let schema = tap_schema(snapshot.collections())?;
-        if let Some(query) = obscore::query(snapshot.collections(), self.authority()) {
-            let session = base(schema.clone(), tables.clone())?.session(Arc::new(self.router().planner()))?;
-            let view = ViewTable::new(session.plan(&query, None).await?, None);
-            tables.push((obscore::SCHEMA.to_owned(), obscore::NAME.to_owned(), Arc::new(view)));
+        let base = self.base(tap_schema(collections, false)?, tables.clone(), link.clone())?;
+        match base.session(Arc::new(self.router().planner()))?.plan(&query, None).await {
+            Ok(plan) => {
+                let view = Arc::new(ViewTable::new(plan, None));
+                tables.push((obscore::SCHEMA.to_owned(), obscore::NAME.to_owned(), view));
+                self.base(tap_schema(collections, true)?, tables, link)
+            }
+            // All else is to be had without it.
+            Err(error) => {
+                tracing::error!(%error, "there is no ivoa.obscore: a data model's products cannot be asked for");
+                Ok(base)
+            }
         }
-        Ok(base(schema, tables)?)
+    }
+
+    fn base(&self, schema: TapSchema, tables: Vec<NamedTable>, link: ScalarUDF) -> Result<SessionBase, ExecError> {
+        Ok(SessionBase::new(schema, tables, vec![link], Arc::clone(&self.memory), &self.query)?)
+    }
+
+    /// Checks that queries of a collection can be planned, of its tables and of its products, before it is in the archive.
+    ///
+    /// # Errors
+    /// [`ExecError::Request`] with what its data model has to change.
+    pub async fn check_collection(&self, collection: &Collection) -> Result<(), ExecError> {
+        let link = access_url(0, self.keys().first().cloned().ok_or(LinkError::Forged)?);
+        let empty = |table: &TableDef| {
+            let provider = Arc::new(EmptyTable::new(arrow_schema(table)));
+            linked(collection.name.clone(), table.name.clone(), provider, &link)
+        };
+        let tables = collection.tables.iter().map(empty).collect::<Result<_, _>>()?;
+        let base = self.base(tap_schema(std::slice::from_ref(collection), false)?, tables, link)?;
+        let session = base.session(Arc::new(self.router().planner()))?;
+        for table in &collection.tables {
+            let whole = [(table.name.as_str(), format!("SELECT * FROM {}.{}", collection.name, table.name))];
+            for (what, query) in whole.into_iter().chain(obscore::said(collection, table)) {
+                let wrong = |error: PlanError| {
+                    let place = format!("{}.{}", collection.name, table.name);
+                    ExecError::Request(format!("the data model is not usable: {place}: {what} in {query:?}: {error}"))
+                };
+                let plan = session.plan(&query, None).await.map_err(wrong)?;
+                session.physical(&plan).await.map_err(wrong)?;
+            }
+        }
+        Ok(())
     }
 
     /// A session over an epoch, whose rows carry links under `links`, with tables that came along.
@@ -90,8 +132,12 @@ impl Archive {
 type NamedTable = (String, String, Arc<dyn TableProvider>);
 
 /// A table with the columns that lead to DataLink.
-fn linked(table: Arc<ShardedTable>, link: &ScalarUDF) -> Result<NamedTable, DataFusionError> {
-    let (schema, name) = (table.name().0.to_owned(), table.name().1.to_owned());
+fn linked(
+    schema: String,
+    name: String,
+    table: Arc<dyn TableProvider>,
+    link: &ScalarUDF,
+) -> Result<NamedTable, DataFusionError> {
     let mut columns: Vec<_> = table.schema().fields().iter().map(|field| ident(field.name())).collect();
     columns.extend(LINK_COLUMNS.map(|(name, description)| {
         let metadata = [("ucd", LINK_UCD), ("description", description), (DERIVED_FROM, "id")];

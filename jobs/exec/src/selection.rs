@@ -255,7 +255,7 @@ impl<'a> Chooser<'a> {
         let mut rows = BTreeMap::new();
         for some in values.chunks(IDS_AT_ONCE) {
             let list = some.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-            let adql = format!("SELECT id, {key} FROM {table} WHERE {column} IN ({list})");
+            let adql = format!("SELECT id, \"{key}\" FROM {table} WHERE \"{column}\" IN ({list})");
             let (batches, timings) = self.run(&self.session.plan(&adql, None).await?).await?;
             self.chosen.timings.extend(timings);
             for batch in &batches {

@@ -18,15 +18,15 @@ pub(crate) const LINK_COLUMNS: [(&str, &str); 2] = [
 /// The UCD of a link.
 pub(crate) const LINK_UCD: &str = "meta.ref.url";
 
-/// What the service offers: every collection, and TAP_SCHEMA itself.
+/// What the service offers: every collection, their `products` as ObsCore has them, and TAP_SCHEMA itself.
 ///
 /// # Errors
 /// When a column has no form in VOTable, which would be a fault here.
-pub(crate) fn tap_schema(collections: &[Collection]) -> Result<TapSchema, FormatError> {
+pub(crate) fn tap_schema(collections: &[Collection], products: bool) -> Result<TapSchema, FormatError> {
     let (own, own_keys) = tap_schema_declaration();
-    let obscore = collections.iter().any(Collection::has_products).then(obscore::schema);
+    let others = products.then(obscore::schema).into_iter().chain([own]);
     Ok(TapSchema {
-        schemas: collections.iter().map(schema).chain(obscore.map(Ok)).chain([Ok(own)]).collect::<Result<_, _>>()?,
+        schemas: collections.iter().map(schema).chain(others.map(Ok)).collect::<Result<_, _>>()?,
         keys: collections.iter().flat_map(keys).chain(own_keys).collect(),
     })
 }

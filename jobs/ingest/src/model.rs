@@ -37,15 +37,6 @@ pub fn model(name: &str) -> Result<Collection, IngestError> {
         name: example.name.clone(),
         message: error.to_string(),
     };
-    for table in &collection.tables {
-        for (column, value) in table.obscore.iter().flatten() {
-            let faulty = |error: spolia_adql::AdqlError| IngestError::Example {
-                name: format!("obscore {column} of {}", table.name),
-                message: error.to_string(),
-            };
-            spolia_adql::parse(&format!("SELECT {value} AS {column} FROM {}", table.name)).map_err(faulty)?;
-        }
-    }
     collection
         .examples
         .iter()

@@ -38,7 +38,9 @@ impl Parser {
         match signature::check(&name, called, &values) {
             Err(error) if standard => return Err(error),
             // To the grammar all functions of services are alike.
-            Err(error) => self.no_meaning = self.no_meaning.take().or(Some(error)),
+            Err(error) => {
+                self.no_meaning.get_or_insert(error);
+            }
             Ok(()) => {}
         }
         let kind = match called.filter(|_| standard).map(|called| called.gives) {

@@ -140,7 +140,7 @@ impl Parser {
             written if natural => {
                 let message = "a NATURAL JOIN has no ON or USING: it is by all columns of the same name";
                 let error = AdqlError::new(ErrorKind::Meaning, at, message);
-                self.no_meaning = self.no_meaning.take().or(Some(error));
+                self.no_meaning.get_or_insert(error);
                 written
             }
             written => written,

@@ -41,6 +41,7 @@ pub async fn files(
     supersede: bool,
 ) -> Result<IngestReport, CommandError> {
     let collection = model(model_name)?;
+    archive.check_collection(&collection).await?;
     let bar = ProgressBar::no_length();
     if let Ok(style) = ProgressStyle::with_template("{msg:>10} [{bar:40}] {pos}/{len} files, {elapsed}") {
         bar.set_style(style.progress_chars("=> "));

@@ -53,9 +53,12 @@ impl MemorySelections {
         let mut options = OptionsBuilder::new();
         // One shard: a large selection may take all the room.
         options.shards(1).weight_capacity(bytes as u64).estimated_items_capacity(1000);
-        let options = options.build().unwrap_or_else(|_| unreachable!("all that has no default is given"));
         let (hash, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self { held: Cache::with_options(options, Weight, hash, lifecycle), gathering: Mutex::new(()) }
+        let held = match options.build() {
+            Ok(options) => Cache::with_options(options, Weight, hash, lifecycle),
+            Err(_) => Cache::with(1000, bytes as u64, Weight, hash, lifecycle),
+        };
+        Self { held, gathering: Mutex::new(()) }
     }
 
     fn get(&self, name: &str) -> Option<What> {

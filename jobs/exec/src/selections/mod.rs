@@ -168,17 +168,19 @@ impl Selections {
         if id.is_over(Utc::now()) {
             return Err(LinkError::Over.into());
         }
-        for key in keys {
-            let packed = match id.is_basket() {
-                true => Some(self.basket(id.count(), bearer, key).await?),
-                false => self.store.find(&id::store_name(id.name())).await?,
-            };
-            // What is there under a name may have begun anew, or been spoilt.
-            if let Some(packed) = packed.filter(|packed| bearer.name(packed, key) == id.name()) {
-                return SelectedRows::unpack(&packed).ok_or_else(|| LinkError::Over.into());
+        // What is there under a name may have begun anew, or been spoilt.
+        let is_it = |packed: &Bytes, key: &SigningKey| bearer.name(packed, key) == id.name();
+        let mut found = None;
+        if id.is_basket() {
+            for key in keys {
+                let packed = self.basket(id.count(), bearer, key).await?;
+                found = found.or(Some(packed).filter(|packed| is_it(packed, key)));
             }
+        } else {
+            let packed = self.store.find(&id::store_name(id.name())).await?;
+            found = packed.filter(|packed| keys.iter().any(|key| is_it(packed, key)));
         }
-        Err(LinkError::Over.into())
+        found.and_then(|packed| SelectedRows::unpack(&packed)).ok_or_else(|| LinkError::Over.into())
     }
 
     /// The first rows of a client's basket.
