@@ -90,6 +90,7 @@ impl BenchSite {
             cut: Default::default(),
             selections: Default::default(),
             query: QuerySettings::default(),
+            user_tables: Default::default(),
             log: LogSettings::default(),
             access: Default::default(),
             authority: "unregistered".to_owned(),

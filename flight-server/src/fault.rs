@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Unauthorized,
     /// Whoever asks may not do it.
     Forbidden,
+    /// There is something of that name already.
+    Conflict,
     /// Its body is too large.
     TooLarge,
     /// Its body is of a form that is not taken.
@@ -75,6 +77,7 @@ impl Fault {
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Unauthorized => StatusCode::UNAUTHORIZED,
             Kind::Forbidden => StatusCode::FORBIDDEN,
+            Kind::Conflict => StatusCode::CONFLICT,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Kind::Busy | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -85,7 +88,7 @@ impl Fault {
     /// The message as DataLink words it: a term of DataLink 1.1 table 2, a colon, the message.
     pub(crate) fn datalink_message(&self) -> String {
         let word = match self.kind {
-            Kind::Usage | Kind::TooLarge | Kind::MediaType => "UsageFault",
+            Kind::Usage | Kind::Conflict | Kind::TooLarge | Kind::MediaType => "UsageFault",
             Kind::NotFound => "NotFoundFault",
             Kind::Unauthorized => "AuthenticationFault",
             Kind::Forbidden => "AuthorizationFault",
@@ -133,6 +136,7 @@ impl Fault {
         let code = match self.kind {
             Kind::Usage | Kind::TooLarge | Kind::MediaType => tonic::Code::InvalidArgument,
             Kind::NotFound => tonic::Code::NotFound,
+            Kind::Conflict => tonic::Code::AlreadyExists,
             Kind::Unauthorized => tonic::Code::Unauthenticated,
             Kind::Forbidden => tonic::Code::PermissionDenied,
             Kind::Busy | Kind::Unavailable => tonic::Code::Unavailable,
@@ -158,8 +162,12 @@ fn kind_of(error: &ExecError) -> Kind {
         ExecError::NotFound(_) | ExecError::Link(_) => Kind::NotFound,
         ExecError::Selection(SelectionError::NoRoom) => Kind::TooLarge,
         ExecError::Selection(_) => Kind::Unavailable,
-        ExecError::Forbidden { anonymous: true, .. } => Kind::Unauthorized,
-        ExecError::Forbidden { anonymous: false, .. } => Kind::Forbidden,
+        ExecError::Forbidden { anonymous, .. } | ExecError::Denied { anonymous, .. } => match anonymous {
+            true => Kind::Unauthorized,
+            false => Kind::Forbidden,
+        },
+        ExecError::Catalogue(CatalogueError::Taken(_)) => Kind::Conflict,
+        ExecError::Catalogue(CatalogueError::TooManyTables { .. }) => Kind::Forbidden,
         ExecError::Router(RouterError::Catalogue(CatalogueError::UnknownEpoch(_))) => Kind::NotFound,
         error if error.is_request() => Kind::Usage,
         ExecError::Catalogue(_) | ExecError::Router(_) => Kind::Unavailable,
@@ -214,6 +222,8 @@ mod tests {
         check(ExecError::Request("no".to_owned()), 400, tonic::Code::InvalidArgument);
         check(ExecError::NotFound("gone".to_owned()), 404, tonic::Code::NotFound);
         check(RouterError::NoNode(3), 503, tonic::Code::Unavailable);
+        check(CatalogueError::Taken("user_ada.t".to_owned()), 409, tonic::Code::AlreadyExists);
+        check(ExecError::Denied { message: String::new(), anonymous: true }, 401, tonic::Code::Unauthenticated);
         check(CatalogueError::Empty, 503, tonic::Code::Unavailable);
         check(RouterError::from(CatalogueError::UnknownEpoch(9)), 404, tonic::Code::NotFound);
     }

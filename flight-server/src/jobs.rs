@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use spolia_queue::{CUT, Ended, Job, JobError, JobQuota, JobSpec, JobTable, QueueError, TAP_QUERY, Worker};
+use spolia_queue::{
+    CUT, Ended, Job, JobError, JobQuota, JobSpec, JobTable, QueueError, TABLE_UPDATE, TAP_QUERY, Worker,
+};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::datalink::run_cut;
 use crate::fault::{Fault, Kind};
 use crate::service::Service;
-use crate::tap::run_query;
+use crate::tap::{run_query, run_update};
 
 /// The kinds of jobs that this process does.
-const KINDS: [&str; 2] = [TAP_QUERY, CUT];
+const KINDS: [&str; 3] = [TAP_QUERY, CUT, TABLE_UPDATE];
 /// How long another process leaves this one's jobs alone after it was last heard of.
 const LEASE: Duration = Duration::from_secs(10);
 /// How often it says that it is at work, and sees whether others have ended its jobs.
@@ -226,11 +228,12 @@ async fn noted(jobs: &Jobs, job_id: &str, ended: &Ended) -> bool {
 
 async fn done(service: &Service, job: &Job) -> Ended {
     let result = match &job.spec {
-        JobSpec::TapQuery(query) => run_query(service, job, query).await,
-        JobSpec::Cut(cut) => run_cut(service, job, cut).await,
+        JobSpec::TapQuery(query) => run_query(service, job, query).await.map(|result| vec![result]),
+        JobSpec::Cut(cut) => run_cut(service, job, cut).await.map(|result| vec![result]),
+        JobSpec::TableUpdate(update) => run_update(service, job, update).await.map(|()| Vec::new()),
     };
     match result {
-        Ok(result) => Ended::Completed(vec![result]),
+        Ok(results) => Ended::Completed(results),
         Err(Fault { kind, message }) => {
             let transient = matches!(kind, Kind::Busy | Kind::Unavailable | Kind::Internal);
             Ended::Failed(JobError { message, transient })

@@ -20,6 +20,7 @@ use crate::flight::FlightDoor;
 use crate::registry::{self, RegistrySettings};
 use crate::service::Service;
 use crate::settings::ServerSettings;
+use crate::table_decoder::TableDecoder;
 use crate::visitor::identify;
 use crate::{datalink, files, health, jobs, page, tap};
 
@@ -27,6 +28,8 @@ use crate::{datalink, files, health, jobs, page, tap};
 const GRACE: Duration = Duration::from_secs(10);
 /// How often the keys that sign links are read.
 const KEYS_READ: Duration = Duration::from_secs(5);
+/// How often users' tables are looked for whose time is over.
+const TABLES_SWEPT: Duration = Duration::from_secs(20);
 /// Calls of one Flight connection answered at once.
 const CALLS_PER_CONNECTION: usize = 32;
 /// How often a Flight client must show a sign of life.
@@ -43,7 +46,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes both ports. Requests are answered once [`Server::serve`] runs.
+    /// Takes both ports. Requests are answered once [`Server::serve`] runs; `decoder` reads tables of formats that are not read in this process.
     ///
     /// # Errors
     /// When a setting makes no sense, a port is taken, or the spool folder cannot be made.
@@ -51,13 +54,14 @@ impl Server {
         archive: Archive,
         settings: ServerSettings,
         registry: RegistrySettings,
+        decoder: TableDecoder,
     ) -> Result<Self, ServerError> {
         settings.validate()?;
         registry.validate()?;
         let (http_listener, http_addr) = listen(settings.listen).await?;
         let (flight_listener, flight_addr) = listen(settings.flight_listen).await?;
         let base_url = settings.base_url(http_addr)?;
-        let service = Service::new(archive, settings, registry, base_url)?;
+        let service = Service::new(archive, settings, registry, decoder, base_url)?;
         let flight = FlightDoor::new(service.clone()).map_err(ServerError::Describe)?;
         Ok(Self { service, flight, http_listener, flight_listener, http_addr, flight_addr })
     }
@@ -93,6 +97,7 @@ impl Server {
             Ok(())
         };
         let keys = follow_keys(self.service.archive.clone());
+        let tables = sweep_user_tables(self.service.archive.clone());
         let http = axum::serve(self.http_listener, routes(self.service)).with_graceful_shutdown(until(stopped.clone()));
         let http = async { http.await.map_err(ServerError::Http) };
         let flight = tonic::transport::Server::builder()
@@ -113,6 +118,7 @@ impl Server {
             served = async { tokio::try_join!(http, flight, work) } => served.map(|_| ()),
             () = stopping => Ok(()),
             () = keys => Ok(()),
+            () = tables => Ok(()),
         }
     }
 }
@@ -123,6 +129,16 @@ async fn follow_keys(archive: Archive) {
         tokio::time::sleep(KEYS_READ).await;
         if let Err(error) = archive.refresh_keys().await {
             tracing::warn!(error = error.message(), "the keys that sign links could not be read");
+        }
+    }
+}
+
+/// Drops users' tables whose time is over.
+async fn sweep_user_tables(archive: Archive) {
+    loop {
+        tokio::time::sleep(TABLES_SWEPT).await;
+        if let Err(error) = archive.sweep_user_tables().await {
+            tracing::warn!(error = error.message(), "users' tables whose time is over could not be dropped");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use spolia_exec::{Archive, Authenticator, Credentials, LinkBase, Principal, Tokens};
-use spolia_queue::JobTable;
+use spolia_queue::{Job, JobTable};
 
 use crate::door::Door;
 use crate::error::ServerError;
@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::registry::{Registry, RegistrySettings};
 use crate::settings::ServerSettings;
+use crate::table_decoder::TableDecoder;
 
 /// The folder of jobs in a site's.
 const JOBS: &str = "jobs";
@@ -32,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) settings: Arc<ServerSettings>,
     pub(crate) base_url: Arc<str>,
     pub(crate) spool: Arc<PathBuf>,
+    pub(crate) decoder: Arc<TableDecoder>,
     pub(crate) jobs: Jobs,
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Arc<Metrics>,
@@ -51,6 +53,7 @@ impl Service {
         archive: Archive,
         settings: ServerSettings,
         registry: RegistrySettings,
+        decoder: TableDecoder,
         base_url: String,
     ) -> Result<Self, ServerError> {
         let spool = archive.site().join(&settings.spool);
@@ -63,6 +66,7 @@ impl Service {
             archive: archive.seen_by(Principal::anonymous()),
             base_url: base_url.into(),
             spool: Arc::new(spool),
+            decoder: Arc::new(decoder),
             metrics: Arc::default(),
             queries: gate(settings.queries),
             cuts: gate(settings.cuts),
@@ -76,6 +80,13 @@ impl Service {
     /// The same for someone else.
     pub(crate) fn seen_by(&self, who: Principal) -> Self {
         Self { archive: self.archive.seen_by(who), ..self.clone() }
+    }
+
+    /// The same for whoever made a job.
+    pub(crate) fn of_job(&self, job: &Job) -> Self {
+        let groups = job.spec.inputs().groups.iter().cloned();
+        let owner = job.owner.as_ref();
+        self.seen_by(owner.map_or_else(Principal::anonymous, |owner| Principal::named(owner, groups)))
     }
 
     /// Who shows these credentials; without any, nobody by name.

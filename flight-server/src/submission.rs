@@ -151,9 +151,7 @@ fn boundary(content_type: &str) -> Option<String> {
 /// Puts a part into a file.
 async fn file(service: &Service, name: String, mut field: Field<'_>, left: &mut usize) -> Result<Part, Fault> {
     let failed = |error: std::io::Error| Fault::internal("keep the upload", &error);
-    let folder = tempfile::Builder::new().prefix("upload-").tempdir_in(service.spool.as_path()).map_err(failed)?;
-    let path = folder.path().join("part");
-    let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
+    let (folder, path, mut file) = new_file(service).await.map_err(failed)?;
     while let Some(bytes) = field.next().await {
         let bytes = bytes.map_err(|error| Fault::usage(format!("part {name:?} breaks off: {error}")))?;
         *left = left.checked_sub(bytes.len()).ok_or_else(|| too_large(service.settings.upload_mb))?;
@@ -161,6 +159,51 @@ async fn file(service: &Service, name: String, mut field: Field<'_>, left: &mut 
     }
     file.flush().await.map_err(failed)?;
     Ok(Part { name, path, _folder: folder })
+}
+
+/// The body of a request, in a file that is gone when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Brought {
+    pub(crate) path: PathBuf,
+    _folder: TempDir,
+    _place: Place,
+}
+
+impl Brought {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// [`Fault`] for one that is empty, too large, or too slow.
+    pub(crate) async fn read(service: &Service, request: Request) -> Result<Self, Fault> {
+        let place = service.uploads.enter().await?;
+        let kept = Self::keep(service, request.into_body(), place);
+        let slow = |_| Fault::usage("the request's body took too long to arrive");
+        tokio::time::timeout(BODY_TIME, kept).await.map_err(slow)?
+    }
+
+    async fn keep(service: &Service, body: Body, place: Place) -> Result<Self, Fault> {
+        let failed = |error: std::io::Error| Fault::internal("keep the upload", &error);
+        let (folder, path, mut file) = new_file(service).await.map_err(failed)?;
+        let (mut body, mut left) = (body.into_data_stream(), service.settings.upload_mb << 20);
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes.map_err(|error| Fault::usage(format!("the request's body breaks off: {error}")))?;
+            left = left.checked_sub(bytes.len()).ok_or_else(|| too_large(service.settings.upload_mb))?;
+            file.write_all(&bytes).await.map_err(failed)?;
+        }
+        file.flush().await.map_err(failed)?;
+        if left == service.settings.upload_mb << 20 {
+            return Err(Fault::usage("the request's body is empty; it is the table, or its description"));
+        }
+        Ok(Self { path, _folder: folder, _place: place })
+    }
+}
+
+/// A file in a folder of its own.
+async fn new_file(service: &Service) -> std::io::Result<(TempDir, PathBuf, tokio::fs::File)> {
+    let folder = tempfile::Builder::new().prefix("upload-").tempdir_in(service.spool.as_path())?;
+    let path = folder.path().join("part");
+    let file = tokio::fs::File::create(&path).await?;
+    Ok((folder, path, file))
 }
 
 /// What is said of too much.

@@ -1,4 +1,5 @@
-//! Jobs as UWS 1.1 has them: queries under `/tap/async`, cuts under `/datalink/gaiamerger/async`.
+//! Jobs as UWS 1.1 has them: queries under `/tap/async`, cuts under `/datalink/gaiamerger/async`, changes of users' tables under
+//! `/tap/table-update`.
 
 mod create;
 mod desk;
@@ -18,6 +19,7 @@ use spolia_queue::QueueError;
 
 use desk::Desk;
 pub(crate) use desk::JobKind;
+pub(crate) use time::{instant, written};
 
 use crate::fault::{Fault, Kind};
 use crate::service::Service;

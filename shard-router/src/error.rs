@@ -115,6 +115,14 @@ pub enum RouterError {
         /// The key.
         key: i64,
     },
+    /// What was asked of a user's table cannot be done with it.
+    #[error("{table}: {fault}")]
+    UserTable {
+        /// The table.
+        table: String,
+        /// Why not.
+        fault: String,
+    },
     /// A group of the manifest has no node in the settings.
     #[error("no node serves shard group {0}; the settings name fewer nodes than the archive was laid out for")]
     NoNode(i32),
@@ -126,7 +134,10 @@ pub enum RouterError {
 impl RouterError {
     /// True when the query itself is at fault: what it computes, or how much it takes.
     pub fn is_query(&self) -> bool {
-        matches!(self, Self::OutOfRange(_) | Self::TemporarySpace { .. } | Self::TooManyRows(_))
+        matches!(
+            self,
+            Self::OutOfRange(_) | Self::TemporarySpace { .. } | Self::TooManyRows(_) | Self::UserTable { .. }
+        )
     }
 }
 

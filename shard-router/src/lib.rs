@@ -19,6 +19,7 @@ mod row_bound;
 mod scan;
 mod sharded_table;
 mod stats;
+mod user_tables;
 
 pub use error::RouterError;
 pub use federation::FederatedPlanner;
@@ -28,3 +29,4 @@ pub use prune::SkipReason;
 pub use router::{Router, Snapshot};
 pub use scan::{NodeScan, NodeTiming, ShardScanExec, scans, timings};
 pub use sharded_table::{ShardedTable, arrow_schema};
+pub use user_tables::{Held, user_schema};

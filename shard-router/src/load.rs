@@ -15,6 +15,7 @@ use futures::future::try_join_all;
 use pgpq::ArrowToPostgresBinaryEncoder;
 use spolia_catalogue::{ArchivedFile, Manifest, TableDef};
 use spolia_sky::{Cone, HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
+use tokio_postgres::CopyInSink;
 
 use crate::error::RouterError;
 use crate::node::Node;
@@ -163,21 +164,34 @@ fn id_range(file_id: i32) -> (i64, i64) {
 }
 
 async fn copy_in(node: &Node, copy: &str, rows: &RecordBatch) -> Result<(), RouterError> {
-    let encode = |error: pgpq::error::ErrorKind| RouterError::Encode(error.to_string());
-    let mut encoder = ArrowToPostgresBinaryEncoder::try_new(rows.schema_ref()).map_err(encode)?;
-    let mut bytes = BytesMut::new();
-    encoder.write_header(&mut bytes).map_err(encode)?;
-    encoder.write_batch(rows, &mut bytes).map_err(encode)?;
-    encoder.write_footer(&mut bytes).map_err(encode)?;
     let client = node.writer().await?;
-    let sink = client.copy_in::<str, Bytes>(copy).await.map_err(node.failed("take rows"))?;
+    let sink = client.copy_in(copy).await.map_err(node.failed("take rows"))?;
+    send_rows(sink, std::slice::from_ref(rows), |error| node.failed("take rows")(error)).await
+}
+
+/// Sends rows to a COPY that waits for them, and ends it.
+pub(crate) async fn send_rows(
+    sink: CopyInSink<Bytes>,
+    batches: &[RecordBatch],
+    failed: impl Fn(tokio_postgres::Error) -> RouterError,
+) -> Result<(), RouterError> {
+    let encode = |error: pgpq::error::ErrorKind| RouterError::Encode(error.to_string());
     let mut sink = pin!(sink);
-    let mut bytes = bytes.freeze();
-    while !bytes.is_empty() {
-        let message = bytes.split_to(bytes.len().min(MESSAGE_BYTES));
-        sink.send(message).await.map_err(node.failed("take rows"))?;
+    if let Some(first) = batches.first() {
+        let mut encoder = ArrowToPostgresBinaryEncoder::try_new(first.schema_ref()).map_err(encode)?;
+        let mut bytes = BytesMut::new();
+        encoder.write_header(&mut bytes).map_err(encode)?;
+        for batch in batches {
+            encoder.write_batch(batch, &mut bytes).map_err(encode)?;
+            while !bytes.is_empty() {
+                let message = bytes.split_to(bytes.len().min(MESSAGE_BYTES)).freeze();
+                sink.send(message).await.map_err(&failed)?;
+            }
+        }
+        encoder.write_footer(&mut bytes).map_err(encode)?;
+        sink.send(bytes.freeze()).await.map_err(&failed)?;
     }
-    sink.finish().await.map_err(node.failed("take rows"))?;
+    sink.finish().await.map_err(failed)?;
     Ok(())
 }
 

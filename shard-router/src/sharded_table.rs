@@ -12,7 +12,7 @@ use spolia_catalogue::{ColumnDef, ColumnType, ElementType, FILE_COLUMNS, Manifes
 
 use crate::federation::scan_exec;
 use crate::node::Node;
-use crate::node_schema::seen_sql;
+use crate::node_schema::{leaf, seen_sql};
 
 /// Pixel ranges sent to a node at most; a longer cover is coarsened until it fits.
 const MAX_RANGES: usize = 256;
@@ -24,19 +24,57 @@ pub(crate) struct Epoch {
     pub nodes: Vec<Arc<Node>>,
 }
 
-/// A table whose rows lie on many nodes, at one epoch.
+/// How nodes keep a table.
+#[derive(Debug, Clone)]
+enum Kept {
+    /// In partitions by chunk, with the rows of other epochs beside those of this one.
+    InChunks,
+    /// As one table of that name on one node: a user's.
+    AsOne(String),
+}
+
+/// A table whose rows lie on nodes, at one epoch.
 #[derive(Debug, Clone)]
 pub struct ShardedTable {
     collection: String,
     table: Arc<TableDef>,
     schema: SchemaRef,
     epoch: Arc<Epoch>,
+    kept: Kept,
 }
 
 impl ShardedTable {
     pub(crate) fn new(collection: &str, table: &TableDef, epoch: Arc<Epoch>) -> Self {
         let (schema, table) = (arrow_schema(table), Arc::new(table.clone()));
-        Self { collection: collection.to_owned(), schema, table, epoch }
+        Self { collection: collection.to_owned(), schema, table, epoch, kept: Kept::InChunks }
+    }
+
+    /// A user's table, which its node knows as `relation`, and its columns by their places.
+    pub(crate) fn of_user(
+        schema_name: &str,
+        name: &str,
+        relation: String,
+        schema: SchemaRef,
+        epoch: Arc<Epoch>,
+    ) -> Self {
+        // Its columns say nothing of where its rows are.
+        let table = TableDef {
+            name: name.to_owned(),
+            description: String::new(),
+            class: String::new(),
+            object: String::new(),
+            shard_key: String::new(),
+            replicated: false,
+            position: None,
+            margin_arcsec: None,
+            transits_of: None,
+            bounded: Vec::new(),
+            preview: None,
+            obscore: None,
+            columns: Vec::new(),
+        };
+        let (collection, table) = (schema_name.to_owned(), Arc::new(table));
+        Self { collection, table, schema, epoch, kept: Kept::AsOne(relation) }
     }
 
     /// The schema (collection) and name of the table.
@@ -58,8 +96,47 @@ impl ShardedTable {
         &self.epoch
     }
 
-    /// Rows of table `t<number>` that the epoch has: loaded by a visible batch, and not replaced by one.
-    pub(crate) fn visibility_sql(&self, number: usize) -> String {
+    /// The name on a node of what has the rows of a chunk.
+    pub(crate) fn relation(&self, chunk: i32) -> String {
+        match &self.kept {
+            Kept::InChunks => format!("{}.{}", self.collection, leaf(&self.table, chunk)),
+            Kept::AsOne(relation) => relation.clone(),
+        }
+    }
+
+    /// The name on a node of something that has the columns of the table, if not its rows.
+    pub(crate) fn form(&self) -> String {
+        match &self.kept {
+            Kept::InChunks => format!("{}.{}", self.collection, self.table.name),
+            Kept::AsOne(relation) => relation.clone(),
+        }
+    }
+
+    /// A column that no two rows have the same value in.
+    pub(crate) fn row_key(&self) -> Option<&'static str> {
+        matches!(self.kept, Kept::InChunks).then_some("id")
+    }
+
+    /// How a column is written in SQL for a node, of table `t<number>`.
+    pub(crate) fn node_column(&self, name: &str, number: usize) -> Option<NodeColumn> {
+        match &self.kept {
+            Kept::InChunks => node_column(&self.table, name, number),
+            Kept::AsOne(_) => {
+                let place = self.schema.index_of(name).ok()?;
+                Some(NodeColumn { sql: format!("t{number}.c{place}"), of_file: false, plain: true })
+            }
+        }
+    }
+
+    /// Rows of table `t<number>` that the epoch has: loaded by a visible batch, and not replaced by one; nothing where it has all.
+    pub(crate) fn visibility_sql(&self, number: usize) -> Option<String> {
+        match &self.kept {
+            Kept::InChunks => Some(self.visible_batches(number)),
+            Kept::AsOne(_) => None,
+        }
+    }
+
+    fn visible_batches(&self, number: usize) -> String {
         let visible = &self.epoch.manifest.visibility;
         let (t, watermark) = (format!("t{number}"), visible.watermark);
         if visible.hidden.is_empty() {
@@ -84,7 +161,7 @@ pub(crate) struct NodeColumn {
 }
 
 /// A column of table `t<number>`.
-pub(crate) fn node_column(table: &TableDef, name: &str, number: usize) -> Option<NodeColumn> {
+fn node_column(table: &TableDef, name: &str, number: usize) -> Option<NodeColumn> {
     let own = |sql| Some(NodeColumn { sql, of_file: false, plain: true });
     if !FILE_COLUMNS.iter().any(|(column, ..)| *column == name) {
         return own(seen_sql(table.column(name)?, &format!("t{number}.{name}")));
@@ -194,7 +271,7 @@ fn field(
 }
 
 /// The Arrow type that queries see. A UUID is text there, which everything that can be asked of texts may be asked of.
-fn data_type(column_type: ColumnType) -> DataType {
+pub(crate) fn data_type(column_type: ColumnType) -> DataType {
     match column_type {
         ColumnType::Bigint => DataType::Int64,
         ColumnType::Integer => DataType::Int32,
@@ -303,7 +380,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn an_epoch_shows_its_batches_and_hides_others() {
-        let sql = |visibility| ShardedTable::new("gaia", &source_table(), epoch(visibility)).visibility_sql(1);
+        let sql = |visibility| ShardedTable::new("gaia", &source_table(), epoch(visibility)).visibility_sql(1).unwrap();
         assert_eq!(
             sql(Visibility { watermark: 4, hidden: Vec::new() }),
             "t1.batch <= 4 AND (t1.superseded IS NULL OR t1.superseded > 4)"

@@ -90,6 +90,11 @@ fn the_commands_about_jobs_run() {
 }
 
 #[test]
+fn the_commands_about_tables_run() {
+    check("tables.md");
+}
+
+#[test]
 fn the_commands_about_access_run() {
     check("access.md");
 }

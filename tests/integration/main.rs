@@ -38,3 +38,4 @@ mod soak_tier;
 mod streamed;
 mod types;
 mod uploads;
+mod user_tables;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::process::Command;
 
 use crate::oracle::{Oracle, same};
+use crate::served::Doors;
 use crate::site::{TestSite, cells, make_gaia, own_folder, python, run};
 
 /// What is asked: the query, and what the oracle is asked where that is another text.
@@ -59,7 +60,7 @@ fn table(site: &TestSite) -> String {
 }
 
 #[test]
-fn a_table_that_comes_along_is_joined_by_ids_and_positions() {
+fn a_table_that_comes_along_or_is_kept_is_joined_by_ids_and_positions() {
     let files = make_gaia(&["--layout", "mixed", "--sources", "600", "--transits", "3000"]);
     let sites = [1, 4].map(|nodes| TestSite::with_files(nodes, files.path()));
     let oracle = Oracle::beside(&sites[0]);
@@ -86,6 +87,29 @@ fn a_table_that_comes_along_is_joined_by_ids_and_positions() {
         }
     }
     only_the_nodes_of_ids_and_circles_are_asked(&sites[1]);
+    for site in &sites {
+        keep(site, &path);
+    }
+    for (adql, sql) in QUERIES {
+        let sql = if sql.is_empty() { adql } else { sql };
+        let expected = oracle.rows(&sql.replace("gaia.", "plain.").replace("TAP_UPLOAD.", "plain."));
+        let adql = adql.replace("TAP_UPLOAD.", "user_ada.");
+        for site in &sites {
+            let answer = site.spolia(&["query", &adql, "--format", "csv"]).ok();
+            let difference = same(&adql, cells(&answer), expected.clone(), 1e-9);
+            assert!(difference.is_ok(), "{}: {adql}: {difference:?}", site.path().display());
+        }
+    }
+}
+
+/// Makes a table of a user of a CSV file.
+fn keep(site: &TestSite, path: &std::path::Path) {
+    let doors = Doors::of(site, &[]);
+    let token = site.spolia(&["token", "add", "ada"]).ok();
+    run(Command::new("curl")
+        .args(["-sSf", "-X", "PUT", "-H", &format!("Authorization: Bearer {}", token.trim())])
+        .args(["--data-binary", &format!("@{}", path.display()), &format!("{}/tap/tables/mine", doors.base_url)]))
+    .ok();
 }
 
 /// One source's id and position, as a table: one node has its transits, and at most two what is within 10 arcsec of it.

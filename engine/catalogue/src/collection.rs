@@ -9,6 +9,7 @@ use crate::column_type::ColumnType;
 use crate::control::Control;
 use crate::error::{Act, CatalogueError};
 use crate::obscore::OBSCORE_COLUMNS;
+use crate::user_table::USER_SCHEMA;
 
 /// One column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -202,6 +203,10 @@ impl Collection {
     /// The first fault found, with its place.
     pub fn validate(&self) -> Result<(), ValidationError> {
         identifier("collection", &self.name)?;
+        if self.name.starts_with(USER_SCHEMA) || RESERVED_SCHEMAS.contains(&self.name.as_str()) {
+            let names = format!("{RESERVED_SCHEMAS:?} and names that begin with {USER_SCHEMA} are no collections'");
+            return Err(fault(&self.name, names));
+        }
         if let Some(url) = self.reference_url.as_ref().filter(|url| !is_web_page(url)) {
             return Err(fault(&self.name, format!("reference_url {url:?} is no address of a web page")));
         }
@@ -236,6 +241,8 @@ impl Collection {
     }
 }
 
+/// Schemas that queries or nodes know as something else.
+const RESERVED_SCHEMAS: [&str; 6] = ["tap_schema", "tap_upload", "ivoa", "spolia", "spolia_node", "spolia_user"];
 /// Names that the nodes' own columns and computed columns take.
 const RESERVED_COLUMNS: &[&str] = &[
     "chunk",

@@ -57,6 +57,17 @@ pub enum CatalogueError {
     /// Another ingest holds the collection.
     #[error("another ingest into collection {0:?} is running; wait for it to end")]
     Busy(String),
+    /// A user has a table of that name already.
+    #[error("there is a table {0} already; drop it first, or give the new one another name")]
+    Taken(String),
+    /// A user has as many tables as one may have.
+    #[error("{owner} may have {most} tables; drop one first")]
+    TooManyTables {
+        /// The user.
+        owner: String,
+        /// The bound.
+        most: u32,
+    },
 }
 
 /// Names the act beside PostgreSQL's own answer.

@@ -1,7 +1,7 @@
 //! The control database: what the archive holds, where, and which of it may be seen.
 //!
 //! One small PostgreSQL database keeps collections with their tables, files with their checksums, batches of ingested
-//! files, the manifest of each epoch, the dates of the site's registry records, and its signing keys. The rows themselves lie on the nodes; only
+//! files, the manifest of each epoch, users' tables, the dates of the site's registry records, and its signing keys. The rows themselves lie on the nodes; only
 //! `shard-router` talks to those.
 
 mod batch;
@@ -16,6 +16,7 @@ mod migrations;
 mod obscore;
 mod registry_record;
 mod signing_key;
+mod user_table;
 
 pub use batch::{Batch, BatchState, CollectionLock};
 pub use collection::{
@@ -30,3 +31,4 @@ pub use manifest::{BatchBounds, Chunk, ChunkStats, Manifest, Visibility};
 pub use obscore::{OBSCORE_COLUMNS, ObsCoreColumn, ObsCoreKind};
 pub use registry_record::{RecordDates, RecordHistory};
 pub use signing_key::SigningKey;
+pub use user_table::{NewUserTable, USER_SCHEMA, UserColumn, UserSchema, UserTable, UserTableDef};

@@ -106,6 +106,25 @@ CREATE TABLE IF NOT EXISTS spolia.registry_record (
     updated     timestamptz NOT NULL,
     deleted     boolean NOT NULL
 )",
+    "
+CREATE TABLE IF NOT EXISTS spolia.user_schema (
+    owner        text PRIMARY KEY,
+    schema_name  text NOT NULL UNIQUE,
+    shard_group  integer NOT NULL,
+    created      timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS spolia.user_table (
+    number       integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner        text NOT NULL REFERENCES spolia.user_schema,
+    table_name   text NOT NULL,
+    definition   jsonb NOT NULL,
+    state        text NOT NULL CHECK (state IN ('new', 'kept', 'dropped')),
+    rows         bigint NOT NULL DEFAULT 0,
+    bytes        bigint NOT NULL DEFAULT 0,
+    created      timestamptz NOT NULL DEFAULT now(),
+    destruction  timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS user_table_name ON spolia.user_table (owner, table_name) WHERE state <> 'dropped'",
 ];
 
 /// The version this program reads and writes.

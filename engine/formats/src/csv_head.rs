@@ -1,4 +1,4 @@
-//! The first record of a CSV file, looked at before anything is made of it: a reader keeps something for each of its columns.
+//! The first record of a CSV or TSV file, looked at before anything is made of it: a reader keeps something for each of its columns.
 
 use std::io::{self, Read};
 
@@ -21,7 +21,7 @@ enum Place {
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn excess(file: impl Read) -> io::Result<Option<String>> {
+pub(crate) fn excess(file: impl Read, delimiter: u8) -> io::Result<Option<String>> {
     let (mut place, mut columns, mut length) = (Place::FieldStart, 1, 0);
     for byte in io::BufReader::new(file).take(MOST_BYTES).bytes() {
         length += 1;
@@ -29,7 +29,7 @@ pub(crate) fn excess(file: impl Read) -> io::Result<Option<String>> {
             (Place::Quoted, b'"') => Place::AfterQuote,
             (Place::Quoted, _) | (Place::FieldStart | Place::AfterQuote, b'"') => Place::Quoted,
             (_, b'\n' | b'\r') => return Ok(None),
-            (_, b',') => {
+            (_, byte) if byte == delimiter => {
                 columns += 1;
                 Place::FieldStart
             }
@@ -60,7 +60,7 @@ mod tests {
             ("x".repeat(2 << 20), false),
             (format!("\"{}", "\n".repeat(2 << 20)), false),
         ] {
-            assert_eq!(excess(file.as_bytes()).unwrap().is_none(), fits, "{:?}", &file[..file.len().min(20)]);
+            assert_eq!(excess(file.as_bytes(), b',').unwrap().is_none(), fits, "{:?}", &file[..file.len().min(20)]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tables that someone brings along: files of CSV, ECSV, VOTable, FITS, Parquet or Arrow, as record batches of the types that queries know.
+//! Tables that someone brings along: files of CSV, TSV, ECSV, VOTable, FITS, Parquet or Arrow, as record batches of the types that queries know.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -14,6 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::csv_head;
 use crate::ecsv::{EcsvReadError, read_ecsv};
 use crate::fits::{FitsReadError, read_fits};
+use crate::fitted::{FitError, fitted};
 use crate::incoming::ReadBounds;
 use crate::votable::{VotableError, read_votable};
 
@@ -25,7 +26,7 @@ const ROWS_FOR_TYPES: usize = 100_000;
 #[non_exhaustive]
 pub enum TableFileError {
     /// The name says nothing of the format.
-    #[error("{0} is none of .csv, .ecsv, .vot, .fits, .parquet and .arrow, so that its format is not known")]
+    #[error("{0} is none of .csv, .tsv, .ecsv, .vot, .fits, .parquet and .arrow, so that its format is not known")]
     Extension(PathBuf),
     /// The file does not open.
     #[error("cannot open {path}")]
@@ -80,6 +81,15 @@ pub enum TableFileError {
         /// How much there may be.
         bounds: ReadBounds,
     },
+    /// It does not fit the table that it is for.
+    #[error("the rows in {path} do not fit")]
+    Fit {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: FitError,
+    },
     /// A column of a type that no query knows.
     #[error(
         "column {column:?} of {path} is of type {data_type}, which queries do not know; leave it out or write it as text or number"
@@ -115,14 +125,35 @@ pub fn read_table(path: &Path, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<Re
             let table = read_ecsv(BufReader::new(open(path)?), bounds);
             table.map_err(|source| TableFileError::Ecsv { path: path.to_owned(), source })
         }
-        _ => read_by_arrow(path, bounds),
+        _ => read_by_arrow(path, reader(path)?, bounds),
     }
 }
 
+/// The rows in a file, for a table with the columns of `wanted`; within these bounds. What CSV and TSV say is read as of the types that
+/// are wanted; otherwise as [`read_table`] and [`fitted`] say.
+///
+/// # Errors
+/// [`TableFileError`], which names the file and what is wrong in it.
+pub fn read_rows_for(path: &Path, wanted: &SchemaRef, bounds: &ReadBounds) -> Result<Vec<RecordBatch>, TableFileError> {
+    let (schema, rows) = match delimiter(path) {
+        Some(delimiter) => {
+            let open = || File::open(path).map_err(|source| TableFileError::Open { path: path.to_owned(), source });
+            let reader = delimited([open()?, open()?, open()?], delimiter, true);
+            let reader = reader.map_err(|source| TableFileError::Read { path: path.to_owned(), source })?;
+            read_by_arrow(path, reader, bounds)?
+        }
+        None => read_table(path, bounds)?,
+    };
+    fitted(&schema, &rows, wanted).map_err(|source| TableFileError::Fit { path: path.to_owned(), source })
+}
+
 /// A table of a format that Arrow's crates read.
-fn read_by_arrow(path: &Path, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
+fn read_by_arrow(
+    path: &Path,
+    reader: Box<dyn RecordBatchReader>,
+    bounds: &ReadBounds,
+) -> Result<(SchemaRef, Vec<RecordBatch>), TableFileError> {
     let read = |source| TableFileError::Read { path: path.to_owned(), source };
-    let reader = reader(path)?;
     let schema = queryable(path, &reader.schema())?;
     let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
     for batch in reader {
@@ -151,7 +182,7 @@ fn open(path: &Path) -> Result<File, TableFileError> {
 fn reader(path: &Path) -> Result<Box<dyn RecordBatchReader>, TableFileError> {
     let open = || open(path);
     let made: Result<Box<dyn RecordBatchReader>, ArrowError> = match extension(path).as_deref() {
-        Some("csv") => csv([open()?, open()?, open()?]),
+        Some("csv" | "tsv") => delimited([open()?, open()?, open()?], delimiter(path).unwrap_or(b','), false),
         Some("parquet") => ParquetRecordBatchReaderBuilder::try_new(open()?)
             .and_then(ParquetRecordBatchReaderBuilder::build)
             .map_err(ArrowError::from)
@@ -167,15 +198,31 @@ fn reader(path: &Path) -> Result<Box<dyn RecordBatchReader>, TableFileError> {
     made.map_err(|source| TableFileError::Read { path: path.to_owned(), source })
 }
 
-/// The first row has the names; the first rows tell the types.
-fn csv([first, head, file]: [File; 3]) -> Result<Box<dyn RecordBatchReader>, ArrowError> {
-    if let Some(excess) = csv_head::excess(first)? {
+/// What divides the columns of a file of CSV or TSV.
+fn delimiter(path: &Path) -> Option<u8> {
+    match extension(path)?.as_str() {
+        "csv" => Some(b','),
+        "tsv" => Some(b'\t'),
+        _ => None,
+    }
+}
+
+/// The first row has the names; the first rows tell the types, unless everything is to be taken as text.
+fn delimited(
+    [first, head, file]: [File; 3],
+    delimiter: u8,
+    as_text: bool,
+) -> Result<Box<dyn RecordBatchReader>, ArrowError> {
+    if let Some(excess) = csv_head::excess(first, delimiter)? {
         return Err(ArrowError::CsvError(excess));
     }
-    let format = arrow::csv::reader::Format::default().with_header(true);
-    let (schema, _) = format.infer_schema(std::io::BufReader::new(head), Some(ROWS_FOR_TYPES))?;
-    let reader = arrow::csv::ReaderBuilder::new(Arc::new(schema)).with_header(true).build(file)?;
-    Ok(Box::new(reader))
+    let format = arrow::csv::reader::Format::default().with_header(true).with_delimiter(delimiter);
+    let rows = if as_text { 0 } else { ROWS_FOR_TYPES };
+    let (schema, _) = format.infer_schema(std::io::BufReader::new(head), Some(rows))?;
+    let text = |field: &Arc<Field>| Field::new(field.name().trim(), DataType::Utf8, true);
+    let schema = if as_text { Schema::new(schema.fields().iter().map(text).collect::<Vec<_>>()) } else { schema };
+    let reader = arrow::csv::ReaderBuilder::new(Arc::new(schema)).with_header(true).with_delimiter(delimiter);
+    Ok(Box::new(reader.build(file)?))
 }
 
 /// The schema with types that queries know.

@@ -39,6 +39,8 @@ use crate::{functions, ivo_aggregates};
 
 /// The catalog that all tables are in; ADQL names stop at the schema.
 const CATALOG: &str = "archive";
+/// The schema of the tables about tables.
+const TAP_SCHEMA: &str = "tap_schema";
 
 /// Bounds on one query.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -131,7 +133,7 @@ impl SessionBase {
         }
         state.add_analyzer_rule(Arc::new(ExactSum::new()));
         state.add_analyzer_rule(Arc::new(TieBreak));
-        let own = tap_schema_tables(&schema)?.into_iter().map(|(name, table)| ("tap_schema".to_owned(), name, table));
+        let own = tap_schema_tables(&schema)?.into_iter().map(|(name, table)| (TAP_SCHEMA.to_owned(), name, table));
         let mut schemas: BTreeMap<String, MemorySchemaProvider> = BTreeMap::new();
         for (schema, name, table) in tables.into_iter().chain(own) {
             schemas.entry(schema).or_default().register_table(name, table)?;
@@ -170,7 +172,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Adds tables that TAP_SCHEMA does not list: those that came with the query.
+    /// Adds tables that TAP_SCHEMA does not list, unless [`Session::list_added`] says so.
     ///
     /// # Errors
     /// When DataFusion refuses a table.
@@ -179,15 +181,29 @@ impl Session {
         schema: Schema,
         tables: Vec<(String, Arc<dyn TableProvider>)>,
     ) -> Result<(), DataFusionError> {
+        self.register(&schema.name, tables)?;
+        Arc::make_mut(&mut self.schema).schemas.push(schema);
+        Ok(())
+    }
+
+    fn register(&self, schema: &str, tables: Vec<(String, Arc<dyn TableProvider>)>) -> Result<(), DataFusionError> {
         let provider = MemorySchemaProvider::new();
         for (name, table) in tables {
             provider.register_table(name, table)?;
         }
         let catalog = self.state.catalog_list().catalog(CATALOG);
         let catalog = catalog.ok_or_else(|| DataFusionError::Internal("a session has its catalog".to_owned()))?;
-        catalog.register_schema(&schema.name, Arc::new(provider))?;
-        Arc::make_mut(&mut self.schema).schemas.push(schema);
+        catalog.register_schema(schema, Arc::new(provider))?;
         Ok(())
+    }
+
+    /// Has TAP_SCHEMA list all tables that were added so far.
+    ///
+    /// # Errors
+    /// When DataFusion refuses its tables.
+    pub fn list_added(&mut self) -> Result<(), DataFusionError> {
+        let own = tap_schema_tables(&self.schema)?;
+        self.register(TAP_SCHEMA, own)
     }
 
     /// Lets the session's functions know `option`.

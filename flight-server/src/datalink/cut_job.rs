@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spolia_exec::{CutAnswer, ExecError, Principal, SelectedRows, outline};
+use spolia_exec::{CutAnswer, ExecError, SelectedRows, outline};
 use spolia_queue::{CutJob, Inputs, Job, JobResult};
 
 use super::HDF5;
@@ -82,9 +82,7 @@ pub(crate) async fn keep_rows(service: &Service, job_id: &str, rows: &SelectedRo
 /// # Errors
 /// [`Fault`] for what failed.
 pub(crate) async fn run_cut(service: &Service, job: &Job, cut: &CutJob) -> Result<JobResult, Fault> {
-    let groups = cut.inputs.groups.iter().cloned();
-    let who = job.owner.as_ref().map_or_else(Principal::anonymous, |owner| Principal::named(owner, groups));
-    let service = service.seen_by(who);
+    let service = service.of_job(job);
     let parameters = Parameters::of(cut.inputs.parameters.iter().cloned());
     let mut record = service.begin("cut", Door::Job, parameters.one("QUERY")?.unwrap_or_default());
     record.note("job", job.job_id.as_str());

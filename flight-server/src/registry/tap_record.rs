@@ -52,7 +52,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     resource.write_rights(xml)?;
     let products = schema.table("ivoa.obscore").is_some();
-    tap::write_capabilities(xml, Offer { base_url, settings: server, products })?;
+    tap::write_capabilities(xml, Offer { base_url, settings: server, products, user_tables: false })?;
     xml.create_element("tableset").write_inner_content(|xml| {
         let mut schemas = schema.schemas.iter();
         schemas.try_for_each(|part| tap::write_schema(xml, part, &schema.keys, Detail::Record(rows)))

@@ -35,7 +35,8 @@ const OBSCORE: &str = "ivo://ivoa.net/std/ObsCore#core-1.1";
 pub(crate) async fn capabilities(State(service): State<Service>) -> Response<Body> {
     let document = async {
         let products = service.archive.collections(Act::Query).await?.iter().any(Collection::has_products);
-        let offer = Offer { base_url: &service.base_url, settings: &service.settings, products };
+        let user_tables = service.archive.user_table_settings().quota_mb > 0;
+        let offer = Offer { base_url: &service.base_url, settings: &service.settings, products, user_tables };
         xml::respond(|xml| document(xml, offer))
     };
     document.await.unwrap_or_else(|fault: Fault| fault.text())
@@ -48,6 +49,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) settings: &'a ServerSettings,
     /// Whether there is `ivoa.obscore`.
     pub(crate) products: bool,
+    /// Whether users may keep tables.
+    pub(crate) user_tables: bool,
 }
 
 fn document(xml: &mut Xml, offer: Offer<'_>) -> io::Result<()> {
@@ -78,6 +81,14 @@ fn write_with(xml: &mut Xml, offer: Offer<'_>, security_methods: &[Option<&str>]
             let version = if resource == "tables" { "1.1" } else { "1.0" };
             interface(xml, "vs:ParamHTTP", version, "full", &format!("{base_url}/tap/{resource}"))
         })?;
+    }
+    if offer.user_tables {
+        // Proposals for TAP 1.2, by the names that youcat's clients know.
+        for (standard, resource) in [("table-load-sync-1.x", "load"), ("table-update-async-1.x", "table-update")] {
+            capability(xml, &format!("ivo://ivoa.net/std/VOSI#{standard}"), |xml| {
+                interface(xml, "vs:ParamHTTP", "1.0", "base", &format!("{base_url}/tap/{resource}"))
+            })?;
+        }
     }
     capability(xml, "ivo://ivoa.net/std/DALI#examples", |xml| {
         interface(xml, "vr:WebBrowser", "1.0", "full", &format!("{base_url}/tap/examples"))
@@ -111,7 +122,7 @@ fn access_url(xml: &mut Xml, usage: &str, url: &str) -> io::Result<()> {
 }
 
 fn tap(xml: &mut Xml, offer: Offer<'_>, security_methods: &[Option<&str>]) -> io::Result<()> {
-    let Offer { base_url, settings, products } = offer;
+    let Offer { base_url, settings, products, .. } = offer;
     let attributes = [("standardID", "ivo://ivoa.net/std/TAP"), ("xsi:type", "tr:TableAccess")];
     xml.create_element("capability").with_attributes(attributes).write_inner_content(|xml| {
         tap_interface(xml, base_url, security_methods)?;
@@ -258,7 +269,7 @@ mod tests {
     #[test]
     fn the_document_says_what_the_service_does() {
         let settings = ServerSettings { maxrec_default: 7, maxrec_hard: 70, ..ServerSettings::default() };
-        let offer = Offer { base_url: "http://localhost:1", settings: &settings, products: true };
+        let offer = Offer { base_url: "http://localhost:1", settings: &settings, products: true, user_tables: true };
         let written = xml::document(|xml| document(xml, offer)).unwrap();
         let written = String::from_utf8(written).unwrap();
         for part in [
@@ -275,6 +286,7 @@ mod tests {
             "<default unit=\"row\">7</default>",
             "<hard unit=\"row\">70</hard>",
             "<accessURL use=\"full\">http://localhost:1/tap/examples</accessURL>",
+            "<accessURL use=\"base\">http://localhost:1/tap/load</accessURL>",
             "<capability standardID=\"ivo://ivoa.net/std/DataLink#links-1.1\">",
         ] {
             assert!(written.contains(part), "{part} is not in\n{written}");

@@ -1,6 +1,5 @@
 //! A query as a job: its answer becomes a file in the job's folder.
 
-use spolia_exec::Principal;
 use std::collections::BTreeMap;
 
 use spolia_queue::{Inputs, Job, JobResult};
@@ -23,9 +22,7 @@ const RESULT: &str = "result";
 /// # Errors
 /// [`Fault`] for what failed.
 pub(crate) async fn run_query(service: &Service, job: &Job, query: &Inputs) -> Result<JobResult, Fault> {
-    let groups = query.groups.iter().cloned();
-    let who = job.owner.as_ref().map_or_else(Principal::anonymous, |owner| Principal::named(owner, groups));
-    let service = service.seen_by(who);
+    let service = service.of_job(job);
     let parameters = Parameters::of(query.parameters.iter().cloned());
     let mut record = service.begin("query", Door::Job, parameters.one("QUERY")?.unwrap_or_default());
     record.note("job", job.job_id.as_str());

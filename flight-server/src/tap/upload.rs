@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use spolia_exec::Upload;
-use spolia_formats::{ReadBounds, read_table};
 use spolia_queue::UploadedTable;
 
 use super::fetch::fetch;
+use super::table_file::{off_the_runtime, read};
 use crate::fault::Fault;
 use crate::jobs::file_in;
 use crate::service::Service;
@@ -79,7 +79,7 @@ async fn one(service: &Service, submission: &Submission, pair: &str) -> Result<U
     if let Some(part) = address.strip_prefix("param:") {
         let missing = || Fault::usage(format!("UPLOAD {name}: the form has no part {part:?} with the table"));
         let path = submission.part(part).ok_or_else(missing)?.path.clone();
-        return read(service, name, path).await;
+        return named(name, service, path).await;
     }
     if !address.contains("://") {
         return Err(wrong());
@@ -88,61 +88,19 @@ async fn one(service: &Service, submission: &Submission, pair: &str) -> Result<U
     let folder = tempfile::Builder::new().prefix("upload-").tempdir_in(service.spool.as_path()).map_err(failed)?;
     let path = folder.path().join("part");
     let fetched = fetch(&service.settings, address, &path).await;
-    fetched.map_err(|fault| Fault { message: format!("UPLOAD {name}: {}", fault.message), ..fault })?;
-    read(service, name, path).await
+    fetched.map_err(|fault| about(&name, fault))?;
+    named(name, service, path).await
 }
 
-/// The table in a file, whatever its format is.
-async fn read(service: &Service, name: String, path: PathBuf) -> Result<Upload, Fault> {
-    let bounds = ReadBounds {
-        rows: service.settings.upload_rows,
-        memory_bytes: service.settings.upload_memory_mb << 20,
-        ..ReadBounds::default()
-    };
-    off_the_runtime(move || {
-        let failed = |error: std::io::Error| Fault::internal("read the uploaded table", &error);
-        let extension = extension(&path).map_err(failed)?.ok_or_else(|| {
-            let taken = "Parquet and Arrow files are not taken here; send VOTable, FITS, ECSV or CSV";
-            Fault::usage(format!("UPLOAD {name}: {taken}"))
-        })?;
-        let typed = path.with_extension(extension);
-        std::fs::hard_link(&path, &typed).map_err(failed)?;
-        let table = read_table(&typed, &bounds);
-        std::fs::remove_file(&typed).map_err(failed)?;
-        let (schema, rows) = table.map_err(|error| Fault::usage(format!("UPLOAD {name}: {}", told(&error, &typed))))?;
-        match schema.fields().is_empty() {
-            true => Err(Fault::usage(format!("UPLOAD {name}: the table has no columns"))),
-            false => Ok(Upload { name, schema, rows }),
-        }
-    })
-    .await
+/// The table in a file, under its name.
+async fn named(name: String, service: &Service, path: PathBuf) -> Result<Upload, Fault> {
+    let (schema, rows) = read(service, path).await.map_err(|fault| about(&name, fault))?;
+    Ok(Upload { name, schema, rows })
 }
 
-/// What a reader says, without the place where the file lay.
-fn told(error: &dyn std::error::Error, path: &Path) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
-    }
-    message.replace(&path.display().to_string(), "it")
-}
-
-/// The extension that a file of this content usually has; none where it is not read: lengths that a stranger's Parquet or Arrow file
-/// claims are believed by their readers, and may be more than there is memory.
-fn extension(path: &Path) -> std::io::Result<Option<&'static str>> {
-    use std::io::Read;
-    let mut head = Vec::new();
-    File::open(path)?.take(1024).read_to_end(&mut head)?;
-    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start();
-    Ok(match text {
-        [b'<', ..] => Some("vot"),
-        _ if [&b"PAR1"[..], b"ARROW1", b"\xFF\xFF\xFF\xFF"].iter().any(|magic| head.starts_with(magic)) => None,
-        _ if head.starts_with(b"SIMPLE  =") => Some("fits"),
-        _ if text.starts_with(b"# %ECSV") => Some("ecsv"),
-        _ => Some("csv"),
-    })
+/// A fault with the name of the table that it is about.
+fn about(name: &str, fault: Fault) -> Fault {
+    Fault { message: format!("UPLOAD {name}: {}", fault.message), ..fault }
 }
 
 /// The tables that lie in a job's folder.
@@ -169,11 +127,4 @@ fn write(path: &Path, table: &Upload) -> Result<(), arrow::error::ArrowError> {
     let mut writer = StreamWriter::try_new_buffered(File::create(path)?, &table.schema)?;
     table.rows.iter().try_for_each(|rows| writer.write(rows))?;
     writer.finish()
-}
-
-async fn off_the_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    let ended = tokio::task::spawn_blocking(work).await;
-    ended.unwrap_or_else(|error| Err(Fault::internal("read a table", &error)))
 }

@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::jobs::quota;
 use crate::parameters::Parameters;
 use crate::submission::Submission;
-use crate::tap::{check as check_query, uploaded};
+use crate::tap::{check as check_query, check_update, uploaded};
 
 /// The shape of the document that says what a job is to do.
 const SPEC_VERSION: u32 = 1;
@@ -31,7 +31,7 @@ pub(super) async fn create(desk: Desk, request: Request) -> Response<Body> {
 
 async fn make(desk: &Desk, submission: Submission) -> Result<Response<Body>, Fault> {
     let service = &desk.service;
-    check(desk, &submission.parameters)?;
+    check(desk, &submission.parameters).await?;
     let control = Control::read(desk, &submission.parameters)?;
     if control.abort {
         return Err(Fault::usage("PHASE=ABORT makes no sense for a job that is being made"));
@@ -72,10 +72,11 @@ async fn make(desk: &Desk, submission: Submission) -> Result<Response<Body>, Fau
 ///
 /// # Errors
 /// [`Fault`] for one that is none.
-pub(super) fn check(desk: &Desk, parameters: &Parameters) -> Result<(), Fault> {
+pub(super) async fn check(desk: &Desk, parameters: &Parameters) -> Result<(), Fault> {
     match desk.kind {
         JobKind::Query => check_query(&desk.service, parameters),
         JobKind::Cut => check_cut(parameters),
+        JobKind::TableUpdate => check_update(&desk.service, parameters).await,
     }
 }
 
@@ -89,13 +90,16 @@ pub(super) async fn spec(
     inputs: Inputs,
     before: Option<&JobSpec>,
 ) -> Result<(JobSpec, Option<SelectedRows>), Fault> {
-    if desk.kind == JobKind::Query {
-        return Ok((JobSpec::TapQuery(inputs), None));
+    match desk.kind {
+        JobKind::Query => Ok((JobSpec::TapQuery(inputs), None)),
+        JobKind::TableUpdate => Ok((JobSpec::TableUpdate(inputs), None)),
+        JobKind::Cut => {
+            let before = match before {
+                Some(JobSpec::Cut(cut)) => Some(cut),
+                _ => None,
+            };
+            let (cut, rows) = cut_spec(&desk.service, given, inputs, before).await?;
+            Ok((JobSpec::Cut(cut), rows))
+        }
     }
-    let before = before.and_then(|before| match before {
-        JobSpec::Cut(cut) => Some(cut),
-        JobSpec::TapQuery(_) => None,
-    });
-    let (cut, rows) = cut_spec(&desk.service, given, inputs, before).await?;
-    Ok((JobSpec::Cut(cut), rows))
 }

@@ -7,7 +7,7 @@ use axum::extract::{Extension, FromRequestParts};
 use axum::http::Response;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect};
-use spolia_queue::{CUT, Job, QueueError, TAP_QUERY};
+use spolia_queue::{CUT, Job, QueueError, TABLE_UPDATE, TAP_QUERY};
 
 use crate::fault::Fault;
 use crate::service::Service;
@@ -18,6 +18,7 @@ use crate::visitor::Visitor;
 pub(crate) enum JobKind {
     Query,
     Cut,
+    TableUpdate,
 }
 
 impl JobKind {
@@ -26,6 +27,7 @@ impl JobKind {
         match self {
             JobKind::Query => TAP_QUERY,
             JobKind::Cut => CUT,
+            JobKind::TableUpdate => TABLE_UPDATE,
         }
     }
 
@@ -34,6 +36,7 @@ impl JobKind {
         match self {
             JobKind::Query => "/tap/async",
             JobKind::Cut => "/datalink/gaiamerger/async",
+            JobKind::TableUpdate => "/tap/table-update",
         }
     }
 }

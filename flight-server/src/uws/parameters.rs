@@ -69,10 +69,10 @@ pub(super) async fn change(desk: &Desk, job: Job, submission: &Submission) -> Re
     if given.is_empty() && run_id.is_none() {
         return Ok(());
     }
-    check(desk, &submission.parameters)?;
-    let tables = uploaded(&desk.service, submission).await?;
     let mut inputs = job.spec.inputs().clone();
     inputs.parameters = replaced(inputs.parameters, given);
+    check(desk, &Parameters::of(inputs.parameters.iter().cloned())).await?;
+    let tables = uploaded(&desk.service, submission).await?;
     let held = inputs.uploads.len();
     inputs.uploads.extend(tables.keep(&desk.service, &job.job_id, held).await?);
     let (spec, rows) = spec(desk, &submission.parameters, inputs, Some(&job.spec)).await?;

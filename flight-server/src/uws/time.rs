@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
 use crate::fault::Fault;
 
 /// An instant, UTC, to the millisecond.
-pub(super) fn written(time: DateTime<Utc>) -> String {
+pub(crate) fn written(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
@@ -13,7 +13,7 @@ pub(super) fn written(time: DateTime<Utc>) -> String {
 ///
 /// # Errors
 /// [`Fault`] for another text.
-pub(super) fn instant(name: &str, text: &str) -> Result<DateTime<Utc>, Fault> {
+pub(crate) fn instant(name: &str, text: &str) -> Result<DateTime<Utc>, Fault> {
     let plain = text.trim().trim_end_matches(['Z', 'z']);
     let time = NaiveDateTime::parse_from_str(plain, "%Y-%m-%dT%H:%M:%S%.f");
     let day = || NaiveDate::parse_from_str(plain, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN));

@@ -58,8 +58,14 @@ pub enum Command {
     /// Lists, changes and forgets the keys that sign links
     #[command(subcommand)]
     Keys(Keys),
+    /// Lists and drops tables that users keep
+    #[command(subcommand)]
+    Tables(Tables),
     /// Prints the effective settings, secrets masked
     Settings,
+    /// Writes a table as an Arrow IPC stream, within bounds; `spolia serve` calls it
+    #[command(hide = true)]
+    DecodeTable(DecodeTable),
     /// Prints a completion script for a shell
     Completions {
         /// The shell
@@ -107,6 +113,33 @@ pub enum Keys {
         /// The key's version
         version: i32,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Tables {
+    /// Lists the tables of all users
+    List {
+        /// Print JSON, a line for each table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Drops a table
+    Drop {
+        /// Its name, with the schema: user_ada.stars
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DecodeTable {
+    /// Rows at most
+    #[arg(long)]
+    pub rows: usize,
+    /// Megabytes of memory at most
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub memory_mb: u32,
+    /// The file; its extension says the format
+    pub path: PathBuf,
 }
 
 #[derive(Debug, Args)]

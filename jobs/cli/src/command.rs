@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod cut;
+mod decode_table;
 mod demo;
 mod explain;
 mod ingest;
@@ -13,6 +14,7 @@ mod query;
 mod report;
 mod serve;
 mod status;
+mod tables;
 mod token;
 
 use clap::CommandFactory;
@@ -43,10 +45,12 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Serve(serve) => serve::run(site()?, serve).await,
         Command::Token(token) => token::run(&site()?, token),
         Command::Keys(keys) => keys::run(&site()?, keys).await,
+        Command::Tables(tables) => tables::run(&site()?, tables).await,
         Command::Settings => {
             print!("{}", site()?.settings.masked()?);
             Ok(())
         }
+        Command::DecodeTable(table) => decode_table::run(&table),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "spolia", &mut std::io::stdout());
             Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
-use spolia_exec::{AccessSettings, CutSettings, LogSettings, SelectionSettings, StoreSettings};
+use spolia_exec::{AccessSettings, CutSettings, LogSettings, SelectionSettings, StoreSettings, UserTableSettings};
 use spolia_flight_server::{RegistrySettings, ServerSettings};
 use spolia_local_node::LocalNodeSettings;
 use spolia_planner::QuerySettings;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub cut: CutSettings,
     /// Where selections are kept.
     pub selections: SelectionSettings,
+    /// How much users may keep.
+    pub user_tables: UserTableSettings,
     /// Bounds on nodes.
     pub router: RouterSettings,
     /// The operation log.

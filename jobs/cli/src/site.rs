@@ -112,6 +112,7 @@ impl Site {
             query: s.query.clone(),
             cut: s.cut.clone(),
             selections: s.selections.clone(),
+            user_tables: s.user_tables.clone(),
             log: s.log.clone(),
             access: s.access.clone(),
             authority: s.registry.authority_or_none().to_owned(),

@@ -22,6 +22,7 @@ use crate::principal::Principal;
 use crate::selections::{SelectionSettings, Selections};
 use crate::store::{Store, StoreSettings};
 use crate::tap_schema::tap_schema;
+use crate::user_tables::UserTableSettings;
 
 /// What it takes to open a site.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct ArchiveSettings {
     pub cut: CutSettings,
     /// Where selections are kept.
     pub selections: SelectionSettings,
+    /// How much users may keep.
+    pub user_tables: UserTableSettings,
     /// The operation log.
     pub log: LogSettings,
     /// Who may do what.
@@ -63,6 +66,7 @@ pub struct Archive {
     pub(crate) access: Arc<AccessSettings>,
     pub(crate) who: Arc<Principal>,
     pub(crate) selections: Selections,
+    pub(crate) user_tables: Arc<UserTableSettings>,
     authority: Arc<str>,
     log: OperationLog,
 }
@@ -81,6 +85,7 @@ impl Archive {
             store: Store::open(&settings.store, &settings.site, settings.cut.memory_mib)?,
             log: OperationLog::new(&settings.site.join("log"), settings.log),
             selections: Selections::open(settings.selections)?,
+            user_tables: Arc::new(settings.user_tables),
             authority: settings.authority.into(),
             memory: Session::memory_pool(&settings.query),
             query: settings.query,
@@ -132,14 +137,16 @@ impl Archive {
         &self.log
     }
 
-    /// What the archive offers now, as TAP_SCHEMA describes it.
+    /// What the archive offers now, as TAP_SCHEMA describes it, with the tables of whoever asks.
     ///
     /// # Errors
     /// When the control node fails.
     pub async fn tap_schema(&self) -> Result<TapSchema, ExecError> {
         let collections = self.collections(Act::Query).await?;
         let products = collections.iter().any(Collection::has_products);
-        Ok(tap_schema(&collections, products)?)
+        let mut schema = tap_schema(&collections, products)?;
+        schema.schemas.extend(self.user_schemas().await?.into_iter().map(|(schema, _)| schema));
+        Ok(schema)
     }
 
     /// The naming authority of identifiers.

@@ -139,7 +139,7 @@ impl Archive {
     pub async fn prepare_cut(&self, request: &CutRequest) -> Result<PreparedCut, ExecError> {
         let started = Instant::now();
         let epoch = self.open_epoch(request.epoch, Act::Cut).await?;
-        let (snapshot, chooser) = (&epoch.snapshot, Chooser::new(self, &epoch, &[], Act::Cut)?);
+        let (snapshot, chooser) = (&epoch.snapshot, Chooser::new(self, &epoch, &[], Act::Cut).await?);
         let chosen = chooser.choose(&request.selection, request.with_transits, request.keep_unmatched).await?;
         let objects: usize = chosen.tables.values().map(BTreeMap::len).sum();
         if let Some(most) = request.most_objects.filter(|most| objects > *most) {

@@ -33,6 +33,14 @@ pub enum ExecError {
         /// Whether whoever asks has shown no name.
         anonymous: bool,
     },
+    /// Whoever asks may not do that.
+    #[error("{message}")]
+    Denied {
+        /// What may not be done, and why.
+        message: String,
+        /// Whether whoever asks has shown no name.
+        anonymous: bool,
+    },
     /// A link id is not one of ours.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -69,7 +77,16 @@ impl ExecError {
     /// True when the request was at fault, not the archive.
     pub fn is_request(&self) -> bool {
         match self {
-            Self::Plan(_) | Self::Request(_) | Self::NotFound(_) | Self::Link(_) | Self::Forbidden { .. } => true,
+            Self::Plan(_)
+            | Self::Request(_)
+            | Self::NotFound(_)
+            | Self::Link(_)
+            | Self::Forbidden { .. }
+            | Self::Denied { .. } => true,
+            Self::Catalogue(error) => {
+                matches!(error, CatalogueError::Taken(_) | CatalogueError::TooManyTables { .. })
+            }
+            Self::Router(error) => error.is_query(),
             Self::Run(error) => match router_error(error) {
                 Some(router) => router.is_query(),
                 // Values that a function does not take.

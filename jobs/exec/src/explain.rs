@@ -90,7 +90,7 @@ impl Archive {
     /// As [`Archive::query`].
     pub async fn explain(&self, request: &QueryRequest, analyze: bool) -> Result<Explanation, ExecError> {
         let epoch = self.open_epoch(request.epoch, Act::Query).await?;
-        let session = self.session(&epoch, &request.links, &request.uploads)?;
+        let session = self.session(&epoch, &request.links, &request.uploads).await?;
         let plan = session.plan(&request.adql, request.maxrec).await;
         let plan = plan.map_err(|error| self.or_forbidden(&request.adql, Act::Query, error.into()))?;
         let plan = session.physical(&plan).await?;

@@ -22,6 +22,7 @@ mod store;
 mod tap_schema;
 mod token;
 mod upload;
+mod user_tables;
 
 pub use access::{AccessSettings, Act, Audience, CollectionAccess};
 pub use archive::{Archive, ArchiveSettings};
@@ -41,3 +42,4 @@ pub use spolia_cutout::{CutOptions, CutProgress, Growing, Outline, grow, outline
 pub use store::{Secret, StoreSettings};
 pub use token::{Authenticator, Credentials, Token, TokenError, Tokens};
 pub use upload::Upload;
+pub use user_tables::{UserTableSettings, indexable, user_table_def};

@@ -111,8 +111,8 @@ impl Archive {
         Ok(())
     }
 
-    /// A session over an epoch, whose rows carry links under `links`, with tables that came along.
-    pub(crate) fn session(
+    /// A session over an epoch, whose rows carry links under `links`, with tables of whoever asks and tables that came along.
+    pub(crate) async fn session(
         &self,
         epoch: &OpenEpoch,
         links: &LinkBase,
@@ -120,6 +120,11 @@ impl Archive {
     ) -> Result<Session, ExecError> {
         let mut session = epoch.base.session(Arc::new(self.router().planner()))?;
         session.set_option(links.clone());
+        let own = self.user_schemas().await?;
+        if !own.is_empty() {
+            own.into_iter().try_for_each(|(schema, tables)| session.add_schema(schema, tables))?;
+            session.list_added()?;
+        }
         if let Some(schema) = upload::described(uploads)? {
             let table = |upload: &Upload| Ok((upload.name.clone(), upload.provider()?));
             session.add_schema(schema, uploads.iter().map(table).collect::<Result<_, ExecError>>()?)?;

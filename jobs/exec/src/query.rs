@@ -65,7 +65,7 @@ impl Archive {
             return self.answer_explained(QueryRequest { adql, ..request.clone() }, analyze).await;
         }
         let epoch = self.open_epoch(request.epoch, Act::Query).await?;
-        let session = self.session(&epoch, &request.links, &request.uploads)?;
+        let session = self.session(&epoch, &request.links, &request.uploads).await?;
         let plan = session.plan(&request.adql, request.maxrec.map(|maxrec| maxrec.saturating_add(1))).await;
         let plan = plan.map_err(|error| self.or_forbidden(&request.adql, Act::Query, error.into()))?;
         let plan = session.physical(&plan).await?;

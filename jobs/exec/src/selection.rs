@@ -56,14 +56,14 @@ pub(crate) struct Chooser<'a> {
 
 impl<'a> Chooser<'a> {
     /// One of rows with which `act` is going to be done; a query that chooses them may read `uploads`.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         archive: &'a Archive,
         epoch: &'a OpenEpoch,
         uploads: &[Upload],
         act: Act,
     ) -> Result<Self, ExecError> {
         let links = LinkBase { base_url: String::new(), client_id: String::new() };
-        let session = archive.session(epoch, &links, uploads)?;
+        let session = archive.session(epoch, &links, uploads).await?;
         Ok(Self { archive, snapshot: &epoch.snapshot, session, act, chosen: Chosen::default() })
     }
 

@@ -14,6 +14,6 @@ mod worker;
 pub use error::QueueError;
 pub use job::{Job, JobError, JobFilter, JobResult, NewJob};
 pub use phase::{ExecutionPhase, UnknownPhase};
-pub use spec::{CUT, CutJob, Inputs, JobSpec, TAP_QUERY, UploadedTable};
+pub use spec::{CUT, CutJob, Inputs, JobSpec, TABLE_UPDATE, TAP_QUERY, UploadedTable};
 pub use table::{JobQuota, JobTable};
 pub use worker::{Ended, Worker};

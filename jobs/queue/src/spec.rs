@@ -7,6 +7,9 @@ pub const TAP_QUERY: &str = "tap_query";
 /// The kind of [`JobSpec::Cut`].
 pub const CUT: &str = "cut";
 
+/// The kind of [`JobSpec::TableUpdate`].
+pub const TABLE_UPDATE: &str = "table_update";
+
 /// What a job is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -15,6 +18,8 @@ pub enum JobSpec {
     TapQuery(Inputs),
     /// Cut & Merge.
     Cut(CutJob),
+    /// A change of a user's table.
+    TableUpdate(Inputs),
 }
 
 /// What a job was asked for.
@@ -58,20 +63,21 @@ impl JobSpec {
         match self {
             Self::TapQuery(_) => TAP_QUERY,
             Self::Cut(_) => CUT,
+            Self::TableUpdate(_) => TABLE_UPDATE,
         }
     }
 
     /// What the job was asked for.
     pub fn inputs(&self) -> &Inputs {
         match self {
-            Self::TapQuery(inputs) | Self::Cut(CutJob { inputs, .. }) => inputs,
+            Self::TapQuery(inputs) | Self::TableUpdate(inputs) | Self::Cut(CutJob { inputs, .. }) => inputs,
         }
     }
 
     /// What the job was asked for.
     pub fn inputs_mut(&mut self) -> &mut Inputs {
         match self {
-            Self::TapQuery(inputs) | Self::Cut(CutJob { inputs, .. }) => inputs,
+            Self::TapQuery(inputs) | Self::TableUpdate(inputs) | Self::Cut(CutJob { inputs, .. }) => inputs,
         }
     }
 }

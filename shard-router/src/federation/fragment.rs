@@ -19,7 +19,7 @@ use spolia_sky::{HPX29_ORDER, PIXEL_ORDER, PIXELS, PixelRanges};
 use super::expression::{Rendered, collated, column_name, column_number, condition, is_ordered, render};
 use super::statement::{Angle, Condition, From, Leaf, Origin, Rows, Select, SqlColumn};
 use crate::prune::{Demand, SkipReason};
-use crate::sharded_table::{Epoch, ShardedTable, batches_sql, cover_sql, node_column};
+use crate::sharded_table::{Epoch, ShardedTable, batches_sql, cover_sql};
 
 /// The part of the sky below which looking rows up by their pixels is less work than looking at all of them.
 const MOST_SKY: f64 = 0.1;
@@ -85,7 +85,7 @@ impl Fragment {
         }
         let mut with_file = false;
         let column = |field: &Arc<Field>| {
-            let column = node_column(definition, field.name(), number)?;
+            let column = table.node_column(field.name(), number)?;
             with_file |= column.of_file;
             let angle = definition.position.as_ref().and_then(|own| match field.name() {
                 name if *name == own.lon => Some(Angle::Longitude),
@@ -101,7 +101,7 @@ impl Fragment {
         let chunks_here = chunks.clone();
         let leaf = Leaf { number, table: Arc::clone(table), with_file, rows, chunks: chunks_here };
         let mut select = Select::new(From::Leaf(leaf), columns);
-        select.conditions.push(Condition::Sql(table.visibility_sql(number)));
+        select.conditions.extend(table.visibility_sql(number).map(Condition::Sql));
         Self {
             outputs: outputs(select.columns.len()),
             select,
@@ -358,8 +358,10 @@ impl Fragment {
 
     /// True for a column that has another value in each row, so that it leaves nothing to order.
     fn is_row_key(&self, number: usize) -> bool {
-        let origin = self.select.columns[number].origin.as_ref();
-        matches!(self.select.from, From::Leaf(_)) && origin.is_some_and(|origin| origin.column == "id")
+        let (From::Leaf(leaf), Some(origin)) = (&self.select.from, &self.select.columns[number].origin) else {
+            return false;
+        };
+        leaf.table.row_key() == Some(origin.column.as_str())
     }
 
     /// Keeps some rows; returns whether nodes do all of it.

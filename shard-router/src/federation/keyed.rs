@@ -32,6 +32,10 @@ use crate::scan::{Awaited, NodeScan, Statements};
 /// Rows of which keys are made at most, and how many times as many the other side must have for that to be worth it.
 const FEW: f64 = 100_000.0;
 const TIMES_AS_MANY: f64 = 4.0;
+/// The same for ids alone, which take little and are looked up by an index, where the other side has so many more rows that to read them all
+/// takes longer however fast that is: a user's long list beside a whole sky.
+const FEW_IDS: f64 = 4_000_000.0;
+const TIMES_AS_MANY_AS_IDS: f64 = 100.0;
 /// Ids in one statement.
 const IDS: usize = 20_000;
 /// Ranges of pixels in one statement.
@@ -69,8 +73,10 @@ pub(crate) fn by_keys(join: &Join, left: &Side, right: &Side, numbers: &Numbers)
     };
     for (few, many, swapped) in [(left, right, false), (right, left, true)] {
         let Side::Down(many) = many else { continue };
-        if may_be_reduced(swapped) && few.is_few(many.expected) {
-            let keyed = Keyed { join, few, many, swapped };
+        let expected = few.expected();
+        // Positions may turn out to be too many when it is known that they are what is looked up.
+        if may_be_reduced(swapped) && are_few(expected, many.expected, true) {
+            let keyed = Keyed { join, few, expected, many, swapped };
             if let Some(plan) = keyed.plan(numbers)? {
                 return Ok(Some(plan));
             }
@@ -80,12 +86,12 @@ pub(crate) fn by_keys(join: &Join, left: &Side, right: &Side, numbers: &Numbers)
 }
 
 impl Side<'_> {
-    fn is_few(&self, many: f64) -> bool {
-        let expected = match self {
-            Side::Down(fragment) => Some(fragment.expected),
-            Side::Above(plan) => expected_rows(plan),
-        };
-        expected.is_some_and(|few| few <= FEW && few * TIMES_AS_MANY <= many)
+    /// About how many rows it has at most; infinity where that cannot be told.
+    fn expected(&self) -> f64 {
+        match self {
+            Side::Down(fragment) => fragment.expected,
+            Side::Above(plan) => expected_rows(plan).unwrap_or(f64::INFINITY),
+        }
     }
 
     fn plan(&self, schema: &datafusion::common::DFSchemaRef) -> Result<LogicalPlan> {
@@ -94,6 +100,12 @@ impl Side<'_> {
             Side::Above(plan) => Ok(LogicalPlan::clone(plan)),
         }
     }
+}
+
+/// Whether so few rows are worth looking up among so many.
+fn are_few(few: f64, many: f64, by_ids: bool) -> bool {
+    let within = |most: f64, times: f64| few <= most && few * times <= many;
+    within(FEW, TIMES_AS_MANY) || by_ids && within(FEW_IDS, TIMES_AS_MANY_AS_IDS)
 }
 
 /// About how many rows a plan above the nodes has; nothing where that cannot be told. Tables that are not on nodes are small.
@@ -120,6 +132,8 @@ fn expected_rows(plan: &LogicalPlan) -> Option<f64> {
 struct Keyed<'a> {
     join: &'a Join,
     few: &'a Side<'a>,
+    /// About how many rows the few are at most.
+    expected: f64,
     many: &'a Fragment,
     /// True where the few are on the right.
     swapped: bool,
@@ -133,6 +147,9 @@ impl Keyed<'_> {
         let mut many = self.many.clone();
         many.open(numbers);
         let Some((wanted, keys)) = self.wanted(&many) else { return Ok(None) };
+        if !are_few(self.expected, many.expected, matches!(wanted, Wanted::Ids(_))) {
+            return Ok(None);
+        }
         let (left, right) = (self.join.left.schema(), self.join.right.schema());
         let (few_schema, many_schema) = if self.swapped { (right, left) } else { (left, right) };
         let few = Shared::plan(self.few.plan(few_schema)?);
@@ -330,6 +347,20 @@ mod tests {
     use super::*;
     use crate::sharded_table::ShardedTable;
     use crate::sharded_table::tests::{epoch, source_table};
+
+    #[test]
+    fn few_are_few_beside_many() {
+        for (few, many, by_ids, by_positions) in [
+            (1_000.0, 4_000.0, true, true),
+            (1_000.0, 3_999.0, false, false),
+            (1_000_000.0, 1e9, true, false),
+            (1_000_000.0, 9e7, false, false),
+            (5_000_000.0, 1e12, false, false),
+            (f64::INFINITY, f64::INFINITY, false, false),
+        ] {
+            assert_eq!([are_few(few, many, true), are_few(few, many, false)], [by_ids, by_positions], "{few} {many}");
+        }
+    }
 
     #[tokio::test]
     async fn keys_take_memory_of_the_query() {

@@ -251,7 +251,7 @@ impl Leaf {
     /// The names of the partitions, each with what its rows are marked by.
     fn partitions(&self, part: &Part<'_>) -> Vec<(String, String)> {
         let (schema, table) = (self.table.name().0, self.table.definition());
-        let plain = |chunk: &i32| (format!("{schema}.{}", leaf(table, *chunk)), String::new());
+        let plain = |chunk: &i32| (self.table.relation(*chunk), String::new());
         let with_copies = |chunk: &i32| {
             let pixels = part.manifest.chunks.get(*chunk as usize).map(|chunk| part_of_the_sky(&chunk.pixels));
             let (low, high) = pixels.unwrap_or_default();
@@ -270,12 +270,11 @@ impl Leaf {
     /// Partitions by their names, so that the node plans for no others; their conditions stand outside, so that the node may see
     /// through to their indexes.
     fn write(&self, part: &Part<'_>, sql: &mut String) {
-        let (schema, _) = self.table.name();
         let (number, partitions) = (self.number, self.partitions(part));
         sql.push_str(if self.with_file { "(" } else { "" });
         match partitions.as_slice() {
             [] => {
-                let _ = write!(sql, "(SELECT * FROM {schema}.{} WHERE false)", self.table.definition().name);
+                let _ = write!(sql, "(SELECT * FROM {} WHERE false)", self.table.form());
             }
             [(only, marks)] if marks.is_empty() => sql.push_str(only),
             partitions => {

@@ -1,24 +1,42 @@
 //! Which parts of which queries go to nodes: plans, without nodes that run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::DateTime;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, ScalarFunctionImplementation, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use spolia_adql::names::{DISTANCE, IN_POLYGON};
-use spolia_catalogue::Visibility;
+use spolia_catalogue::{ColumnType, UserColumn, UserSchema, UserTable, UserTableDef, Visibility};
 
 use super::node_query::NodeQuery;
 use super::planner::federated;
 use crate::sharded_table::ShardedTable;
 use crate::sharded_table::tests::{epoch, source_table, transit_table};
+use crate::user_tables::as_queried;
 
 /// A function by the name of one of ADQL's, which no plan calls.
 fn named(name: &str, arguments: usize, returns: DataType) -> ScalarUDF {
     let never: ScalarFunctionImplementation = Arc::new(|_| datafusion::common::not_impl_err!("no plan calls it"));
     create_udf(name, vec![DataType::Float64; arguments], returns, Volatility::Immutable, never)
+}
+
+/// A table of a user, on n1.
+fn user_table(name: &str, number: i32) -> UserTable {
+    let column = |(name, column_type): (&str, ColumnType)| UserColumn {
+        name: name.to_owned(),
+        column_type,
+        meaning: BTreeMap::new(),
+        indexed: false,
+    };
+    let columns = [("id", ColumnType::Bigint), ("RA (J2000)", ColumnType::Double), ("dec", ColumnType::Double)];
+    let definition = UserTableDef { description: None, columns: columns.map(column).to_vec() };
+    let schema = UserSchema { owner: "ada".to_owned(), name: "user_ada".to_owned(), group: 1 };
+    let destruction = DateTime::UNIX_EPOCH;
+    UserTable { number, schema, name: name.to_owned(), definition, rows: 0, bytes: 0, destruction }
 }
 
 /// A query gone through: what stays above, and each query for nodes with the statement for each.
@@ -35,6 +53,9 @@ async fn planned(sql: &str) -> Planned {
     for table in [source_table(), transit_table()] {
         let table = ShardedTable::new("gaia", &table, Arc::clone(&epoch));
         schema.register_table(table.name().1.to_owned(), Arc::new(table)).unwrap();
+    }
+    for table in as_queried(&[user_table("stars", 7), user_table("notes", 8)], &epoch.nodes) {
+        schema.register_table(table.name().1.to_owned(), table).unwrap();
     }
     let columns = [("name", DataType::Int64), ("ra", DataType::Float64), ("dec", DataType::Float64)];
     let columns = columns.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec();
@@ -304,6 +325,26 @@ async fn a_few_rows_with_ids_are_looked_up() {
         &["WHERE t2.c0 = ANY"],
     )
     .await;
+}
+
+#[tokio::test]
+async fn tables_of_a_user_are_one_nodes_business() {
+    check_down(
+        "SELECT id, \"RA (J2000)\" FROM stars WHERE \"dec\" > 1.0 ORDER BY id, \"dec\"",
+        &["n1"],
+        &["SELECT t1.c0 AS c0, t1.c1 AS c1", "FROM spolia_user.t7 AS t1", "(t1.c2 > '1e0'", "ORDER BY t1.c0, t1.c2"],
+    )
+    .await;
+    check_down(
+        "SELECT n.id, COUNT(*) AS c FROM stars s LEFT JOIN notes n ON n.id = s.id GROUP BY n.id",
+        &["n1"],
+        &["FROM spolia_user.t7 AS t1\n  LEFT JOIN spolia_user.t8 AS t2 ON (t1.c0 = t2.c0)"],
+    )
+    .await;
+    // Nothing says where their rows are, so that they meet others above the nodes, and positions in cells.
+    check_above("SELECT s.id FROM stars s JOIN completesource c ON c.source_id = s.id", "Inner Join", 2, &[]).await;
+    let near = "adql_distance(s.\"RA (J2000)\", s.\"dec\", n.\"RA (J2000)\", n.\"dec\") < 0.001";
+    check_above(&format!("SELECT s.id FROM stars s JOIN notes n ON {near}"), "left cell", 2, &[]).await;
 }
 
 #[tokio::test]

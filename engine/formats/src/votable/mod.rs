@@ -8,7 +8,7 @@ pub(crate) mod xml;
 
 pub(crate) use binary::Binary;
 pub(crate) use document::{Document, error_info};
-pub use read::{VotableError, read_votable};
+pub use read::{DescribedTable, VotableError, read_vosi_table, read_votable};
 pub(crate) use tabledata::Tabledata;
 
 /// The DALI error document: a VOTable whose `QUERY_STATUS` is `ERROR` with the message. DALI 1.1 section 4.4.

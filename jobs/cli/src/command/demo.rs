@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use spolia_exec::Archive;
-use spolia_flight_server::Server;
 
 use crate::arguments::Demo;
 use crate::command::{ingest, init, make_gaia, serve};
@@ -41,7 +40,7 @@ async fn show(site: &Site, demo: &Demo, started: Instant) -> Result<(), CommandE
         settings.listen.set_port(0);
         settings.flight_listen.set_port(0);
     }
-    let server = Server::bind(archive, settings, site.settings.registry.clone()).await?;
+    let server = serve::bind(archive, settings, site.settings.registry.clone()).await?;
     let (base_url, flight) = (server.base_url().to_owned(), server.flight_addr());
     step(&format!("serving {base_url}/tap and Arrow Flight on {flight}"));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

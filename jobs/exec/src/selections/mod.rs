@@ -221,7 +221,7 @@ impl Archive {
         epoch: Option<i64>,
     ) -> Result<SelectedRows, ExecError> {
         let epoch = self.open_epoch(epoch, Act::Query).await?;
-        let chosen = Chooser::new(self, &epoch, uploads, Act::Query)?.choose(selection, false, true).await?;
+        let chosen = Chooser::new(self, &epoch, uploads, Act::Query).await?.choose(selection, false, true).await?;
         let ids: Vec<i64> = chosen.tables.values().flat_map(|rows| rows.keys().copied()).collect();
         let most = self.selections.settings.rows;
         if ids.len() > most {

@@ -39,7 +39,7 @@ pub(super) struct Null {
 impl VoColumn {
     /// Reads a FIELD whose start was read, to its end. `number` counts the columns from 1.
     pub(super) fn read<R: BufRead>(xml: &mut Xml<R>, attributes: &Attributes, number: usize) -> Result<Self> {
-        let mut column = declared(attributes).map_err(|(name, problem)| refused(xml, number, &name, problem))?;
+        let mut column = Self::of(xml, attributes, number)?;
         let outside = xml.depth() - 1;
         while xml.depth() > outside {
             let Node::Open(tag) = xml.next()? else { continue };
@@ -59,6 +59,11 @@ impl VoColumn {
             }
         }
         Ok(column)
+    }
+
+    /// What attributes declare.
+    pub(super) fn of<R: BufRead>(xml: &Xml<R>, attributes: &Attributes, number: usize) -> Result<Self> {
+        declared(attributes).map_err(|(name, problem)| refused(xml, number, &name, problem))
     }
 
     fn set_null(&mut self, text: &str) -> std::result::Result<(), String> {

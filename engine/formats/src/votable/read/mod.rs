@@ -15,6 +15,7 @@ mod rows;
 mod source;
 mod tabledata;
 mod value;
+mod vosi;
 mod xml;
 
 use std::io::BufRead;
@@ -23,6 +24,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 pub use self::error::VotableError;
+pub use self::vosi::{DescribedTable, read_vosi_table};
 use crate::incoming::ReadBounds;
 
 /// The first table of a VOTable: TABLEDATA, BINARY or BINARY2 in the document itself. VOTable 1.4.

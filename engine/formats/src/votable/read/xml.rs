@@ -300,6 +300,10 @@ impl Tag<'_> {
 pub(super) struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
+    pub(super) fn of(given: Vec<(String, String)>) -> Self {
+        Self(given)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

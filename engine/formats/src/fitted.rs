@@ -1,0 +1,233 @@
+//! Rows for a table that is there already: its columns, by their names, in its types. Nothing is rounded or cut off on the way.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, ListArray, RecordBatch, RecordBatchOptions,
+    StringArray, new_null_array,
+};
+use arrow::compute::kernels::cmp::not_distinct;
+use arrow::compute::{CastOptions, cast, cast_with_options, nullif};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use crate::field::VoField;
+use crate::incoming::{message, quoted};
+
+/// Rows that a table cannot take.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// A column that the table has not.
+    #[error("the table has no column {column:?}; it has {known}")]
+    Column {
+        /// The column.
+        column: String,
+        /// Some of those it has.
+        known: String,
+    },
+    /// A column that is there twice.
+    #[error("column {0:?} is there twice; capitals do not tell columns apart")]
+    Twice(String),
+    /// A value that is none of the column's type.
+    #[error("column {column:?} is of type {wanted}: {fault}")]
+    Value {
+        /// The column.
+        column: String,
+        /// Its type, in VOTable's words.
+        wanted: String,
+        /// What is wrong.
+        fault: String,
+    },
+    /// Arrow refused the rows.
+    #[error("the rows cannot be put together")]
+    Arrow(#[from] ArrowError),
+}
+
+/// Columns named in a message at most.
+const NAMED: usize = 20;
+
+/// The rows with exactly the columns of `wanted`, in its order and types. Columns find each other by their names, whatever capitals they
+/// have; one that is not in the rows is null. NaN becomes null.
+///
+/// # Errors
+/// [`FitError`] for a column that `wanted` has not, and for a value that its type cannot hold exactly (32-bit floats round).
+pub fn fitted(schema: &Schema, rows: &[RecordBatch], wanted: &SchemaRef) -> Result<Vec<RecordBatch>, FitError> {
+    let sources = sources(schema, wanted)?;
+    rows.iter().map(|rows| fitted_batch(rows, &sources, wanted)).collect()
+}
+
+fn fitted_batch(rows: &RecordBatch, sources: &[Option<usize>], wanted: &SchemaRef) -> Result<RecordBatch, FitError> {
+    let column = |(field, source): (&Arc<Field>, &Option<usize>)| match source {
+        Some(source) => fitted_column(rows.column(*source), field),
+        None => Ok(new_null_array(field.data_type(), rows.num_rows())),
+    };
+    let columns = wanted.fields().iter().zip(sources).map(column).collect::<Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)?)
+}
+
+/// Where each wanted column is among those that there are.
+fn sources(schema: &Schema, wanted: &Schema) -> Result<Vec<Option<usize>>, FitError> {
+    let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+    for (place, field) in schema.fields().iter().enumerate() {
+        if !wanted.fields().iter().any(|wanted| same(wanted.name(), field.name())) {
+            let names = wanted.fields().iter().take(NAMED).map(|field| quoted(field.name()));
+            let more = if wanted.fields().len() > NAMED { ", …" } else { "" };
+            let known = names.collect::<Vec<_>>().join(", ") + more;
+            return Err(FitError::Column { column: quoted(field.name()), known });
+        }
+        if schema.fields()[..place].iter().any(|other| same(other.name(), field.name())) {
+            return Err(FitError::Twice(quoted(field.name())));
+        }
+    }
+    let source = |wanted: &Arc<Field>| schema.fields().iter().position(|field| same(field.name(), wanted.name()));
+    Ok(wanted.fields().iter().map(source).collect())
+}
+
+fn fitted_column(values: &ArrayRef, wanted: &Field) -> Result<ArrayRef, FitError> {
+    let wrong = |fault: String| FitError::Value {
+        column: quoted(wanted.name()),
+        wanted: type_name(wanted),
+        fault: message(&fault),
+    };
+    let text = values.as_string_opt::<i32>().filter(|_| *wanted.data_type() != DataType::Utf8);
+    let values = text.map_or_else(|| Arc::clone(values), trimmed);
+    let numbers = is_numeric(values.data_type()) && is_numeric(wanted.data_type());
+    // Of numbers, what does not fit becomes null, and so is found below.
+    let options = CastOptions { safe: numbers, ..CastOptions::default() };
+    let fit = cast_with_options(&values, wanted.data_type(), &options).map_err(|error| wrong(plain(&error)))?;
+    // A number may lose digits on its way into a float of 32 bits, and nowhere else.
+    if numbers && *wanted.data_type() != DataType::Float32 {
+        let back = cast(&fit, values.data_type())?;
+        let same = not_distinct(&back, &values)?;
+        if let Some(row) = (0..same.len()).find(|row| !same.value(*row)) {
+            let value = cast(&values.slice(row, 1), &DataType::Utf8)?;
+            return Err(wrong(format!("it cannot hold {}", value.as_string::<i32>().value(0))));
+        }
+    }
+    Ok(without_nan(&fit)?)
+}
+
+/// A column's type as VOTable calls it.
+fn type_name(field: &Field) -> String {
+    VoField::from_arrow(field).map_or_else(
+        |_| field.data_type().to_string(),
+        |field| {
+            let name = if field.xtype.as_deref() == Some("timestamp") { "timestamp" } else { field.datatype.name() };
+            field
+                .arraysize
+                .filter(|_| !field.datatype.is_text())
+                .map_or(name.to_owned(), |size| format!("{name}[{size}]"))
+        },
+    )
+}
+
+fn is_numeric(data_type: &DataType) -> bool {
+    data_type.is_integer() || matches!(data_type, DataType::Float32 | DataType::Float64)
+}
+
+/// Texts without blanks around them; what is blank is null.
+fn trimmed(texts: &StringArray) -> ArrayRef {
+    let text = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    Arc::new(texts.iter().map(text).collect::<StringArray>())
+}
+
+/// The same with nulls for NaN, which is no value.
+fn without_nan(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let nan: BooleanArray = match values.data_type() {
+        DataType::Float32 => {
+            values.as_primitive::<Float32Type>().iter().map(|v| Some(v.is_some_and(f32::is_nan))).collect()
+        }
+        DataType::Float64 => {
+            values.as_primitive::<Float64Type>().iter().map(|v| Some(v.is_some_and(f64::is_nan))).collect()
+        }
+        DataType::List(item) => {
+            let list = values.as_list::<i32>();
+            let items = without_nan(list.values())?;
+            return Ok(Arc::new(ListArray::try_new(
+                Arc::clone(item),
+                list.offsets().clone(),
+                items,
+                list.nulls().cloned(),
+            )?));
+        }
+        DataType::FixedSizeList(item, size) => {
+            let list = values.as_fixed_size_list();
+            let items = without_nan(list.values())?;
+            return Ok(Arc::new(FixedSizeListArray::try_new(Arc::clone(item), *size, items, list.nulls().cloned())?));
+        }
+        _ => return Ok(Arc::clone(values)),
+    };
+    if nan.true_count() == 0 { Ok(Arc::clone(values)) } else { nullif(values, &nan) }
+}
+
+/// What Arrow has to say, without the name of its own part.
+fn plain(error: &ArrowError) -> String {
+    let said = error.to_string();
+    said.split_once(" error: ").map_or(said.clone(), |(_, said)| said.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float32Array, Float64Array, Int16Array, Int64Array};
+    use arrow::datatypes::TimeUnit;
+
+    use super::*;
+
+    fn fit(name: &str, values: ArrayRef, wanted: DataType) -> Result<ArrayRef, String> {
+        let rows = RecordBatch::try_from_iter([(name, values)]).unwrap();
+        let wanted = Arc::new(Schema::new(vec![Field::new("n", wanted, true)]));
+        let fitted = fitted(&rows.schema(), &[rows], &wanted).map_err(|error| error.to_string())?;
+        Ok(Arc::clone(fitted[0].column(0)))
+    }
+
+    fn texts(texts: &[&str]) -> ArrayRef {
+        Arc::new(StringArray::from(texts.to_vec()))
+    }
+
+    #[track_caller]
+    fn check(values: ArrayRef, expected: impl Array + 'static) {
+        let expected: ArrayRef = Arc::new(expected);
+        assert_eq!(&fit("N", values, expected.data_type().clone()).unwrap(), &expected);
+    }
+
+    #[test]
+    fn values_are_taken_as_they_are() {
+        check(texts(&[" 1", "", "9223372036854775807"]), Int64Array::from(vec![Some(1), None, Some(i64::MAX)]));
+        check(texts(&["007", " x "]), StringArray::from(vec!["007", " x "]));
+        check(texts(&["1.5", "NaN", "-inf"]), Float64Array::from(vec![Some(1.5), None, Some(f64::NEG_INFINITY)]));
+        check(Arc::new(Int64Array::from(vec![Some(3), None])), Int16Array::from(vec![Some(3), None]));
+        check(Arc::new(Float64Array::from(vec![2.0, f64::NAN])), Float64Array::from(vec![Some(2.0), None]));
+        check(Arc::new(Float64Array::from(vec![0.1])), Float32Array::from(vec![0.1]));
+        check(Arc::new(Float64Array::from(vec![4.0])), Int64Array::from(vec![4]));
+        check(Arc::new(Int64Array::from(vec![5])), StringArray::from(vec!["5"]));
+        check(texts(&["true", "f"]), BooleanArray::from(vec![true, false]));
+        let lists = |value| ListArray::from_iter_primitive::<Float64Type, _, _>([Some(vec![Some(1.0), value])]);
+        check(Arc::new(lists(Some(f64::NAN))), lists(None));
+        let time = fit("n", texts(&["2026-11-28T01:02:03.5"]), DataType::Timestamp(TimeUnit::Microsecond, None));
+        assert_eq!(
+            cast(&time.unwrap(), &DataType::Int64).unwrap().as_primitive::<arrow::datatypes::Int64Type>().value(0),
+            1_795_827_723_500_000
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let refused = |name: &str, values: ArrayRef, wanted: DataType, words: &str| {
+            let message = fit(name, values, wanted).unwrap_err();
+            assert!(message.contains(words), "{message}");
+        };
+        refused("m", texts(&["1"]), DataType::Int64, "no column \"m\"; it has n");
+        refused("n", texts(&["1.5"]), DataType::Int64, "1.5");
+        refused("n", texts(&["abc"]), DataType::Float64, "abc");
+        refused("n", Arc::new(Int64Array::from(vec![70_000])), DataType::Int16, "70000");
+        refused("n", Arc::new(Float64Array::from(vec![1.5])), DataType::Int64, "cannot hold 1.5");
+        refused("n", Arc::new(Int64Array::from(vec![i64::MAX])), DataType::Float64, "cannot hold 9223372036854775807");
+        refused("n", Arc::new(Float64Array::from(vec![1e30])), DataType::Int32, "1e30");
+        let (a, b) = (texts(&["1"]), texts(&["2"]));
+        let rows = RecordBatch::try_from_iter([("n", a), ("N", b)]).unwrap();
+        let wanted = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        assert!(matches!(fitted(&rows.schema(), std::slice::from_ref(&rows), &wanted), Err(FitError::Twice(_))));
+    }
+}

@@ -1,0 +1,106 @@
+//! Tables that clients send: files whose content tells their format, read within the bounds of uploads.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use spolia_formats::{ReadBounds, fitted, read_rows_for, read_table};
+
+use crate::fault::Fault;
+use crate::service::Service;
+
+/// Bytes of a file that tell its format.
+const HEAD_BYTES: u64 = 64 << 10;
+
+/// The table in a file, whatever its format is.
+///
+/// # Errors
+/// [`Fault`] for what is no table, or too large.
+pub(crate) async fn read(service: &Service, path: PathBuf) -> Result<(SchemaRef, Vec<RecordBatch>), Fault> {
+    let table = with_extension(service, path, |service, path, bounds, aside| match aside {
+        true => service.decoder.decode(path, &bounds),
+        false => read_table(path, &bounds).map_err(|error| told(&error, path)),
+    });
+    match table.await? {
+        (schema, _) if schema.fields().is_empty() => Err(Fault::usage("the table has no columns")),
+        table => Ok(table),
+    }
+}
+
+/// The rows in a file, for a table with the columns of `wanted`.
+///
+/// # Errors
+/// As [`read`], and for rows that do not fit.
+pub(crate) async fn read_for(service: &Service, path: PathBuf, wanted: SchemaRef) -> Result<Vec<RecordBatch>, Fault> {
+    let rows = with_extension(service, path, move |service, path, bounds, aside| match aside {
+        true => {
+            let (schema, rows) = service.decoder.decode(path, &bounds)?;
+            fitted(&schema, &rows, &wanted).map_err(|error| error.to_string())
+        }
+        false => read_rows_for(path, &wanted, &bounds).map_err(|error| told(&error, path)),
+    });
+    rows.await
+}
+
+/// Has a file read under a name with the extension that its content usually has; `aside` where a process of its own must do it.
+async fn with_extension<T: Send + 'static>(
+    service: &Service,
+    path: PathBuf,
+    read: impl FnOnce(&Service, &Path, ReadBounds, bool) -> Result<T, String> + Send + 'static,
+) -> Result<T, Fault> {
+    let service = service.clone();
+    let bounds = ReadBounds {
+        rows: service.settings.upload_rows,
+        memory_bytes: service.settings.upload_memory_mb << 20,
+        ..ReadBounds::default()
+    };
+    off_the_runtime(move || {
+        let failed = |error: std::io::Error| Fault::internal("read the uploaded table", &error);
+        let (extension, aside) = format(&path).map_err(failed)?;
+        let typed = path.with_extension(extension);
+        std::fs::hard_link(&path, &typed).map_err(failed)?;
+        let table = read(&service, &typed, bounds, aside);
+        std::fs::remove_file(&typed).map_err(failed)?;
+        table.map_err(Fault::usage)
+    })
+    .await
+}
+
+/// What a reader says, without the place where the file lay.
+fn told(error: &dyn std::error::Error, path: &Path) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    message.replace(&path.display().to_string(), "it")
+}
+
+/// The extension that a file of this content usually has, and whether a process of its own must read it: lengths that a stranger's Parquet
+/// or Arrow file claims are believed by their readers, and may be more than there is memory.
+fn format(path: &Path) -> std::io::Result<(&'static str, bool)> {
+    use std::io::Read;
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start();
+    let first_line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    Ok(match text {
+        [b'<', ..] => ("vot", false),
+        _ if head.starts_with(b"PAR1") => ("parquet", true),
+        _ if [&b"ARROW1"[..], b"\xFF\xFF\xFF\xFF"].iter().any(|magic| head.starts_with(magic)) => ("arrow", true),
+        _ if head.starts_with(b"SIMPLE  =") => ("fits", false),
+        _ if text.starts_with(b"# %ECSV") => ("ecsv", false),
+        _ if first_line.contains(&b'\t') && !first_line.contains(&b',') => ("tsv", false),
+        _ => ("csv", false),
+    })
+}
+
+/// Does what takes long, or waits for files, on a thread of its own.
+pub(super) async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|error| Err(Fault::internal("read a table", &error)))
+}

@@ -1,0 +1,191 @@
+//! Tables of users, as youcat and pyvo make, load and drop them: VOSI's `tables` that can be written to, `load`, and `table-update` for
+//! indexes (`job`). They are proposals for TAP 1.2; <https://github.com/opencadc/tap/tree/main/youcat>.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+use axum::body::Body;
+use axum::extract::{Path, Request};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use spolia_catalogue::{UserTable, UserTableDef};
+use spolia_exec::user_table_def;
+use spolia_formats::{ReadBounds, fitted, read_vosi_table};
+use spolia_shard_router::user_schema;
+
+use super::table_file::{off_the_runtime, read, read_for};
+use crate::door::Door;
+use crate::fault::Fault;
+use crate::parameters::Parameters;
+use crate::service::Service;
+use crate::submission::Brought;
+use crate::uws::{instant, written};
+use crate::visitor::Visitor;
+
+/// Bytes of a table's description at most.
+const DESCRIPTION_BYTES: u64 = 8 << 20;
+/// Bytes of a document that are looked at for its first element.
+const HEAD_BYTES: u64 = 64 << 10;
+
+/// Makes a table from its description, or from a table whose rows are then in it.
+pub(super) async fn put(Visitor(service): Visitor, Path(name): Path<String>, request: Request) -> Response<Body> {
+    recorded(&service, "create table", &name, create(&service, &name, request)).await
+}
+
+/// Adds rows to a table, or changes until when it is kept.
+pub(super) async fn post(Visitor(service): Visitor, Path(name): Path<String>, request: Request) -> Response<Body> {
+    let is_form = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded"));
+    if is_form {
+        recorded(&service, "keep table", &name, keep(&service, &name, request)).await
+    } else {
+        load(Visitor(service), Path(name), request).await
+    }
+}
+
+/// Adds rows to a table.
+pub(super) async fn load(Visitor(service): Visitor, Path(name): Path<String>, request: Request) -> Response<Body> {
+    recorded(&service, "load table", &name, add_rows(&service, &name, request)).await
+}
+
+/// Drops a table.
+pub(super) async fn delete(Visitor(service): Visitor, Path(name): Path<String>) -> Response<Body> {
+    let dropped = async {
+        let table = service.archive.user_table(&name).await?;
+        service.archive.drop_user_table(&table).await?;
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok((response, 0))
+    };
+    recorded(&service, "drop table", &name, dropped).await
+}
+
+/// Answers, and notes in the log what was done with which table, and how many rows.
+async fn recorded(
+    service: &Service,
+    what: &'static str,
+    name: &str,
+    done: impl Future<Output = Result<(Response<Body>, u64), Fault>>,
+) -> Response<Body> {
+    let mut record = service.begin(what, Door::Tap, &name.chars().take(200).collect::<String>());
+    match done.await {
+        Ok((response, rows)) => {
+            record.rows(rows);
+            record.succeed();
+            response
+        }
+        Err(fault) => {
+            record.fail(&fault.message);
+            fault.text()
+        }
+    }
+}
+
+async fn create(service: &Service, name: &str, request: Request) -> Result<(Response<Body>, u64), Fault> {
+    service.archive.check_user_table_name(name).await?;
+    let brought = Brought::read(service, request).await?;
+    let (definition, rows) = brought_table(service, brought.path.clone()).await?;
+    let mut table = service.archive.create_user_table(name, &definition).await?;
+    if !rows.is_empty() {
+        let loaded = async {
+            let wanted = user_schema(&definition.columns);
+            let rows = off_the_runtime(move || {
+                fitted(&wanted, &rows, &wanted).map_err(|error| Fault::usage(error.to_string()))
+            });
+            Ok::<_, Fault>(service.archive.load_user_table(&table, &rows.await?).await?)
+        };
+        table = match loaded.await {
+            Ok(table) => table,
+            Err(fault) => {
+                service.archive.drop_user_table(&table).await?;
+                return Err(fault);
+            }
+        };
+    }
+    let mut response = said(format!("{}; {}", rows_of(&table), kept(&table)));
+    *response.status_mut() = StatusCode::CREATED;
+    let place = HeaderValue::from_str(&format!("{}/tap/tables/{}", service.base_url, table.full_name()));
+    response.headers_mut().extend(place.ok().map(|place| (header::LOCATION, place)));
+    Ok((response, table.rows.unsigned_abs()))
+}
+
+/// What a file says of a table, and its rows.
+async fn brought_table(service: &Service, path: PathBuf) -> Result<(UserTableDef, Vec<RecordBatch>), Fault> {
+    let described = path.clone();
+    let described = off_the_runtime(move || {
+        let failed = |error: std::io::Error| Fault::internal("read the table's description", &error);
+        if !is_description(&described).map_err(failed)? {
+            return Ok(None);
+        }
+        let bounds = ReadBounds { document_bytes: DESCRIPTION_BYTES, ..ReadBounds::default() };
+        let table = read_vosi_table(BufReader::new(File::open(&described).map_err(failed)?), &bounds);
+        table.map(Some).map_err(|error| Fault::usage(error.to_string()))
+    });
+    match described.await? {
+        Some(table) => Ok((user_table_def(&table.schema, table.description)?, Vec::new())),
+        None => {
+            let (schema, rows) = read(service, path).await?;
+            Ok((user_table_def(&schema, None)?, rows))
+        }
+    }
+}
+
+/// Whether a file is XML whose first element is not that of a VOTable.
+fn is_description(path: &std::path::Path) -> std::io::Result<bool> {
+    use std::io::Read;
+    let (mut head, mut buffer) = (Vec::new(), Vec::new());
+    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start();
+    if !text.starts_with(b"<") {
+        return Ok(false);
+    }
+    let mut reader = Reader::from_reader(text);
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer) {
+            Ok(Event::Start(first) | Event::Empty(first)) => {
+                return Ok(first.local_name().into_inner() != "VOTABLE");
+            }
+            Ok(Event::Eof) | Err(_) => return Ok(false),
+            Ok(_) => {}
+        }
+    }
+}
+
+async fn add_rows(service: &Service, name: &str, request: Request) -> Result<(Response<Body>, u64), Fault> {
+    let table = service.archive.user_table(name).await?;
+    let brought = Brought::read(service, request).await?;
+    let rows = read_for(service, brought.path.clone(), user_schema(&table.definition.columns)).await?;
+    let added: usize = rows.iter().map(RecordBatch::num_rows).sum();
+    let table = service.archive.load_user_table(&table, &rows).await?;
+    let text = format!("{added} rows were added; {}; {}", rows_of(&table), kept(&table));
+    Ok((said(text), added as u64))
+}
+
+async fn keep(service: &Service, name: &str, request: Request) -> Result<(Response<Body>, u64), Fault> {
+    let parameters = Parameters::read(request).await?;
+    let table = service.archive.user_table(name).await?;
+    let missing = || Fault::usage("DESTRUCTION is missing: the time until which the table is to be kept");
+    let until = instant("DESTRUCTION", parameters.one("DESTRUCTION")?.ok_or_else(missing)?)?;
+    let destruction = service.archive.keep_user_table_until(&table, until).await?;
+    Ok((said(format!("{}; {}", rows_of(&table), kept(&UserTable { destruction, ..table.clone() }))), 0))
+}
+
+fn rows_of(table: &UserTable) -> String {
+    format!("{} has {} rows", table.full_name(), table.rows)
+}
+
+fn kept(table: &UserTable) -> String {
+    format!("it is kept until {}", written(table.destruction))
+}
+
+fn said(text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text + "\n"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=utf-8"));
+    response
+}

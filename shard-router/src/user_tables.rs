@@ -1,0 +1,267 @@
+//! Users' tables on their nodes: each is one table on one node, under its number, with its columns under theirs.
+//!
+//! So nothing that a user names becomes SQL, and all tables of a user can be joined on their node. Queries see them by the names they
+//! have, as [`ShardedTable`]s of an epoch of their own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use deadpool_postgres::Transaction;
+use spolia_catalogue::{Chunk, ChunkStats, ColumnType, Manifest, UserColumn, UserTable, Visibility};
+use tokio_postgres::error::SqlState;
+
+use crate::error::RouterError;
+use crate::load::send_rows;
+use crate::node::{Node, READER};
+use crate::router::Router;
+use crate::sharded_table::{Epoch, ShardedTable, data_type};
+
+/// How long a change of a table waits for queries that read it.
+const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '5s'";
+
+/// What a user's table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Its rows.
+    pub rows: i64,
+    /// The bytes that it takes, with its indexes.
+    pub bytes: i64,
+}
+
+impl Router {
+    /// Makes a user's table on its node, without rows.
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses the table.
+    pub async fn make_user_table(&self, table: &UserTable) -> Result<(), RouterError> {
+        let node = self.node_of(table.schema.group)?;
+        let (relation, number) = (relation(table), table.number);
+        let column = |(place, column): (usize, &UserColumn)| format!("c{place} {}", column.column_type.sql_name());
+        let columns: Vec<String> = table.definition.columns.iter().enumerate().map(column).collect();
+        let sql = format!(
+            "{} CREATE TABLE {relation} ({}); GRANT SELECT ON {relation} TO {READER};
+             INSERT INTO spolia_user.held VALUES ({number}, 0)",
+            schema_sql(),
+            columns.join(", ")
+        );
+        let made = node.writer().await?.batch_execute(&sql).await;
+        made.map_err(refused(node, table, "make a user's table"))
+    }
+
+    /// Adds rows to a user's table: all of them, or none. Their columns are those of the table, in its order and types; `others` are the
+    /// numbers of all tables of its owner, which may take `quota_bytes` together.
+    ///
+    /// # Errors
+    /// [`RouterError::UserTable`] for rows that the table cannot take; otherwise what failed.
+    pub async fn load_user_table(
+        &self,
+        table: &UserTable,
+        rows: &[RecordBatch],
+        others: &[i32],
+        quota_bytes: i64,
+    ) -> Result<Held, RouterError> {
+        let node = self.node_of(table.schema.group)?;
+        let mut client = node.writer().await?;
+        let failed = || refused(node, table, "take a user's rows");
+        let transaction = client.transaction().await.map_err(failed())?;
+        // Loads of one owner follow one another, so that what they take is counted.
+        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('spolia tables of ' || $1, 0))";
+        transaction.execute(lock, &[&table.schema.owner]).await.map_err(failed())?;
+        let columns: Vec<String> = (0..table.definition.columns.len()).map(|place| format!("c{place}")).collect();
+        let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns.join(", "));
+        if !rows.is_empty() {
+            let sink = transaction.copy_in(&copy).await.map_err(failed())?;
+            send_rows(sink, rows, failed()).await?;
+        }
+        let added: i64 = rows.iter().map(|rows| rows.num_rows() as i64).sum();
+        let count = "UPDATE spolia_user.held SET rows = rows + $2 WHERE number = $1 RETURNING rows";
+        let counted = transaction.query_one(count, &[&table.number, &added]).await.map_err(failed())?;
+        let (all, bytes) = sizes(&transaction, table.number, others).await.map_err(failed())?;
+        if all > quota_bytes {
+            transaction.rollback().await.map_err(failed())?;
+            // What the rows took is given back at once, so that they may be fewer the next time.
+            client.batch_execute(&format!("VACUUM {}", relation(table))).await.map_err(failed())?;
+            return Err(over_quota(table, quota_bytes));
+        }
+        transaction.commit().await.map_err(failed())?;
+        client.batch_execute(&format!("ANALYZE {}", relation(table))).await.map_err(failed())?;
+        Ok(Held { rows: counted.get(0), bytes })
+    }
+
+    /// Makes an index on columns of a user's table, by their places. Together they have each value once, if it is `unique`.
+    ///
+    /// # Errors
+    /// [`RouterError::UserTable`] where they do not, or cannot have an index; otherwise what failed.
+    pub async fn index_user_table(
+        &self,
+        table: &UserTable,
+        columns: &[usize],
+        unique: bool,
+        others: &[i32],
+        quota_bytes: i64,
+    ) -> Result<Held, RouterError> {
+        let node = self.node_of(table.schema.group)?;
+        let mut client = node.writer().await?;
+        let failed = || refused(node, table, "make an index");
+        let transaction = client.transaction().await.map_err(failed())?;
+        let names: Vec<String> = columns.iter().map(|place| format!("c{place}")).collect();
+        let kind = if unique { "UNIQUE INDEX" } else { "INDEX" };
+        let word = if unique { "u" } else { "i" };
+        let index = format!("t{}_{word}_{}", table.number, names.join("_"));
+        let sql = format!("CREATE {kind} IF NOT EXISTS {index} ON {} ({})", relation(table), names.join(", "));
+        transaction.batch_execute(&sql).await.map_err(failed())?;
+        let count = "SELECT rows FROM spolia_user.held WHERE number = $1";
+        let counted = transaction.query_one(count, &[&table.number]).await.map_err(failed())?;
+        let (all, bytes) = sizes(&transaction, table.number, others).await.map_err(failed())?;
+        if all > quota_bytes {
+            return Err(over_quota(table, quota_bytes));
+        }
+        transaction.commit().await.map_err(failed())?;
+        Ok(Held { rows: counted.get(0), bytes })
+    }
+
+    /// Drops a user's table on its node, if it is there.
+    ///
+    /// # Errors
+    /// When the node does not answer, or queries read the table for long.
+    pub async fn drop_user_table(&self, table: &UserTable) -> Result<(), RouterError> {
+        let node = self.node_of(table.schema.group)?;
+        let number = table.number;
+        let sql = format!(
+            "{} {LOCK_WAIT}; DROP TABLE IF EXISTS {}; DELETE FROM spolia_user.held WHERE number = {number}",
+            schema_sql(),
+            relation(table)
+        );
+        node.writer().await?.batch_execute(&sql).await.map_err(node.failed("drop a user's table"))
+    }
+
+    /// Users' tables, as queries see them.
+    pub fn user_tables(&self, tables: &[UserTable]) -> Vec<Arc<ShardedTable>> {
+        as_queried(tables, self.nodes())
+    }
+}
+
+/// Users' tables in an epoch of their own, in which a chunk stands for each shard group.
+pub(crate) fn as_queried(tables: &[UserTable], nodes: &[Arc<Node>]) -> Vec<Arc<ShardedTable>> {
+    // A table whose rows were never counted may have some.
+    let stats =
+        |table: &UserTable| (table.full_name(), ChunkStats { rows: table.rows.max(1), ..ChunkStats::default() });
+    let chunk = |group: i32| {
+        let here = tables.iter().filter(|table| table.schema.group == group);
+        Chunk { chunk: group, pixels: 0..0, group, tables: here.map(stats).collect() }
+    };
+    let groups = nodes.iter().map(|node| node.group() + 1).max().unwrap_or(0);
+    let chunks = (0..groups).map(chunk).collect();
+    let manifest = Manifest { epoch: 0, visibility: Visibility::default(), chunks };
+    let epoch = Arc::new(Epoch { manifest, nodes: nodes.to_vec() });
+    let queried = |table: &UserTable| {
+        let (schema, epoch) = (user_schema(&table.definition.columns), Arc::clone(&epoch));
+        Arc::new(ShardedTable::of_user(&table.schema.name, &table.name, relation(table), schema, epoch))
+    };
+    tables.iter().map(queried).collect()
+}
+
+/// The columns of a user's table as Arrow fields.
+pub fn user_schema(columns: &[UserColumn]) -> SchemaRef {
+    let field = |column: &UserColumn| {
+        let metadata: HashMap<String, String> = column.meaning.clone().into_iter().collect();
+        Field::new(&column.name, user_type(column.column_type), true).with_metadata(metadata)
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+/// The Arrow type of a column, whose elements may be null if it has any.
+fn user_type(column_type: ColumnType) -> DataType {
+    let nullable = |item: Arc<Field>| Arc::new(Field::clone(&item).with_nullable(true));
+    match data_type(column_type) {
+        DataType::List(item) => DataType::List(nullable(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(nullable(item), length),
+        other => other,
+    }
+}
+
+/// What a node has for users' tables.
+fn schema_sql() -> String {
+    format!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('spolia_user', 0));
+         CREATE SCHEMA IF NOT EXISTS spolia_user; GRANT USAGE ON SCHEMA spolia_user TO {READER};
+         CREATE TABLE IF NOT EXISTS spolia_user.held (number integer PRIMARY KEY, rows bigint NOT NULL);"
+    )
+}
+
+fn relation(table: &UserTable) -> String {
+    format!("spolia_user.t{}", table.number)
+}
+
+/// The bytes of all tables of an owner, and those of one.
+async fn sizes(
+    transaction: &Transaction<'_>,
+    number: i32,
+    others: &[i32],
+) -> Result<(i64, i64), tokio_postgres::Error> {
+    let sql = "SELECT coalesce(sum(size), 0)::bigint, coalesce(sum(size) FILTER (WHERE number = $1::int), 0)::bigint
+        FROM (SELECT DISTINCT number, pg_total_relation_size(to_regclass('spolia_user.t' || number)) AS size
+              FROM unnest(array_append($2::int[], $1::int)) AS owned(number)) AS sizes";
+    let row = transaction.query_one(sql, &[&number, &others]).await?;
+    Ok((row.get(0), row.get(1)))
+}
+
+fn over_quota(table: &UserTable, quota_bytes: i64) -> RouterError {
+    RouterError::UserTable {
+        table: table.full_name(),
+        fault: format!(
+            "the tables of {} may take {} MB together, which would be exceeded; nothing has changed: drop a table first",
+            table.schema.owner,
+            quota_bytes >> 20
+        ),
+    }
+}
+
+/// What a node says of a user's table: a fault of what was to be put into it, or a failure.
+fn refused(node: &Node, table: &UserTable, act: &'static str) -> impl Fn(tokio_postgres::Error) -> RouterError {
+    let name = table.full_name();
+    let columns: Vec<String> = table.definition.columns.iter().map(|column| column.name.clone()).collect();
+    move |source| {
+        let Some(error) = source.as_db_error() else { return node.failed(act)(source) };
+        let fault = match error.code() {
+            code if *code == SqlState::UNIQUE_VIOLATION => {
+                format!("its index wants each value once: {}", named(error.detail().unwrap_or_default(), &columns))
+            }
+            code if *code == SqlState::CHARACTER_NOT_IN_REPERTOIRE => "a text has the character NUL in it".to_owned(),
+            code if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::UNDEFINED_OBJECT => {
+                "it has been dropped meanwhile".to_owned()
+            }
+            code if [SqlState::PROGRAM_LIMIT_EXCEEDED, SqlState::TOO_MANY_COLUMNS].contains(code) => {
+                named(error.message(), &columns)
+            }
+            _ => return node.failed(act)(source),
+        };
+        RouterError::UserTable { table: name.clone(), fault }
+    }
+}
+
+/// PostgreSQL's `Key (c0, c12)=(5, 7) is duplicated.` with the columns' own names.
+fn named(message: &str, columns: &[String]) -> String {
+    let Some((before, rest)) = message.split_once("Key (") else { return message.to_owned() };
+    let Some((keys, after)) = rest.split_once(")=") else { return message.to_owned() };
+    let name = |key: &str| {
+        let place = key.strip_prefix('c').and_then(|place| place.parse::<usize>().ok());
+        place.and_then(|place| columns.get(place)).map_or(key, String::as_str).to_owned()
+    };
+    format!("{before}Key ({})={after}", keys.split(", ").map(name).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn a_node_speaks_of_columns_by_their_names() {
+        let columns = ["id".to_owned(), "RA (J2000)".to_owned()];
+        assert_eq!(named("Key (c0, c1)=(5, 7) is duplicated.", &columns), "Key (id, RA (J2000))=(5, 7) is duplicated.");
+        assert_eq!(named("Key (c7)=(5) exists", &columns), "Key (c7)=(5) exists");
+        assert_eq!(named("something else", &columns), "something else");
+    }
+}
