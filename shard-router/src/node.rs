@@ -134,6 +134,11 @@ impl Node {
         })
     }
 
+    /// What bounds the statements of a transaction that writes for a user.
+    pub(crate) fn bounded(&self) -> String {
+        format!("SET LOCAL statement_timeout = '{}s'", self.settings.statement_timeout_s)
+    }
+
     /// A connection that loads rows.
     pub(crate) async fn writer(&self) -> Result<Object, RouterError> {
         self.writer.get().await.map_err(|source| RouterError::Connect { node: self.name.clone(), source })

@@ -66,6 +66,7 @@ impl Router {
         let mut client = node.writer().await?;
         let failed = || refused(node, table, "take a user's rows");
         let transaction = client.transaction().await.map_err(failed())?;
+        transaction.batch_execute(&node.bounded()).await.map_err(failed())?;
         // Loads of one owner follow one another, so that what they take is counted.
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended('spolia tables of ' || $1, 0))";
         transaction.execute(lock, &[&table.schema.owner]).await.map_err(failed())?;
@@ -106,6 +107,7 @@ impl Router {
         let mut client = node.writer().await?;
         let failed = || refused(node, table, "make an index");
         let transaction = client.transaction().await.map_err(failed())?;
+        transaction.batch_execute(&node.bounded()).await.map_err(failed())?;
         let names: Vec<String> = columns.iter().map(|place| format!("c{place}")).collect();
         let kind = if unique { "UNIQUE INDEX" } else { "INDEX" };
         let word = if unique { "u" } else { "i" };

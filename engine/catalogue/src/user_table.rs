@@ -15,6 +15,8 @@ use crate::error::{Act, CatalogueError};
 
 /// What the names of users' schemas begin with; no collection's does.
 pub const USER_SCHEMA: &str = "user_";
+/// Seconds for which a node keeps a table that nobody has any more: a query that knows of it begins to read it within these.
+const LEFT_ALONE_S: f64 = 10.0;
 /// Hours after which a table that was noted and not made counts as given up.
 const MAKING_HOURS: i32 = 1;
 
@@ -245,22 +247,23 @@ impl Control {
     /// # Errors
     /// When the control database fails.
     pub async fn drop_user_table(&self, number: i32) -> Result<(), CatalogueError> {
-        let sql = "UPDATE spolia.user_table SET state = 'dropped' WHERE number = $1";
+        let sql = "UPDATE spolia.user_table SET state = 'dropped', destruction = now() WHERE number = $1 AND state <> 'dropped'";
         self.client().await?.execute(sql, &[&number]).await.act("drop a user's table")?;
         Ok(())
     }
 
-    /// The tables that nobody has any more, and that their nodes may still have: dropped ones, those whose time is over, and those that were
-    /// never made.
+    /// The tables that nobody has had for some seconds, so that no query is about to read them, and that their nodes may still have: dropped
+    /// ones, those whose time is over, and those that were never made.
     ///
     /// # Errors
     /// When the control database fails, or a definition does not parse.
     pub async fn dropped_user_tables(&self) -> Result<Vec<UserTable>, CatalogueError> {
         let client = self.client().await?;
-        let end = "UPDATE spolia.user_table SET state = 'dropped' WHERE state = 'kept' AND destruction <= now()
-            OR state = 'new' AND created < now() - make_interval(hours => $1)";
+        let end = "UPDATE spolia.user_table SET state = 'dropped', destruction = least(destruction, now())
+            WHERE state = 'kept' AND destruction <= now() OR state = 'new' AND created < now() - make_interval(hours => $1)";
         client.execute(end, &[&MAKING_HOURS]).await.act("drop tables whose time is over")?;
-        let rows = client.query(&format!("{SELECT} WHERE state = 'dropped'"), &[]).await;
+        let sql = format!("{SELECT} WHERE state = 'dropped' AND destruction <= now() - make_interval(secs => $1)");
+        let rows = client.query(&sql, &[&LEFT_ALONE_S]).await;
         rows.act("read dropped tables")?.iter().map(UserTable::from_row).collect()
     }
 

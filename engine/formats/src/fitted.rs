@@ -52,9 +52,10 @@ const NAMED: usize = 20;
 ///
 /// # Errors
 /// [`FitError`] for a column that `wanted` has not, and for a value that its type cannot hold exactly (32-bit floats round).
-pub fn fitted(schema: &Schema, rows: &[RecordBatch], wanted: &SchemaRef) -> Result<Vec<RecordBatch>, FitError> {
+pub fn fitted(schema: &Schema, rows: Vec<RecordBatch>, wanted: &SchemaRef) -> Result<Vec<RecordBatch>, FitError> {
     let sources = sources(schema, wanted)?;
-    rows.iter().map(|rows| fitted_batch(rows, &sources, wanted)).collect()
+    // What has been fitted is let go of.
+    rows.into_iter().map(|rows| fitted_batch(&rows, &sources, wanted)).collect()
 }
 
 fn fitted_batch(rows: &RecordBatch, sources: &[Option<usize>], wanted: &SchemaRef) -> Result<RecordBatch, FitError> {
@@ -178,7 +179,7 @@ mod tests {
     fn fit(name: &str, values: ArrayRef, wanted: DataType) -> Result<ArrayRef, String> {
         let rows = RecordBatch::try_from_iter([(name, values)]).unwrap();
         let wanted = Arc::new(Schema::new(vec![Field::new("n", wanted, true)]));
-        let fitted = fitted(&rows.schema(), &[rows], &wanted).map_err(|error| error.to_string())?;
+        let fitted = fitted(&rows.schema(), vec![rows], &wanted).map_err(|error| error.to_string())?;
         Ok(Arc::clone(fitted[0].column(0)))
     }
 
@@ -228,6 +229,6 @@ mod tests {
         let (a, b) = (texts(&["1"]), texts(&["2"]));
         let rows = RecordBatch::try_from_iter([("n", a), ("N", b)]).unwrap();
         let wanted = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-        assert!(matches!(fitted(&rows.schema(), std::slice::from_ref(&rows), &wanted), Err(FitError::Twice(_))));
+        assert!(matches!(fitted(&rows.schema(), vec![rows], &wanted), Err(FitError::Twice(_))));
     }
 }

@@ -144,7 +144,7 @@ pub fn read_rows_for(path: &Path, wanted: &SchemaRef, bounds: &ReadBounds) -> Re
         }
         None => read_table(path, bounds)?,
     };
-    fitted(&schema, &rows, wanted).map_err(|source| TableFileError::Fit { path: path.to_owned(), source })
+    fitted(&schema, rows, wanted).map_err(|source| TableFileError::Fit { path: path.to_owned(), source })
 }
 
 /// A table of a format that Arrow's crates read.

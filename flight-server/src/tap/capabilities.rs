@@ -78,20 +78,21 @@ fn write_with(xml: &mut Xml, offer: Offer<'_>, security_methods: &[Option<&str>]
     tap(xml, offer, security_methods)?;
     for (standard, resource) in vosi {
         capability(xml, standard, |xml| {
-            let version = if resource == "tables" { "1.1" } else { "1.0" };
-            interface(xml, "vs:ParamHTTP", version, "full", &format!("{base_url}/tap/{resource}"))
+            // What there is to be seen of tables, and to be done with them, depends on who asks.
+            let (version, methods) = if resource == "tables" { ("1.1", security_methods) } else { ("1.0", &[][..]) };
+            interface(xml, "vs:ParamHTTP", version, "full", &format!("{base_url}/tap/{resource}"), methods)
         })?;
     }
     if offer.user_tables {
-        // Proposals for TAP 1.2, by the names that youcat's clients know.
+        // Proposals for TAP 1.2, by the names that youcat's clients know; those with a token look for what may be used without a name, too.
         for (standard, resource) in [("table-load-sync-1.x", "load"), ("table-update-async-1.x", "table-update")] {
             capability(xml, &format!("ivo://ivoa.net/std/VOSI#{standard}"), |xml| {
-                interface(xml, "vs:ParamHTTP", "1.0", "base", &format!("{base_url}/tap/{resource}"))
+                interface(xml, "vs:ParamHTTP", "1.0", "base", &format!("{base_url}/tap/{resource}"), security_methods)
             })?;
         }
     }
     capability(xml, "ivo://ivoa.net/std/DALI#examples", |xml| {
-        interface(xml, "vr:WebBrowser", "1.0", "full", &format!("{base_url}/tap/examples"))
+        interface(xml, "vr:WebBrowser", "1.0", "full", &format!("{base_url}/tap/examples"), &[])
     })?;
     links(xml, base_url)
 }
@@ -99,7 +100,7 @@ fn write_with(xml: &mut Xml, offer: Offer<'_>, security_methods: &[Option<&str>]
 /// That a collection can be queried by a TAP service which has a record of its own. Discovering Data Collections Within Services 1.1
 /// section 3.
 pub(crate) fn write_auxiliary(xml: &mut Xml, base_url: &str) -> io::Result<()> {
-    capability(xml, "ivo://ivoa.net/std/TAP#aux", |xml| tap_interface(xml, base_url, &[]))
+    capability(xml, "ivo://ivoa.net/std/TAP#aux", |xml| query_interface(xml, base_url, &[]))
 }
 
 fn capability(xml: &mut Xml, standard: &str, content: impl FnOnce(&mut Xml) -> io::Result<()>) -> io::Result<()> {
@@ -107,11 +108,19 @@ fn capability(xml: &mut Xml, standard: &str, content: impl FnOnce(&mut Xml) -> i
     Ok(())
 }
 
-fn interface(xml: &mut Xml, kind: &str, version: &str, usage: &str, url: &str) -> io::Result<()> {
+fn interface(
+    xml: &mut Xml,
+    kind: &str,
+    version: &str,
+    usage: &str,
+    url: &str,
+    security_methods: &[Option<&str>],
+) -> io::Result<()> {
     let attributes = [("xsi:type", kind), ("role", "std"), ("version", version)];
-    xml.create_element("interface")
-        .with_attributes(attributes)
-        .write_inner_content(|xml| access_url(xml, usage, url))?;
+    xml.create_element("interface").with_attributes(attributes).write_inner_content(|xml| {
+        access_url(xml, usage, url)?;
+        security_methods.iter().try_for_each(|method| security_method(xml, *method))
+    })?;
     Ok(())
 }
 
@@ -125,7 +134,7 @@ fn tap(xml: &mut Xml, offer: Offer<'_>, security_methods: &[Option<&str>]) -> io
     let Offer { base_url, settings, products, .. } = offer;
     let attributes = [("standardID", "ivo://ivoa.net/std/TAP"), ("xsi:type", "tr:TableAccess")];
     xml.create_element("capability").with_attributes(attributes).write_inner_content(|xml| {
-        tap_interface(xml, base_url, security_methods)?;
+        query_interface(xml, base_url, security_methods)?;
         if products {
             let text = quick_xml::events::BytesText::new("ObsCore-1.1");
             xml.create_element("dataModel").with_attribute(("ivo-id", OBSCORE)).write_text_content(text)?;
@@ -150,13 +159,8 @@ fn tap(xml: &mut Xml, offer: Offer<'_>, security_methods: &[Option<&str>]) -> io
 }
 
 /// Where queries go. TAP 1.1 section 2.4.
-fn tap_interface(xml: &mut Xml, base_url: &str, security_methods: &[Option<&str>]) -> io::Result<()> {
-    let attributes = [("xsi:type", "vs:ParamHTTP"), ("role", "std"), ("version", "1.1")];
-    xml.create_element("interface").with_attributes(attributes).write_inner_content(|xml| {
-        access_url(xml, "base", &format!("{base_url}/tap"))?;
-        security_methods.iter().try_for_each(|method| security_method(xml, *method))
-    })?;
-    Ok(())
+fn query_interface(xml: &mut Xml, base_url: &str, security_methods: &[Option<&str>]) -> io::Result<()> {
+    interface(xml, "vs:ParamHTTP", "1.1", "base", &format!("{base_url}/tap"), security_methods)
 }
 
 /// The ways in which tables can be uploaded, by the ends of their ids. TAPRegExt 1.0 section 2.5.
@@ -291,7 +295,8 @@ mod tests {
         ] {
             assert!(written.contains(part), "{part} is not in\n{written}");
         }
-        assert_eq!(written.matches("<securityMethod").count(), SECURITY_METHODS.len());
+        // At TAP, at its tables, and at both ways to change these.
+        assert_eq!(written.matches("<securityMethod").count(), 4 * SECURITY_METHODS.len());
         assert_eq!(written.matches("standardID=\"ivo://ivoa.net/std/TAP\"").count(), 1);
         let record = xml::fragment(|xml| write(xml, offer)).unwrap();
         let written = String::from_utf8(record).unwrap();

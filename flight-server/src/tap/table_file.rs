@@ -36,7 +36,7 @@ pub(crate) async fn read_for(service: &Service, path: PathBuf, wanted: SchemaRef
     let rows = with_extension(service, path, move |service, path, bounds, aside| match aside {
         true => {
             let (schema, rows) = service.decoder.decode(path, &bounds)?;
-            fitted(&schema, &rows, &wanted).map_err(|error| error.to_string())
+            fitted(&schema, rows, &wanted).map_err(|error| error.to_string())
         }
         false => read_rows_for(path, &wanted, &bounds).map_err(|error| told(&error, path)),
     });

@@ -95,7 +95,7 @@ async fn create(service: &Service, name: &str, request: Request) -> Result<(Resp
         let loaded = async {
             let wanted = user_schema(&definition.columns);
             let rows = off_the_runtime(move || {
-                fitted(&wanted, &rows, &wanted).map_err(|error| Fault::usage(error.to_string()))
+                fitted(&wanted, rows, &wanted).map_err(|error| Fault::usage(error.to_string()))
             });
             Ok::<_, Fault>(service.archive.load_user_table(&table, &rows.await?).await?)
         };

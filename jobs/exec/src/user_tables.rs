@@ -174,14 +174,12 @@ impl Archive {
         Ok(until)
     }
 
-    /// Drops a table of whoever asks. It is gone at once; its node frees the room when no query reads it any more.
+    /// Drops a table of whoever asks. It is gone at once; its node frees the room at the next sweep, when no query reads it any more.
     ///
     /// # Errors
     /// When the control node fails.
     pub async fn drop_user_table(&self, table: &UserTable) -> Result<(), ExecError> {
-        self.router().control().drop_user_table(table.number).await?;
-        self.abandon(table).await;
-        Ok(())
+        Ok(self.router().control().drop_user_table(table.number).await?)
     }
 
     /// Drops tables whose time is over, and has nodes free the room of dropped ones.
