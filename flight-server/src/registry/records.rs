@@ -17,7 +17,7 @@ use super::settings::RegistrySettings;
 use super::{collection_record, dublin_core, own_records, tap_record};
 use crate::fault::Fault;
 use crate::service::Service;
-use crate::settings::ServerSettings;
+use crate::tap::Offer;
 use crate::xml::{self, Xml};
 
 /// A record, but for its dates.
@@ -85,18 +85,19 @@ impl Registry {
                 tracing::warn!(collection = name, "[registry.collections] names a collection that is not published");
             }
         }
-        let made = make(&self.settings, (&service.base_url, &service.settings), &holdings, &schema);
+        let offer = Offer::of(service, schema.table("ivoa.obscore").is_some());
+        let made = make(&self.settings, offer, &holdings, &schema);
         made.map_err(|error| Fault::internal("write its registry records", &error))
     }
 }
 
 fn make(
     settings: &RegistrySettings,
-    (base_url, server): (&str, &ServerSettings),
+    offer: Offer<'_>,
     holdings: &[Holdings],
     schema: &TapSchema,
 ) -> io::Result<Records> {
-    let mut records = Records::new();
+    let (base_url, mut records) = (offer.base_url, Records::new());
     let mut add = |resource: &Resource<'_>, rest: &dyn Fn(&mut Xml) -> io::Result<()>| -> io::Result<()> {
         let content = xml::fragment(|xml| {
             resource.write(xml)?;
@@ -111,7 +112,7 @@ fn make(
     add(&registry, &|xml| own_records::write_registry(xml, &registry, settings, base_url))?;
     let tap = tap_record::tap(settings, base_url, holdings);
     let rows = holdings.iter().flat_map(|holdings| holdings.rows.clone()).collect();
-    add(&tap, &|xml| tap_record::write(xml, &tap, (base_url, server), schema, &rows))?;
+    add(&tap, &|xml| tap_record::write(xml, &tap, offer, schema, &rows))?;
     for holdings in holdings {
         let collection = collection_record::collection(settings, base_url, holdings);
         add(&collection, &|xml| collection_record::write(xml, &collection, base_url, holdings, schema))?;
@@ -136,6 +137,7 @@ mod tests {
 
     use super::super::settings::tests::settings;
     use super::*;
+    use crate::settings::ServerSettings;
 
     fn holdings(name: &str, rows: u64) -> Holdings {
         let collection = format!(r#"{{"name": "{name}", "description": "All of {name}", "table": []}}"#);
@@ -158,7 +160,9 @@ mod tests {
             tables: vec![table(&held.collection.name)],
         };
         let schema = TapSchema { schemas: holdings.iter().map(schema).collect(), keys: Vec::new() };
-        make(&settings(), ("http://a.example", &ServerSettings::default()), holdings, &schema).unwrap()
+        let server = ServerSettings::default();
+        let offer = Offer { base_url: "http://a.example", settings: &server, products: false, user_tables: true };
+        make(&settings(), offer, holdings, &schema).unwrap()
     }
 
     #[track_caller]

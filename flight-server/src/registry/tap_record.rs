@@ -9,7 +9,6 @@ use spolia_exec::Holdings;
 use super::collection_record;
 use super::resource::{Relationship, Resource};
 use super::settings::RegistrySettings;
-use crate::settings::ServerSettings;
 use crate::tap::{self, Detail, Offer};
 use crate::xml::Xml;
 
@@ -46,13 +45,12 @@ pub(super) fn title(settings: &RegistrySettings) -> String {
 pub(super) fn write(
     xml: &mut Xml,
     resource: &Resource<'_>,
-    (base_url, server): (&str, &ServerSettings),
+    offer: Offer<'_>,
     schema: &TapSchema,
     rows: &BTreeMap<String, u64>,
 ) -> io::Result<()> {
     resource.write_rights(xml)?;
-    let products = schema.table("ivoa.obscore").is_some();
-    tap::write_capabilities(xml, Offer { base_url, settings: server, products, user_tables: false })?;
+    tap::write_capabilities(xml, offer)?;
     xml.create_element("tableset").write_inner_content(|xml| {
         let mut schemas = schema.schemas.iter();
         schemas.try_for_each(|part| tap::write_schema(xml, part, &schema.keys, Detail::Record(rows)))

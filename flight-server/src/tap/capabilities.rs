@@ -35,9 +35,7 @@ const OBSCORE: &str = "ivo://ivoa.net/std/ObsCore#core-1.1";
 pub(crate) async fn capabilities(State(service): State<Service>) -> Response<Body> {
     let document = async {
         let products = service.archive.collections(Act::Query).await?.iter().any(Collection::has_products);
-        let user_tables = service.archive.user_table_settings().quota_mb > 0;
-        let offer = Offer { base_url: &service.base_url, settings: &service.settings, products, user_tables };
-        xml::respond(|xml| document(xml, offer))
+        xml::respond(|xml| document(xml, Offer::of(&service, products)))
     };
     document.await.unwrap_or_else(|fault: Fault| fault.text())
 }
@@ -51,6 +49,14 @@ pub(crate) struct Offer<'a> {
     pub(crate) products: bool,
     /// Whether users may keep tables.
     pub(crate) user_tables: bool,
+}
+
+impl<'a> Offer<'a> {
+    /// What a service offers.
+    pub(crate) fn of(service: &'a Service, products: bool) -> Self {
+        let user_tables = service.archive.user_table_settings().quota_mb > 0;
+        Self { base_url: &service.base_url, settings: &service.settings, products, user_tables }
+    }
 }
 
 fn document(xml: &mut Xml, offer: Offer<'_>) -> io::Result<()> {
