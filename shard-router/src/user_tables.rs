@@ -18,6 +18,8 @@ use crate::node::{Node, READER};
 use crate::router::Router;
 use crate::sharded_table::{Epoch, ShardedTable, data_type};
 
+/// Indexes of a table at most: the planner looks at all of them.
+const MOST_INDEXES: i64 = 16;
 /// How long a change of a table waits for queries that read it.
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '5s'";
 
@@ -114,6 +116,12 @@ impl Router {
         let index = format!("t{}_{word}_{}", table.number, names.join("_"));
         let sql = format!("CREATE {kind} IF NOT EXISTS {index} ON {} ({})", relation(table), names.join(", "));
         transaction.batch_execute(&sql).await.map_err(failed())?;
+        let count = "SELECT count(*) FROM pg_index WHERE indrelid = to_regclass($1)";
+        let indexes: i64 = transaction.query_one(count, &[&relation(table)]).await.map_err(failed())?.get(0);
+        if indexes > MOST_INDEXES {
+            let fault = format!("a table has {MOST_INDEXES} indexes at most; nothing has changed");
+            return Err(RouterError::UserTable { table: table.full_name(), fault });
+        }
         let count = "SELECT rows FROM spolia_user.held WHERE number = $1";
         let counted = transaction.query_one(count, &[&table.number]).await.map_err(failed())?;
         let (all, bytes) = sizes(&transaction, table.number, others).await.map_err(failed())?;

@@ -209,13 +209,21 @@ impl Control {
         Ok(())
     }
 
-    /// Notes what a table holds now.
+    /// Notes what a table holds now, and until when it is kept where that has changed.
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn note_user_rows(&self, number: i32, rows: i64, bytes: i64) -> Result<(), CatalogueError> {
-        let sql = "UPDATE spolia.user_table SET rows = $2, bytes = $3 WHERE number = $1";
-        self.client().await?.execute(sql, &[&number, &rows, &bytes]).await.act("note a user's rows")?;
+    pub async fn note_user_rows(
+        &self,
+        number: i32,
+        rows: i64,
+        bytes: i64,
+        destruction: Option<DateTime<Utc>>,
+    ) -> Result<(), CatalogueError> {
+        // Of two who note at the same time, the one who counted first may be the second; tables only grow.
+        let sql = "UPDATE spolia.user_table SET rows = greatest(rows, $2), bytes = greatest(bytes, $3),
+            destruction = coalesce($4, destruction) WHERE number = $1 AND state = 'kept'";
+        self.client().await?.execute(sql, &[&number, &rows, &bytes, &destruction]).await.act("note a user's rows")?;
         Ok(())
     }
 

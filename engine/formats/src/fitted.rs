@@ -92,22 +92,63 @@ fn fitted_column(values: &ArrayRef, wanted: &Field) -> Result<ArrayRef, FitError
         wanted: type_name(wanted),
         fault: message(&fault),
     };
-    let text = values.as_string_opt::<i32>().filter(|_| *wanted.data_type() != DataType::Utf8);
-    let values = text.map_or_else(|| Arc::clone(values), trimmed);
-    let numbers = is_numeric(values.data_type()) && is_numeric(wanted.data_type());
-    // Of numbers, what does not fit becomes null, and so is found below.
-    let options = CastOptions { safe: numbers, ..CastOptions::default() };
-    let fit = cast_with_options(&values, wanted.data_type(), &options).map_err(|error| wrong(plain(&error)))?;
-    // A number may lose digits on its way into a float of 32 bits, and nowhere else.
-    if numbers && *wanted.data_type() != DataType::Float32 {
-        let back = cast(&fit, values.data_type())?;
-        let same = not_distinct(&back, &values)?;
-        if let Some(row) = (0..same.len()).find(|row| !same.value(*row)) {
-            let value = cast(&values.slice(row, 1), &DataType::Utf8)?;
-            return Err(wrong(format!("it cannot hold {}", value.as_string::<i32>().value(0))));
+    let fit = fitted_values(values, wanted.data_type()).map_err(|error| wrong(plain(&error)))?;
+    Ok(without_nan(&fit)?)
+}
+
+/// Values in another type, exactly: 32-bit floats alone may round.
+fn fitted_values(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    let found = values.data_type();
+    match (element(found), element(wanted)) {
+        (None, None) => {}
+        // Elements first, for what is left is then a matter of lengths.
+        (Some(_), Some(element)) => return strictly(&with_elements(values, element)?, wanted),
+        _ => {
+            let ways = "arrays come in VOTable, FITS, ECSV, Parquet and Arrow";
+            return Err(ArrowError::CastError(format!("an array is wanted or found where the other has none; {ways}")));
         }
     }
-    Ok(without_nan(&fit)?)
+    if let Some(texts) = values.as_string_opt::<i32>().filter(|_| *wanted != DataType::Utf8) {
+        return strictly(&trimmed(texts), wanted);
+    }
+    if !is_numeric(found) || !is_numeric(wanted) || *wanted == DataType::Float32 {
+        return strictly(values, wanted);
+    }
+    // What does not fit becomes null, and is another value when it comes back.
+    let fit = cast(values, wanted)?;
+    let same = not_distinct(&cast(&fit, found)?, values)?;
+    match (0..same.len()).find(|row| !same.value(*row)) {
+        Some(row) => {
+            let value = cast(&values.slice(row, 1), &DataType::Utf8)?;
+            Err(ArrowError::CastError(format!("it cannot hold {}", value.as_string::<i32>().value(0))))
+        }
+        None => Ok(fit),
+    }
+}
+
+fn element(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(item) | DataType::FixedSizeList(item, _) => Some(item.data_type()),
+        _ => None,
+    }
+}
+
+/// Lists with elements of another type.
+fn with_elements(lists: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    let item = Arc::new(Field::new("item", wanted.clone(), true));
+    if let Some(lists) = lists.as_fixed_size_list_opt() {
+        let items = fitted_values(lists.values(), wanted)?;
+        let (length, nulls) = (lists.value_length(), lists.nulls().cloned());
+        return Ok(Arc::new(FixedSizeListArray::try_new(item, length, items, nulls)?));
+    }
+    let lists = lists.as_list::<i32>();
+    let items = fitted_values(lists.values(), wanted)?;
+    Ok(Arc::new(ListArray::try_new(item, lists.offsets().clone(), items, lists.nulls().cloned())?))
+}
+
+/// Values in another type; an error where one cannot be.
+fn strictly(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(values, wanted, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
 /// A column's type as VOTable calls it.
@@ -172,7 +213,7 @@ fn plain(error: &ArrowError) -> String {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Float32Array, Float64Array, Int16Array, Int64Array};
-    use arrow::datatypes::TimeUnit;
+    use arrow::datatypes::{Int16Type, TimeUnit};
 
     use super::*;
 
@@ -204,6 +245,15 @@ mod tests {
         check(Arc::new(Float64Array::from(vec![4.0])), Int64Array::from(vec![4]));
         check(Arc::new(Int64Array::from(vec![5])), StringArray::from(vec!["5"]));
         check(texts(&["true", "f"]), BooleanArray::from(vec![true, false]));
+        let fixed =
+            FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>([Some(vec![Some(1.0), None]), None], 2);
+        let wanted = DataType::List(Arc::new(Field::new("item", DataType::Int16, true)));
+        let list = fit("n", Arc::new(fixed), wanted).unwrap();
+        assert_eq!(
+            list.as_list::<i32>().value(0).as_primitive::<Int16Type>().iter().collect::<Vec<_>>(),
+            [Some(1), None]
+        );
+        assert!(list.is_null(1));
         let lists = |value| ListArray::from_iter_primitive::<Float64Type, _, _>([Some(vec![Some(1.0), value])]);
         check(Arc::new(lists(Some(f64::NAN))), lists(None));
         let time = fit("n", texts(&["2026-11-28T01:02:03.5"]), DataType::Timestamp(TimeUnit::Microsecond, None));
@@ -226,6 +276,15 @@ mod tests {
         refused("n", Arc::new(Float64Array::from(vec![1.5])), DataType::Int64, "cannot hold 1.5");
         refused("n", Arc::new(Int64Array::from(vec![i64::MAX])), DataType::Float64, "cannot hold 9223372036854775807");
         refused("n", Arc::new(Float64Array::from(vec![1e30])), DataType::Int32, "1e30");
+        let list = |values: &[f64]| -> ArrayRef {
+            let values = values.iter().copied().map(Some).collect::<Vec<_>>();
+            Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>([Some(values)]))
+        };
+        let item = |data_type| Arc::new(Field::new("item", data_type, true));
+        refused("n", list(&[1.5]), DataType::List(item(DataType::Int32)), "cannot hold 1.5");
+        refused("n", list(&[1.0]), DataType::FixedSizeList(item(DataType::Float64), 2), "");
+        refused("n", list(&[1.0]), DataType::Float64, "an array");
+        refused("n", texts(&["[1, 2]"]), DataType::List(item(DataType::Int32)), "arrays come in");
         let (a, b) = (texts(&["1"]), texts(&["2"]));
         let rows = RecordBatch::try_from_iter([("n", a), ("N", b)]).unwrap();
         let wanted = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));

@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchReader};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchReader};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -164,11 +164,16 @@ fn read_by_arrow(
             return Err(TableFileError::TooLarge { path: path.to_owned(), bounds: *bounds });
         }
         let columns =
-            batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
+            batch.columns().iter().zip(schema.fields()).map(|(column, field)| exact(column, field.data_type()));
         let columns = columns.collect::<Result<_, _>>().map_err(read)?;
         batches.push(RecordBatch::try_new(Arc::clone(&schema), columns).map_err(read)?);
     }
     Ok((schema, batches))
+}
+
+/// The values in another type; one that this cannot hold is an error, not a null.
+fn exact(values: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(values, data_type, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
 fn extension(path: &Path) -> Option<String> {

@@ -138,8 +138,7 @@ impl Archive {
         }
         let others: Vec<i32> = owned.iter().map(|table| table.number).collect();
         let held = self.router().load_user_table(table, rows, &others, quota_bytes).await?;
-        self.router().control().set_user_destruction(table.number, self.user_tables.latest()).await?;
-        self.noted(table, held).await
+        self.noted(table, held, Some(self.user_tables.latest())).await
     }
 
     /// Makes an index on columns of a table of whoever asks, by their places ([`indexable`]).
@@ -157,7 +156,7 @@ impl Archive {
         let held = self.router().index_user_table(table, columns, unique, &others, quota_bytes).await?;
         let names: Vec<String> = columns.iter().map(|place| table.definition.columns[*place].name.clone()).collect();
         self.router().control().note_user_index(table.number, &names).await?;
-        self.noted(table, held).await
+        self.noted(table, held, None).await
     }
 
     /// Changes until when a table of whoever asks is kept; times beyond what the site allows become the last that it does.
@@ -207,11 +206,22 @@ impl Archive {
         }
     }
 
-    async fn noted(&self, table: &UserTable, held: Held) -> Result<UserTable, ExecError> {
-        self.router().control().note_user_rows(table.number, held.rows, held.bytes).await?;
-        let now = self.router().control().user_tables(Some(&table.schema.owner)).await?;
-        let gone = || ExecError::NotFound(format!("{} has been dropped meanwhile", table.full_name()));
-        now.into_iter().find(|other| other.number == table.number).ok_or_else(gone)
+    /// Notes what a table holds, and returns it as it is then. It holds that, whether it can be noted or not.
+    async fn noted(&self, table: &UserTable, held: Held, until: Option<DateTime<Utc>>) -> Result<UserTable, ExecError> {
+        let noted = async {
+            self.router().control().note_user_rows(table.number, held.rows, held.bytes, until).await?;
+            self.tables_of(table).await
+        };
+        match noted.await {
+            Ok(now) => {
+                let gone = || ExecError::NotFound(format!("{} has been dropped meanwhile", table.full_name()));
+                now.into_iter().find(|other| other.number == table.number).ok_or_else(gone)
+            }
+            Err(error) => {
+                tracing::warn!(error = error.message(), table = table.full_name(), "its rows could not be noted");
+                Ok(UserTable { rows: held.rows, bytes: held.bytes, ..table.clone() })
+            }
+        }
     }
 
     /// All tables of a table's owner.
@@ -364,23 +374,30 @@ fn check(definition: &UserTableDef) -> Result<(), ExecError> {
     }
     let mut names = BTreeSet::new();
     for UserColumn { name, meaning, .. } in &definition.columns {
-        if name.len() > LONGEST_NAME || as_written(name).is_none() {
-            let rule = format!("of 1 to {LONGEST_NAME} bytes without a double quote");
+        if name.len() > LONGEST_NAME || as_written(name).is_none() || name.chars().any(char::is_control) {
+            let rule = format!("of 1 to {LONGEST_NAME} bytes without double quotes and control characters");
             return refused(format!("{:?} cannot be the name of a column: names are texts {rule}", shown(name)));
         }
         if !names.insert(name.to_lowercase()) {
             return refused(format!("there are two columns {name:?}; capitals do not tell them apart"));
         }
-        if let Some((key, _)) = meaning.iter().find(|(_, text)| text.len() > LONGEST_TEXT || text.contains('\0')) {
+        if let Some((key, _)) = meaning.iter().find(|(_, text)| !is_text(text)) {
             return refused(format!("column {name:?}: its {key} is no text of at most {LONGEST_TEXT} bytes"));
         }
     }
+    // All answers tell of all tables.
+    for field in user_schema(&definition.columns).fields() {
+        column(field).map_err(|error| ExecError::Request(error.to_string()))?;
+    }
     match &definition.description {
-        Some(text) if text.len() > LONGEST_TEXT || text.contains('\0') => {
-            refused(format!("the description is no text of at most {LONGEST_TEXT} bytes"))
-        }
+        Some(text) if !is_text(text) => refused(format!("the description is no text of at most {LONGEST_TEXT} bytes")),
         _ => Ok(()),
     }
+}
+
+/// Whether a text can stand in any document.
+fn is_text(text: &str) -> bool {
+    text.len() <= LONGEST_TEXT && !text.chars().any(|letter| letter.is_control() && !letter.is_whitespace())
 }
 
 /// The places of columns that an index is wanted on.
@@ -450,5 +467,10 @@ mod tests {
         refused(vec![field("d", DataType::Date32)], "which no table here has");
         let long = [("unit".to_owned(), "m".repeat(2001))].into();
         refused(vec![field("a", DataType::Int16).with_metadata(long)], "its unit");
+        refused(vec![field("a\u{1}", DataType::Int16)], "control");
+        let list = DataType::FixedSizeList(Arc::new(field("item", DataType::Int32)), 2);
+        let size = |size: &str| [("arraysize".to_owned(), size.to_owned())].into();
+        refused(vec![field("a", list.clone()).with_metadata(size("3"))], "arraysize");
+        def(vec![field("a", list).with_metadata(size("2"))]).unwrap();
     }
 }
