@@ -39,13 +39,13 @@ impl TableDecoder {
             "tables of this format cannot be read now".to_owned()
         })?;
         let table = received(&mut child, bounds);
+        // One that has more to write than it may is not waited for; any other ends by itself, and says why.
+        let killed = if matches!(table, Err(ArrowError::MemoryError(_))) { child.kill() } else { Ok(()) };
         let mut said = String::new();
         if let Some(stderr) = child.stderr.take() {
             // What it says matters only where it fails, and a part of that is enough.
             let _ = stderr.take(LONGEST_MESSAGE).read_to_string(&mut said);
         }
-        // One that still writes, since its table was too large, is not waited for.
-        let killed = if table.is_err() { child.kill() } else { Ok(()) };
         match (child.wait(), killed) {
             (Ok(status), Ok(())) if status.success() => {
                 table.map_err(|error| format!("the table cannot be read: {error}"))

@@ -27,6 +27,14 @@ pub enum RouterError {
         /// How long one was waited for.
         seconds: u64,
     },
+    /// A node takes rows of others.
+    #[error("node {node} has been taking rows of others for {seconds} s; try again later")]
+    BusyWriting {
+        /// The node's name.
+        node: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The pool for a node could not be made.
     #[error("cannot set up connections to node {node}")]
     Pool {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
 };
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,10 @@ use crate::error::RouterError;
 
 /// The role that queries run under; it can read and nothing else.
 pub(crate) const READER: &str = "spolia_reader";
+
+/// Connections of a process that write, and how long one is waited for: those who write take their time.
+const WRITERS: usize = 4;
+const WRITER_WAIT: Duration = Duration::from_secs(60);
 
 /// Bounds on what the router asks of a node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -103,7 +107,7 @@ impl Node {
                 .map_err(|source| RouterError::Pool { node: address.name.clone(), source })
         };
         let reader = pool(settings.connections, session)?;
-        let writer = pool(4, "SET timezone = 'UTC'".to_owned())?;
+        let writer = pool(WRITERS, "SET timezone = 'UTC'".to_owned())?;
         let NodeAddress { name, group, config } = address;
         Ok(Self { name, group, config, settings: settings.clone(), reader, writer })
     }
@@ -141,7 +145,12 @@ impl Node {
 
     /// A connection that loads rows.
     pub(crate) async fn writer(&self) -> Result<Object, RouterError> {
-        self.writer.get().await.map_err(|source| RouterError::Connect { node: self.name.clone(), source })
+        let waits = Timeouts { wait: Some(WRITER_WAIT), ..self.writer.timeouts() };
+        let busy = RouterError::BusyWriting { node: self.name.clone(), seconds: WRITER_WAIT.as_secs() };
+        self.writer.timeout_get(&waits).await.map_err(|source| match source {
+            PoolError::Timeout(TimeoutType::Wait) => busy,
+            source => RouterError::Connect { node: self.name.clone(), source },
+        })
     }
 
     /// Names the node and the act beside PostgreSQL's own answer; what a query itself is at fault for is told in its own words.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use spolia_catalogue::{Chunk, ChunkStats, ColumnType, Manifest, UserColumn, UserTable, Visibility};
 use tokio_postgres::error::SqlState;
 
@@ -67,30 +67,29 @@ impl Router {
         let node = self.node_of(table.schema.group)?;
         let mut client = node.writer().await?;
         let failed = || refused(node, table, "take a user's rows");
-        let transaction = client.transaction().await.map_err(failed())?;
-        transaction.batch_execute(&node.bounded()).await.map_err(failed())?;
-        // Loads of one owner follow one another, so that what they take is counted.
-        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('spolia tables of ' || $1, 0))";
-        transaction.execute(lock, &[&table.schema.owner]).await.map_err(failed())?;
-        let columns: Vec<String> = (0..table.definition.columns.len()).map(|place| format!("c{place}")).collect();
-        let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns.join(", "));
-        if !rows.is_empty() {
-            let sink = transaction.copy_in(&copy).await.map_err(failed())?;
-            send_rows(sink, rows, failed()).await?;
+        let loading = async {
+            let transaction = begin(&mut client, node, table).await.map_err(failed())?;
+            if !rows.is_empty() {
+                let columns: Vec<String> =
+                    (0..table.definition.columns.len()).map(|place| format!("c{place}")).collect();
+                let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns.join(", "));
+                let sink = transaction.copy_in(&copy).await.map_err(failed())?;
+                send_rows(sink, rows, failed()).await?;
+            }
+            let added: i64 = rows.iter().map(|rows| rows.num_rows() as i64).sum();
+            let count = "UPDATE spolia_user.held SET rows = rows + $2 WHERE number = $1";
+            transaction.execute(count, &[&table.number, &added]).await.map_err(failed())?;
+            let held = held_within(&transaction, table, others, quota_bytes, failed()).await?;
+            transaction.commit().await.map_err(failed())?;
+            Ok(held)
+        };
+        let loaded = loading.await;
+        // What was taken back still takes room; what was added is not yet known to the planner.
+        let after = if loaded.is_ok() { "ANALYZE" } else { "VACUUM" };
+        if let Err(error) = client.batch_execute(&format!("{after} {}", relation(table))).await {
+            tracing::warn!(%error, table = table.full_name(), "{after} failed after a load");
         }
-        let added: i64 = rows.iter().map(|rows| rows.num_rows() as i64).sum();
-        let count = "UPDATE spolia_user.held SET rows = rows + $2 WHERE number = $1 RETURNING rows";
-        let counted = transaction.query_one(count, &[&table.number, &added]).await.map_err(failed())?;
-        let (all, bytes) = sizes(&transaction, table.number, others).await.map_err(failed())?;
-        if all > quota_bytes {
-            transaction.rollback().await.map_err(failed())?;
-            // What the rows took is given back at once, so that they may be fewer the next time.
-            client.batch_execute(&format!("VACUUM {}", relation(table))).await.map_err(failed())?;
-            return Err(over_quota(table, quota_bytes));
-        }
-        transaction.commit().await.map_err(failed())?;
-        client.batch_execute(&format!("ANALYZE {}", relation(table))).await.map_err(failed())?;
-        Ok(Held { rows: counted.get(0), bytes })
+        loaded
     }
 
     /// Makes an index on columns of a user's table, by their places. Together they have each value once, if it is `unique`.
@@ -108,11 +107,9 @@ impl Router {
         let node = self.node_of(table.schema.group)?;
         let mut client = node.writer().await?;
         let failed = || refused(node, table, "make an index");
-        let transaction = client.transaction().await.map_err(failed())?;
-        transaction.batch_execute(&node.bounded()).await.map_err(failed())?;
+        let transaction = begin(&mut client, node, table).await.map_err(failed())?;
         let names: Vec<String> = columns.iter().map(|place| format!("c{place}")).collect();
-        let kind = if unique { "UNIQUE INDEX" } else { "INDEX" };
-        let word = if unique { "u" } else { "i" };
+        let (kind, word) = if unique { ("UNIQUE INDEX", "u") } else { ("INDEX", "i") };
         let index = format!("t{}_{word}_{}", table.number, names.join("_"));
         let sql = format!("CREATE {kind} IF NOT EXISTS {index} ON {} ({})", relation(table), names.join(", "));
         transaction.batch_execute(&sql).await.map_err(failed())?;
@@ -122,14 +119,9 @@ impl Router {
             let fault = format!("a table has {MOST_INDEXES} indexes at most; nothing has changed");
             return Err(RouterError::UserTable { table: table.full_name(), fault });
         }
-        let count = "SELECT rows FROM spolia_user.held WHERE number = $1";
-        let counted = transaction.query_one(count, &[&table.number]).await.map_err(failed())?;
-        let (all, bytes) = sizes(&transaction, table.number, others).await.map_err(failed())?;
-        if all > quota_bytes {
-            return Err(over_quota(table, quota_bytes));
-        }
+        let held = held_within(&transaction, table, others, quota_bytes, failed()).await?;
         transaction.commit().await.map_err(failed())?;
-        Ok(Held { rows: counted.get(0), bytes })
+        Ok(held)
     }
 
     /// Drops a user's table on its node, if it is there.
@@ -140,8 +132,10 @@ impl Router {
         let node = self.node_of(table.schema.group)?;
         let number = table.number;
         let sql = format!(
-            "{} {LOCK_WAIT}; DROP TABLE IF EXISTS {}; DELETE FROM spolia_user.held WHERE number = {number}",
-            schema_sql(),
+            "{LOCK_WAIT}; DROP TABLE IF EXISTS {};
+             DO $$ BEGIN IF to_regclass('spolia_user.held') IS NOT NULL THEN
+                 DELETE FROM spolia_user.held WHERE number = {number};
+             END IF; END $$",
             relation(table)
         );
         node.writer().await?.batch_execute(&sql).await.map_err(node.failed("drop a user's table"))
@@ -205,28 +199,41 @@ fn relation(table: &UserTable) -> String {
     format!("spolia_user.t{}", table.number)
 }
 
-/// The bytes of all tables of an owner, and those of one.
-async fn sizes(
-    transaction: &Transaction<'_>,
-    number: i32,
-    others: &[i32],
-) -> Result<(i64, i64), tokio_postgres::Error> {
-    let sql = "SELECT coalesce(sum(size), 0)::bigint, coalesce(sum(size) FILTER (WHERE number = $1::int), 0)::bigint
-        FROM (SELECT DISTINCT number, pg_total_relation_size(to_regclass('spolia_user.t' || number)) AS size
-              FROM unnest(array_append($2::int[], $1::int)) AS owned(number)) AS sizes";
-    let row = transaction.query_one(sql, &[&number, &others]).await?;
-    Ok((row.get(0), row.get(1)))
+/// Begins to write for the owner of a table: for some time at most, and after others who write for the same one, so that what is there is
+/// counted.
+async fn begin<'a>(
+    client: &'a mut Object,
+    node: &Node,
+    table: &UserTable,
+) -> Result<Transaction<'a>, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(&node.bounded()).await?;
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('spolia tables of ' || $1, 0))";
+    transaction.execute(lock, &[&table.schema.owner]).await?;
+    Ok(transaction)
 }
 
-fn over_quota(table: &UserTable, quota_bytes: i64) -> RouterError {
-    RouterError::UserTable {
-        table: table.full_name(),
-        fault: format!(
-            "the tables of {} may take {} MB together, which would be exceeded; nothing has changed: drop a table first",
-            table.schema.owner,
-            quota_bytes >> 20
-        ),
+/// What a table holds; an error where all tables of its owner take more than they may.
+async fn held_within(
+    transaction: &Transaction<'_>,
+    table: &UserTable,
+    others: &[i32],
+    quota_bytes: i64,
+    failed: impl Fn(tokio_postgres::Error) -> RouterError,
+) -> Result<Held, RouterError> {
+    let sql = "SELECT (SELECT rows FROM spolia_user.held WHERE number = $1::int),
+            coalesce(sum(size) FILTER (WHERE number = $1::int), 0)::bigint, coalesce(sum(size), 0)::bigint
+        FROM (SELECT DISTINCT number, pg_total_relation_size(to_regclass('spolia_user.t' || number)) AS size
+              FROM unnest(array_append($2::int[], $1::int)) AS owned(number)) AS sizes";
+    let row = transaction.query_one(sql, &[&table.number, &others]).await.map_err(failed)?;
+    if row.get::<_, i64>(2) <= quota_bytes {
+        return Ok(Held { rows: row.get::<_, Option<i64>>(0).unwrap_or(0), bytes: row.get(1) });
     }
+    let most = format!("the tables of {} may take {} MB together", table.schema.owner, quota_bytes >> 20);
+    Err(RouterError::UserTable {
+        table: table.full_name(),
+        fault: format!("{most}, which would be exceeded; nothing has changed: drop a table first"),
+    })
 }
 
 /// What a node says of a user's table: a fault of what was to be put into it, or a failure.

@@ -1,6 +1,6 @@
 //! Joins of a few rows with many: the keys of the few are read first, and nodes are asked for rows that may match them.
 //!
-//! The few may be a table that came with the query, or rows of nodes that a condition or limit leaves few of. A key is a shard key,
+//! The few may be a table that came with the query or is a user's, or rows of nodes that a condition or limit leaves few of. A key is a shard key,
 //! which tells the node that has its rows, or a position, whose circle tells the pixels where rows may be. Keys go to the nodes in
 //! batches, each in one statement; what comes back is joined above the nodes, by the condition itself.
 
