@@ -159,7 +159,9 @@ impl From<ExecError> for Fault {
 
 fn kind_of(error: &ExecError) -> Kind {
     match error {
-        ExecError::NotFound(_) | ExecError::Link(_) => Kind::NotFound,
+        ExecError::NotFound(_) | ExecError::Link(_) | ExecError::Router(RouterError::UserTableGone(_)) => {
+            Kind::NotFound
+        }
         ExecError::Selection(SelectionError::NoRoom) => Kind::TooLarge,
         ExecError::Selection(_) => Kind::Unavailable,
         ExecError::Forbidden { anonymous, .. } | ExecError::Denied { anonymous, .. } => match anonymous {

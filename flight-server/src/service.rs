@@ -41,6 +41,8 @@ pub(crate) struct Service {
     pub(crate) cuts: Arc<Gate>,
     pub(crate) downloads: Arc<Gate>,
     pub(crate) uploads: Arc<Gate>,
+    /// Of tables that are read, whether anybody still waits for them or not.
+    pub(crate) reading: Arc<Gate>,
     pub(crate) up_since: DateTime<Utc>,
 }
 
@@ -72,6 +74,7 @@ impl Service {
             cuts: gate(settings.cuts),
             downloads: gate(settings.downloads),
             uploads: gate(settings.uploads),
+            reading: gate(settings.uploads),
             up_since: Utc::now(),
             settings: Arc::new(settings),
         })

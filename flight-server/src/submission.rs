@@ -165,6 +165,8 @@ async fn file(service: &Service, name: String, mut field: Field<'_>, left: &mut 
 #[derive(Debug)]
 pub(crate) struct Brought {
     pub(crate) path: PathBuf,
+    /// Its media type, as whoever sent it says; empty where nothing is said.
+    pub(crate) content_type: String,
     _folder: TempDir,
     _place: Place,
 }
@@ -176,12 +178,14 @@ impl Brought {
     /// [`Fault`] for one that is empty, too large, or too slow.
     pub(crate) async fn read(service: &Service, request: Request) -> Result<Self, Fault> {
         let place = service.uploads.enter().await?;
-        let kept = Self::keep(service, request.into_body(), place);
+        let said = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let content_type = said.unwrap_or_default().to_owned();
+        let kept = Self::keep(service, request.into_body(), content_type, place);
         let slow = |_| Fault::usage("the request's body took too long to arrive");
         tokio::time::timeout(BODY_TIME, kept).await.map_err(slow)?
     }
 
-    async fn keep(service: &Service, body: Body, place: Place) -> Result<Self, Fault> {
+    async fn keep(service: &Service, body: Body, content_type: String, place: Place) -> Result<Self, Fault> {
         let failed = |error: std::io::Error| Fault::internal("keep the upload", &error);
         let (folder, path, mut file) = new_file(service).await.map_err(failed)?;
         let (mut body, mut left) = (body.into_data_stream(), service.settings.upload_mb << 20);
@@ -194,7 +198,7 @@ impl Brought {
         if left == service.settings.upload_mb << 20 {
             return Err(Fault::usage("the request's body is empty; it is the table, or its description"));
         }
-        Ok(Self { path, _folder: folder, _place: place })
+        Ok(Self { path, content_type, _folder: folder, _place: place })
     }
 }
 

@@ -4,15 +4,24 @@
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
-use spolia_formats::ReadBounds;
+use spolia_formats::{ReadBounds, bytes_of};
 
-/// Letters of a message of the process.
+use crate::fault::Fault;
+
+/// How long the process may take, whatever it waits for.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Megabytes that it may be told to take at most.
+const MOST_MB: usize = 1024;
+/// Bytes of a message of the process.
 const LONGEST_MESSAGE: u64 = 2000;
 
 /// The program that reads such tables.
@@ -32,25 +41,40 @@ impl TableDecoder {
     /// The table in a file, which its extension says the format of. Blocks.
     ///
     /// # Errors
-    /// Why it cannot be read, for whoever sent it.
-    pub(crate) fn decode(&self, path: &Path, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
-        let mut child = self.spawn(path, bounds).map_err(|error| {
-            tracing::error!(%error, program = %self.program.display(), "tables cannot be read");
-            "tables of this format cannot be read now".to_owned()
-        })?;
-        let table = received(&mut child, bounds);
-        // One that has more to write than it may is not waited for; any other ends by itself, and says why.
-        let killed = if matches!(table, Err(ArrowError::MemoryError(_))) { child.kill() } else { Ok(()) };
-        let mut said = String::new();
-        if let Some(stderr) = child.stderr.take() {
-            // What it says matters only where it fails, and a part of that is enough.
-            let _ = stderr.take(LONGEST_MESSAGE).read_to_string(&mut said);
-        }
-        match (child.wait(), killed) {
-            (Ok(status), Ok(())) if status.success() => {
-                table.map_err(|error| format!("the table cannot be read: {error}"))
+    /// [`Fault`] with the reason, for whoever sent it.
+    pub(crate) fn decode(&self, path: &Path, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<RecordBatch>), Fault> {
+        let mut child =
+            self.spawn(path, bounds).map_err(|error| Fault::internal("read tables of this format", &error))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let child = Mutex::new(child);
+        let kill = || {
+            // One that has ended cannot be killed, and need not be.
+            let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        };
+        let (ended, waiting) = mpsc::channel::<()>();
+        let (table, said) = std::thread::scope(|scope| {
+            let said = scope.spawn(|| stderr.map(message).unwrap_or_default());
+            let kill = &kill;
+            scope.spawn(move || {
+                if waiting.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                    kill();
+                }
+            });
+            let table = received(stdout, bounds);
+            // One that has more to write than it may is not waited for; any other ends by itself, and says why.
+            if matches!(table, Err(ArrowError::MemoryError(_))) {
+                kill();
             }
-            _ => Err(reason(&said)),
+            let said = said.join().unwrap_or_default();
+            drop(ended);
+            (table, said)
+        });
+        let status = child.into_inner().unwrap_or_else(PoisonError::into_inner).wait();
+        match status {
+            Ok(status) if status.success() => {
+                table.map_err(|error| Fault::usage(format!("the table cannot be read: {error}")))
+            }
+            _ => Err(Fault::usage(reason(&said))),
         }
     }
 
@@ -58,7 +82,7 @@ impl TableDecoder {
         Command::new(&self.program)
             .args(&self.arguments)
             .arg(format!("--rows={}", bounds.rows))
-            .arg(format!("--memory-mb={}", bounds.memory_bytes >> 20))
+            .arg(format!("--memory-mb={}", (bounds.memory_bytes >> 20).clamp(1, MOST_MB)))
             .arg(path)
             .env_clear()
             .stdin(Stdio::null())
@@ -68,16 +92,26 @@ impl TableDecoder {
     }
 }
 
-fn received(child: &mut Child, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+/// The beginning of what the process says; the rest is read and dropped, so that it never waits for a reader.
+fn message(mut stderr: ChildStderr) -> String {
+    let mut said = Vec::new();
+    let read = stderr.by_ref().take(LONGEST_MESSAGE).read_to_end(&mut said);
+    if read.and_then(|_| std::io::copy(&mut stderr, &mut std::io::sink())).is_err() {
+        said.clear();
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+fn received(stdout: Option<ChildStdout>, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
     let nothing = || ArrowError::IpcError("nothing was read".to_owned());
-    let reader = StreamReader::try_new_buffered(child.stdout.take().ok_or_else(nothing)?, None)?;
+    let reader = StreamReader::try_new_buffered(stdout.ok_or_else(nothing)?, None)?;
     let schema = reader.schema();
     let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
     for batch in reader {
         let batch = batch?;
         rows += batch.num_rows();
-        bytes += batch.get_array_memory_size();
-        if rows > bounds.rows || bytes > bounds.memory_bytes.saturating_mul(2) {
+        bytes += bytes_of(&batch);
+        if rows > bounds.rows || bytes > bounds.memory_bytes {
             return Err(ArrowError::MemoryError("it has more than it said".to_owned()));
         }
         batches.push(batch);
@@ -101,11 +135,16 @@ mod tests {
         assert!(reason("memory allocation of 99999999999 bytes failed").contains("more memory"));
         let decode = |program: &str, script: &str| {
             let decoder = TableDecoder::new(program.into(), ["-c".into(), script.into()]);
-            decoder.decode(Path::new("x"), &ReadBounds::default()).unwrap_err()
+            decoder.decode(Path::new("x"), &ReadBounds::default()).unwrap_err().message
         };
         assert_eq!(decode("/bin/sh", "echo spolia: it is empty >&2; exit 1"), "it is empty");
         assert!(decode("/bin/sh", "kill -9 $$").contains("damaged"));
         assert!(decode("/bin/sh", "echo no stream").contains("cannot be read"));
-        assert!(decode("/nowhere/program", "").contains("cannot be read now"));
+        // However much it says, it is not waited for.
+        assert!(
+            decode("/bin/sh", "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo spolia: no >&2; exit 1")
+                .contains("damaged")
+        );
+        assert!(decode("/nowhere/program", "").contains("could not read tables"));
     }
 }

@@ -131,6 +131,9 @@ pub enum RouterError {
         /// Why not.
         fault: String,
     },
+    /// A user's table is no longer there.
+    #[error("{0} has been dropped meanwhile")]
+    UserTableGone(String),
     /// A group of the manifest has no node in the settings.
     #[error("no node serves shard group {0}; the settings name fewer nodes than the archive was laid out for")]
     NoNode(i32),
@@ -144,7 +147,11 @@ impl RouterError {
     pub fn is_query(&self) -> bool {
         matches!(
             self,
-            Self::OutOfRange(_) | Self::TemporarySpace { .. } | Self::TooManyRows(_) | Self::UserTable { .. }
+            Self::OutOfRange(_)
+                | Self::TemporarySpace { .. }
+                | Self::TooManyRows(_)
+                | Self::UserTable { .. }
+                | Self::UserTableGone(_)
         )
     }
 }

@@ -4,6 +4,7 @@
 //! with it. Rows go to the nodes by binary COPY and come back the same way, straight into Arrow. A [`Snapshot`] is one
 //! epoch of the archive; its [`ShardedTable`]s are what DataFusion queries.
 
+mod cancel;
 mod copy_out;
 mod error;
 mod federation;

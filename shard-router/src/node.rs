@@ -140,17 +140,22 @@ impl Node {
 
     /// What bounds the statements of a transaction that writes for a user.
     pub(crate) fn bounded(&self) -> String {
-        format!("SET LOCAL statement_timeout = '{}s'", self.settings.statement_timeout_s)
+        let (seconds, wait) = (self.settings.statement_timeout_s, WRITER_WAIT.as_secs());
+        format!("SET LOCAL statement_timeout = '{seconds}s'; SET LOCAL lock_timeout = '{wait}s'")
     }
 
     /// A connection that loads rows.
     pub(crate) async fn writer(&self) -> Result<Object, RouterError> {
         let waits = Timeouts { wait: Some(WRITER_WAIT), ..self.writer.timeouts() };
-        let busy = RouterError::BusyWriting { node: self.name.clone(), seconds: WRITER_WAIT.as_secs() };
         self.writer.timeout_get(&waits).await.map_err(|source| match source {
-            PoolError::Timeout(TimeoutType::Wait) => busy,
+            PoolError::Timeout(TimeoutType::Wait) => self.busy_writing(),
             source => RouterError::Connect { node: self.name.clone(), source },
         })
+    }
+
+    /// That others have written for long.
+    pub(crate) fn busy_writing(&self) -> RouterError {
+        RouterError::BusyWriting { node: self.name.clone(), seconds: WRITER_WAIT.as_secs() }
     }
 
     /// Names the node and the act beside PostgreSQL's own answer; what a query itself is at fault for is told in its own words.
@@ -162,6 +167,10 @@ impl Node {
             }
             Some(error) if *error.code() == SqlState::QUERY_CANCELED && error.message().contains("timeout") => {
                 RouterError::Timeout { node, seconds }
+            }
+            // A query that knew of it was not quick enough.
+            Some(error) if *error.code() == SqlState::UNDEFINED_TABLE && error.message().contains("spolia_user.") => {
+                RouterError::UserTableGone("a table of a user".to_owned())
             }
             Some(error) if *error.code() == SqlState::CONFIGURATION_LIMIT_EXCEEDED => {
                 RouterError::TemporarySpace { node }

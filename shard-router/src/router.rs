@@ -79,7 +79,10 @@ impl Router {
         let manifest = self.control.manifest_at(edition.epoch).await?;
         let manifest = manifest.ok_or(CatalogueError::UnknownEpoch(edition.epoch))?;
         let collections = self.control.collections().await?;
-        Ok(Snapshot { epoch: Arc::new(Epoch { manifest, nodes: self.nodes.clone() }), collections })
+        Ok(Snapshot {
+            epoch: Arc::new(Epoch { manifest, nodes: self.nodes.clone(), known_everywhere: true }),
+            collections,
+        })
     }
 
     /// The planner of one query, or of several that are bounded as one.

@@ -18,10 +18,10 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, Statistics,
 };
-use deadpool_postgres::Object;
 use futures::{StreamExt, pin_mut};
-use tokio_postgres::{CopyOutStream, NoTls};
+use tokio_postgres::CopyOutStream;
 
+use crate::cancel::CancelOnDrop;
 use crate::copy_out::CopyDecoder;
 use crate::error::RouterError;
 use crate::node::Node;
@@ -327,43 +327,12 @@ impl NodeRead {
     async fn begin(&self, copy: &str) -> Result<(CancelOnDrop, CopyOutStream), RouterError> {
         let mut tried = false;
         loop {
-            let connection = CancelOnDrop(Some(self.node.reader().await?));
+            let connection = CancelOnDrop::new(self.node.reader().await?);
             match self.node.answer(connection.client().copy_out(copy)).await? {
                 Ok(stream) => return Ok((connection, stream)),
                 Err(error) if error.is_closed() && !tried => tried = true,
                 Err(error) => return Err(self.node.failed("start a query")(error)),
             }
-        }
-    }
-}
-
-/// A connection whose statement is cancelled when the reader goes away before its end.
-struct CancelOnDrop(Option<Object>);
-
-impl CancelOnDrop {
-    #[allow(clippy::expect_used)]
-    fn client(&self) -> &Object {
-        self.0.as_ref().expect("the connection is only taken at the end")
-    }
-
-    /// The statement came to its end; the connection may serve another one.
-    fn finished(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        let Some(connection) = self.0.take() else { return };
-        let cancel = connection.cancel_token();
-        // It is in the middle of an answer, so it does not go back to the pool.
-        drop(Object::take(connection));
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(error) = cancel.cancel_query(NoTls).await {
-                    tracing::debug!(%error, "a statement could not be cancelled");
-                }
-            });
         }
     }
 }

@@ -22,6 +22,8 @@ const MAX_RANGES: usize = 256;
 pub(crate) struct Epoch {
     pub manifest: Manifest,
     pub nodes: Vec<Arc<Node>>,
+    /// Whether every node knows all tables, whatever rows of them it has; users' tables are known to one node each.
+    pub known_everywhere: bool,
 }
 
 /// How nodes keep a table.
@@ -104,7 +106,7 @@ impl ShardedTable {
         }
     }
 
-    /// The name on a node of something that has the columns of the table, if not its rows.
+    /// The name, on a node that knows the table, of something that has its columns.
     pub(crate) fn form(&self) -> String {
         match &self.kept {
             Kept::InChunks => format!("{}.{}", self.collection, self.table.name),
@@ -375,7 +377,7 @@ pub(crate) mod tests {
             let address = NodeAddress { name: format!("n{group}"), group, config: tokio_postgres::Config::new() };
             Arc::new(Node::new(address, &RouterSettings::default()).unwrap())
         };
-        Arc::new(Epoch { manifest, nodes: vec![node(0), node(1)] })
+        Arc::new(Epoch { manifest, nodes: vec![node(0), node(1)], known_everywhere: true })
     }
 
     #[tokio::test]

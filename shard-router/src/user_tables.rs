@@ -5,13 +5,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deadpool_postgres::{Object, Transaction};
 use spolia_catalogue::{Chunk, ChunkStats, ColumnType, Manifest, UserColumn, UserTable, Visibility};
 use tokio_postgres::error::SqlState;
 
+use crate::cancel::CancelOnDrop;
 use crate::error::RouterError;
 use crate::load::send_rows;
 use crate::node::{Node, READER};
@@ -20,8 +22,12 @@ use crate::sharded_table::{Epoch, ShardedTable, data_type};
 
 /// Indexes of a table at most: the planner looks at all of them.
 const MOST_INDEXES: i64 = 16;
-/// How long a change of a table waits for queries that read it.
+/// How long a drop waits for queries that read the table.
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '5s'";
+/// How long a node may look at a table after a load.
+const AFTER_LOAD: Duration = Duration::from_secs(60);
+/// A value that is longer is not given back by nodes.
+const LONGEST_VALUE: usize = 32 << 20;
 
 /// What a user's table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +49,9 @@ impl Router {
         let column = |(place, column): (usize, &UserColumn)| format!("c{place} {}", column.column_type.sql_name());
         let columns: Vec<String> = table.definition.columns.iter().enumerate().map(column).collect();
         let sql = format!(
-            "{} CREATE TABLE {relation} ({}); GRANT SELECT ON {relation} TO {READER};
+            "{}; {} CREATE TABLE {relation} ({}); GRANT SELECT ON {relation} TO {READER};
              INSERT INTO spolia_user.held VALUES ({number}, 0)",
+            node.bounded(),
             schema_sql(),
             columns.join(", ")
         );
@@ -64,17 +71,21 @@ impl Router {
         others: &[i32],
         quota_bytes: i64,
     ) -> Result<Held, RouterError> {
+        check_lengths(table, rows)?;
         let node = self.node_of(table.schema.group)?;
-        let mut client = node.writer().await?;
+        let mut connection = CancelOnDrop::new(node.writer().await?);
         let failed = || refused(node, table, "take a user's rows");
         let loading = async {
-            let transaction = begin(&mut client, node, table).await.map_err(failed())?;
+            let transaction = begin(connection.client_mut(), node, table).await.map_err(failed())?;
             if !rows.is_empty() {
                 let columns: Vec<String> =
                     (0..table.definition.columns.len()).map(|place| format!("c{place}")).collect();
                 let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", relation(table), columns.join(", "));
                 let sink = transaction.copy_in(&copy).await.map_err(failed())?;
-                send_rows(sink, rows, failed()).await?;
+                send_rows(sink, rows, failed()).await.map_err(|error| match error {
+                    RouterError::Encode(fault) => RouterError::UserTable { table: table.full_name(), fault },
+                    other => other,
+                })?;
             }
             let added: i64 = rows.iter().map(|rows| rows.num_rows() as i64).sum();
             let count = "UPDATE spolia_user.held SET rows = rows + $2 WHERE number = $1";
@@ -86,8 +97,10 @@ impl Router {
         let loaded = loading.await;
         // What was taken back still takes room; what was added is not yet known to the planner.
         let after = if loaded.is_ok() { "ANALYZE" } else { "VACUUM" };
-        if let Err(error) = client.batch_execute(&format!("{after} {}", relation(table))).await {
-            tracing::warn!(%error, table = table.full_name(), "{after} failed after a load");
+        let sql = format!("{after} {}", relation(table));
+        match tokio::time::timeout(AFTER_LOAD, connection.client().batch_execute(&sql)).await {
+            Ok(Ok(())) => connection.finished(),
+            failed => tracing::warn!(?failed, table = table.full_name(), "{after} failed after a load"),
         }
         loaded
     }
@@ -105,9 +118,9 @@ impl Router {
         quota_bytes: i64,
     ) -> Result<Held, RouterError> {
         let node = self.node_of(table.schema.group)?;
-        let mut client = node.writer().await?;
+        let mut connection = CancelOnDrop::new(node.writer().await?);
         let failed = || refused(node, table, "make an index");
-        let transaction = begin(&mut client, node, table).await.map_err(failed())?;
+        let transaction = begin(connection.client_mut(), node, table).await.map_err(failed())?;
         let names: Vec<String> = columns.iter().map(|place| format!("c{place}")).collect();
         let (kind, word) = if unique { ("UNIQUE INDEX", "u") } else { ("INDEX", "i") };
         let index = format!("t{}_{word}_{}", table.number, names.join("_"));
@@ -121,6 +134,7 @@ impl Router {
         }
         let held = held_within(&transaction, table, others, quota_bytes, failed()).await?;
         transaction.commit().await.map_err(failed())?;
+        connection.finished();
         Ok(held)
     }
 
@@ -156,10 +170,12 @@ pub(crate) fn as_queried(tables: &[UserTable], nodes: &[Arc<Node>]) -> Vec<Arc<S
         let here = tables.iter().filter(|table| table.schema.group == group);
         Chunk { chunk: group, pixels: 0..0, group, tables: here.map(stats).collect() }
     };
-    let groups = nodes.iter().map(|node| node.group() + 1).max().unwrap_or(0);
+    // A table whose node is gone must be missed, not passed over.
+    let known = nodes.iter().map(|node| node.group()).chain(tables.iter().map(|table| table.schema.group));
+    let groups = known.map(|group| group + 1).max().unwrap_or(0);
     let chunks = (0..groups).map(chunk).collect();
     let manifest = Manifest { epoch: 0, visibility: Visibility::default(), chunks };
-    let epoch = Arc::new(Epoch { manifest, nodes: nodes.to_vec() });
+    let epoch = Arc::new(Epoch { manifest, nodes: nodes.to_vec(), known_everywhere: false });
     let queried = |table: &UserTable| {
         let (schema, epoch) = (user_schema(&table.definition.columns), Arc::clone(&epoch));
         Arc::new(ShardedTable::of_user(&table.schema.name, &table.name, relation(table), schema, epoch))
@@ -199,6 +215,23 @@ fn relation(table: &UserTable) -> String {
     format!("spolia_user.t{}", table.number)
 }
 
+/// Refuses values that a node would not give back.
+fn check_lengths(table: &UserTable, rows: &[RecordBatch]) -> Result<(), RouterError> {
+    let longest = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().offsets().lengths().max(),
+        // Elements have eight bytes at most, and four of their lengths.
+        DataType::List(_) => column.as_list::<i32>().offsets().lengths().max().map(|length| length.saturating_mul(12)),
+        _ => None,
+    };
+    for (place, column) in table.definition.columns.iter().enumerate() {
+        if rows.iter().filter_map(|rows| longest(rows.column(place))).any(|length| length > LONGEST_VALUE) {
+            let fault = format!("column {:?}: a value has more than {} MB", column.name, LONGEST_VALUE >> 20);
+            return Err(RouterError::UserTable { table: table.full_name(), fault });
+        }
+    }
+    Ok(())
+}
+
 /// Begins to write for the owner of a table: for some time at most, and after others who write for the same one, so that what is there is
 /// counted.
 async fn begin<'a>(
@@ -226,8 +259,9 @@ async fn held_within(
         FROM (SELECT DISTINCT number, pg_total_relation_size(to_regclass('spolia_user.t' || number)) AS size
               FROM unnest(array_append($2::int[], $1::int)) AS owned(number)) AS sizes";
     let row = transaction.query_one(sql, &[&table.number, &others]).await.map_err(failed)?;
+    let rows = row.get::<_, Option<i64>>(0).ok_or_else(|| RouterError::UserTableGone(table.full_name()))?;
     if row.get::<_, i64>(2) <= quota_bytes {
-        return Ok(Held { rows: row.get::<_, Option<i64>>(0).unwrap_or(0), bytes: row.get(1) });
+        return Ok(Held { rows, bytes: row.get(1) });
     }
     let most = format!("the tables of {} may take {} MB together", table.schema.owner, quota_bytes >> 20);
     Err(RouterError::UserTable {
@@ -247,11 +281,14 @@ fn refused(node: &Node, table: &UserTable, act: &'static str) -> impl Fn(tokio_p
                 format!("its index wants each value once: {}", named(error.detail().unwrap_or_default(), &columns))
             }
             code if *code == SqlState::CHARACTER_NOT_IN_REPERTOIRE => "a text has the character NUL in it".to_owned(),
-            code if *code == SqlState::UNDEFINED_TABLE || *code == SqlState::UNDEFINED_OBJECT => {
-                "it has been dropped meanwhile".to_owned()
+            code if *code == SqlState::UNDEFINED_TABLE => return RouterError::UserTableGone(name.clone()),
+            code if *code == SqlState::LOCK_NOT_AVAILABLE => return node.busy_writing(),
+            code if *code == SqlState::DATETIME_FIELD_OVERFLOW => "a time is out of range".to_owned(),
+            code if *code == SqlState::PROGRAM_LIMIT_EXCEEDED && error.message().starts_with("index row") => {
+                "a value is too long for an index, which takes about 2,700 bytes".to_owned()
             }
-            code if [SqlState::PROGRAM_LIMIT_EXCEEDED, SqlState::TOO_MANY_COLUMNS].contains(code) => {
-                named(error.message(), &columns)
+            code if *code == SqlState::PROGRAM_LIMIT_EXCEEDED => {
+                "a row is too wide for the node: texts and arrays aside, about 8,000 bytes".to_owned()
             }
             _ => return node.failed(act)(source),
         };

@@ -102,6 +102,8 @@ fn tables_are_their_owners_alone() {
     assert_ne!(tables[0]["node"], tables[1]["node"], "users are spread over the nodes");
     let both = "SELECT a.word, b.id FROM user_ada.secret AS a JOIN user_bob.secret AS b ON b.id > a.id ORDER BY b.id";
     assert_eq!(served.site.rows(both), [["hidden", "2"], ["hidden", "3"]]);
+    let all = "SELECT id FROM user_ada.secret UNION ALL SELECT id FROM user_bob.secret ORDER BY 1";
+    assert_eq!(served.site.rows(all), [["1"], ["2"], ["3"]]);
     served.site.spolia(&["tables", "drop", "user_bob.secret"]).ok();
     assert!(served.site.spolia(&["tables", "drop", "secret.user_bob"]).refused().contains("no table"));
     assert!(!served.site.spolia(&["tables", "list"]).ok().contains("bob"));

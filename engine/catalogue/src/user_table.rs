@@ -95,6 +95,12 @@ pub struct NewUserTable<'a> {
 const SELECT: &str = "SELECT number, owner, schema_name, shard_group, table_name, definition, rows, bytes, destruction \
                       FROM spolia.user_table JOIN spolia.user_schema USING (owner)";
 
+/// Drops tables whose time is over, and those that were noted and not made within hours: a user's, or all.
+const OVER: &str = "UPDATE spolia.user_table SET state = 'dropped', destruction = least(destruction, now()) \
+                    WHERE (state = 'kept' AND destruction <= now() \
+                        OR state = 'new' AND created < now() - make_interval(hours => $1)) \
+                    AND ($2::text IS NULL OR owner = $2)";
+
 impl UserTable {
     /// Its name in queries.
     pub fn full_name(&self) -> String {
@@ -122,33 +128,34 @@ impl Control {
     /// When the control database fails.
     pub async fn user_schema(&self, owner: &str, groups: &[i32]) -> Result<UserSchema, CatalogueError> {
         let mut client = self.client().await?;
+        let read = "SELECT owner, schema_name, shard_group FROM spolia.user_schema WHERE owner = $1";
+        let schema = |row: Row| UserSchema { owner: row.get(0), name: row.get(1), group: row.get(2) };
+        if let Some(row) = client.query_opt(read, &[&owner]).await.act("read a user's schema")? {
+            return Ok(schema(row));
+        }
         let transaction = client.transaction().await.act("begin")?;
         let lock = "LOCK TABLE spolia.user_schema IN SHARE ROW EXCLUSIVE MODE";
         transaction.batch_execute(lock).await.act("lock the users' schemas")?;
-        let read = "SELECT owner, schema_name, shard_group FROM spolia.user_schema WHERE owner = $1";
-        let mut row = transaction.query_opt(read, &[&owner]).await.act("read a user's schema")?;
-        if row.is_none() {
-            let make = "INSERT INTO spolia.user_schema (owner, schema_name, shard_group)
-                SELECT $1, wanted, (SELECT shard_group FROM unnest($3::int[]) AS there(shard_group)
-                    LEFT JOIN spolia.user_schema AS other USING (shard_group)
-                    GROUP BY shard_group ORDER BY count(other.owner), shard_group LIMIT 1)
-                FROM (SELECT $2 UNION ALL SELECT $2 || '_' || n FROM generate_series(2, 1000000) AS numbers(n)) AS names(wanted)
-                WHERE NOT EXISTS (SELECT FROM spolia.user_schema AS other WHERE schema_name = wanted) LIMIT 1
-                RETURNING owner, schema_name, shard_group";
-            row = transaction
-                .query_opt(make, &[&owner, &schema_name(owner), &groups])
-                .await
-                .act("make a user's schema")?;
-        }
+        // The first name that is free, on the first of the groups with the fewest users.
+        let make = "INSERT INTO spolia.user_schema (owner, schema_name, shard_group)
+            SELECT $1, wanted, (SELECT shard_group FROM unnest($3::int[]) AS there(shard_group)
+                LEFT JOIN spolia.user_schema AS other USING (shard_group)
+                GROUP BY shard_group ORDER BY count(other.owner), shard_group LIMIT 1)
+            FROM (SELECT $2 UNION ALL SELECT $2 || '_' || n FROM generate_series(2, 1000000) AS numbers(n)) AS names(wanted)
+            WHERE NOT EXISTS (SELECT FROM spolia.user_schema AS other WHERE schema_name = wanted) LIMIT 1
+            ON CONFLICT (owner) DO NOTHING";
+        transaction.execute(make, &[&owner, &schema_name(owner), &groups]).await.act("make a user's schema")?;
+        let row = transaction.query_one(read, &[&owner]).await.act("read a user's schema")?;
         transaction.commit().await.act("make a user's schema")?;
-        let row = row.ok_or_else(|| CatalogueError::Taken(schema_name(owner)))?;
-        Ok(UserSchema { owner: row.get(0), name: row.get(1), group: row.get(2) })
+        Ok(schema(row))
     }
 
     /// The tables that a user has, or all users, by name.
     ///
+    /// One whose definition cannot be read is left out, and the log tells.
+    ///
     /// # Errors
-    /// When the control database fails, or a definition does not parse.
+    /// When the control database fails.
     pub async fn user_tables(&self, owner: Option<&str>) -> Result<Vec<UserTable>, CatalogueError> {
         let sql = format!(
             "{SELECT} WHERE state = 'kept' AND destruction > now() AND ($1::text IS NULL OR owner = $1) \
@@ -157,7 +164,26 @@ impl Control {
         let client = self.client().await?;
         let statement = client.prepare_cached(&sql).await.act("prepare to read users' tables")?;
         let rows = client.query(&statement, &[&owner]).await.act("read users' tables")?;
-        rows.iter().map(UserTable::from_row).collect()
+        let readable = |row: &Row| match UserTable::from_row(row) {
+            Ok(table) => Some(table),
+            Err(error) => {
+                let (number, name) = (row.get::<_, i32>(0), row.get::<_, String>(4));
+                tracing::error!(%error, number, name, "a user's table is left out");
+                None
+            }
+        };
+        Ok(rows.iter().filter_map(readable).collect())
+    }
+
+    /// The numbers of all tables of a user that its node may have, with what each takes as far as is known: those that are kept, those that
+    /// are being made, and those that are dropped and still there.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn user_table_sizes(&self, owner: &str) -> Result<Vec<(i32, i64)>, CatalogueError> {
+        let sql = "SELECT number, bytes FROM spolia.user_table WHERE owner = $1";
+        let rows = self.client().await?.query(sql, &[&owner]).await.act("read what a user's tables take")?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// Notes a table that is about to be made on its node; it is not there yet.
@@ -172,9 +198,13 @@ impl Control {
         // Tables of one owner are made one after the other, so that they are counted.
         let lock = "SELECT FROM spolia.user_schema WHERE owner = $1 FOR UPDATE";
         transaction.execute(lock, &[owner]).await.act("wait for other tables to be made")?;
-        let count = "SELECT count(*) FROM spolia.user_table WHERE owner = $1 AND state <> 'dropped'";
-        let held: i64 = transaction.query_one(count, &[owner]).await.act("count a user's tables")?.get(0);
-        if held >= i64::from(table.most) {
+        transaction.execute(OVER, &[&MAKING_HOURS, &Some(owner)]).await.act("drop tables whose time is over")?;
+        // Those that are dropped take room as long as they are there.
+        let count =
+            "SELECT count(*) FILTER (WHERE state <> 'dropped'), count(*) FROM spolia.user_table WHERE owner = $1";
+        let held = transaction.query_one(count, &[owner]).await.act("count a user's tables")?;
+        let most = i64::from(table.most);
+        if held.get::<_, i64>(0) >= most || held.get::<_, i64>(1) >= most.saturating_mul(2) {
             return Err(CatalogueError::TooManyTables { owner: owner.clone(), most: table.most });
         }
         let sql = "INSERT INTO spolia.user_table (owner, table_name, definition, state, destruction)
@@ -264,13 +294,13 @@ impl Control {
     /// ones, those whose time is over, and those that were never made.
     ///
     /// # Errors
-    /// When the control database fails, or a definition does not parse.
+    /// When the control database fails.
     pub async fn dropped_user_tables(&self) -> Result<Vec<UserTable>, CatalogueError> {
         let client = self.client().await?;
-        let end = "UPDATE spolia.user_table SET state = 'dropped', destruction = least(destruction, now())
-            WHERE state = 'kept' AND destruction <= now() OR state = 'new' AND created < now() - make_interval(hours => $1)";
-        client.execute(end, &[&MAKING_HOURS]).await.act("drop tables whose time is over")?;
-        let sql = format!("{SELECT} WHERE state = 'dropped' AND destruction <= now() - make_interval(secs => $1)");
+        client.execute(OVER, &[&MAKING_HOURS, &None::<&str>]).await.act("drop tables whose time is over")?;
+        // What they were does not matter any more.
+        let select = SELECT.replace(" definition,", " '{\"column\": []}'::jsonb,");
+        let sql = format!("{select} WHERE state = 'dropped' AND destruction <= now() - make_interval(secs => $1)");
         let rows = client.query(&sql, &[&LEFT_ALONE_S]).await;
         rows.act("read dropped tables")?.iter().map(UserTable::from_row).collect()
     }

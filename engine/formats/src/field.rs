@@ -6,6 +6,9 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::error::{FormatError, Result};
 
+/// What the metadata of an Arrow field say of a column.
+pub const FIELD_KEYS: [&str; 6] = ["unit", "ucd", "utype", "xtype", "arraysize", "description"];
+
 /// The primitive a column is made of. VOTable 1.4 section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Datatype {

@@ -108,11 +108,18 @@ fn fitted_values(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Arrow
             return Err(ArrowError::CastError(format!("an array is wanted or found where the other has none; {ways}")));
         }
     }
-    if let Some(texts) = values.as_string_opt::<i32>().filter(|_| *wanted != DataType::Utf8) {
+    if found == wanted || *wanted == DataType::Utf8 {
+        return strictly(values, wanted);
+    }
+    if let Some(texts) = values.as_string_opt::<i32>() {
         return strictly(&trimmed(texts), wanted);
     }
-    if !is_numeric(found) || !is_numeric(wanted) || *wanted == DataType::Float32 {
-        return strictly(values, wanted);
+    if !is_numeric(found) || !is_numeric(wanted) {
+        let kinds = "numbers, truth values and times are not taken for each other";
+        return Err(ArrowError::CastError(format!("{kinds} (these are {found})")));
+    }
+    if *wanted == DataType::Float32 {
+        return rounded(values);
     }
     // What does not fit becomes null, and is another value when it comes back.
     let fit = cast(values, wanted)?;
@@ -122,6 +129,16 @@ fn fitted_values(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Arrow
             let value = cast(&values.slice(row, 1), &DataType::Utf8)?;
             Err(ArrowError::CastError(format!("it cannot hold {}", value.as_string::<i32>().value(0))))
         }
+        None => Ok(fit),
+    }
+}
+
+/// Numbers as floats of 32 bits, which may round; an error where one is too large for them.
+fn rounded(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let (exact, fit) = (cast(values, &DataType::Float64)?, cast(values, &DataType::Float32)?);
+    let pairs = exact.as_primitive::<Float64Type>().iter().zip(fit.as_primitive::<Float32Type>());
+    match pairs.flat_map(|(exact, fit)| exact.zip(fit)).find(|(exact, fit)| exact.is_finite() && !fit.is_finite()) {
+        Some((exact, _)) => Err(ArrowError::CastError(format!("it cannot hold {exact:e}"))),
         None => Ok(fit),
     }
 }
@@ -284,6 +301,14 @@ mod tests {
         refused("n", list(&[1.5]), DataType::List(item(DataType::Int32)), "cannot hold 1.5");
         refused("n", list(&[1.0]), DataType::FixedSizeList(item(DataType::Float64), 2), "");
         refused("n", list(&[1.0]), DataType::Float64, "an array");
+        refused("n", Arc::new(Float64Array::from(vec![1e300])), DataType::Float32, "1e300");
+        refused("n", Arc::new(Int64Array::from(vec![5])), DataType::Boolean, "not taken for each other");
+        refused(
+            "n",
+            Arc::new(Float64Array::from(vec![61000.5])),
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+            "for each other",
+        );
         refused("n", texts(&["[1, 2]"]), DataType::List(item(DataType::Int32)), "arrays come in");
         let (a, b) = (texts(&["1"]), texts(&["2"]));
         let rows = RecordBatch::try_from_iter([("n", a), ("N", b)]).unwrap();

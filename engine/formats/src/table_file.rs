@@ -13,13 +13,17 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::csv_head;
 use crate::ecsv::{EcsvReadError, read_ecsv};
+use crate::field::FIELD_KEYS;
 use crate::fits::{FitsReadError, read_fits};
 use crate::fitted::{FitError, fitted};
-use crate::incoming::ReadBounds;
+use crate::incoming::{MOST_COLUMNS, ReadBounds, quoted};
 use crate::votable::{VotableError, read_votable};
 
 /// Rows of a CSV file that its columns' types are found from.
 const ROWS_FOR_TYPES: usize = 100_000;
+
+/// Bytes of what a file says of a column.
+const LONGEST_TEXT: usize = 64 << 10;
 
 /// A table that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +94,9 @@ pub enum TableFileError {
         #[source]
         source: FitError,
     },
+    /// There are too many columns.
+    #[error("the table in {0} has more than {MOST_COLUMNS} columns")]
+    Columns(PathBuf),
     /// A column of a type that no query knows.
     #[error(
         "column {column:?} of {path} is of type {data_type}, which queries do not know; leave it out or write it as text or number"
@@ -159,7 +166,7 @@ fn read_by_arrow(
     for batch in reader {
         let batch = batch.map_err(read)?;
         rows += batch.num_rows();
-        bytes += batch.get_array_memory_size();
+        bytes += bytes_of(&batch);
         if rows > bounds.rows || bytes > bounds.memory_bytes {
             return Err(TableFileError::TooLarge { path: path.to_owned(), bounds: *bounds });
         }
@@ -169,6 +176,12 @@ fn read_by_arrow(
         batches.push(RecordBatch::try_new(Arc::clone(&schema), columns).map_err(read)?);
     }
     Ok((schema, batches))
+}
+
+/// The bytes that rows take; buffers that they share with others, as those that came in one message do, count as far as these rows go.
+pub fn bytes_of(rows: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(usize::MAX);
+    rows.columns().iter().map(bytes).fold(0, usize::saturating_add)
 }
 
 /// The values in another type; one that this cannot hold is an error, not a null.
@@ -224,8 +237,11 @@ fn delimited(
     let format = arrow::csv::reader::Format::default().with_header(true).with_delimiter(delimiter);
     let rows = if as_text { 0 } else { ROWS_FOR_TYPES };
     let (schema, _) = format.infer_schema(std::io::BufReader::new(head), Some(rows))?;
-    let text = |field: &Arc<Field>| Field::new(field.name().trim(), DataType::Utf8, true);
-    let schema = if as_text { Schema::new(schema.fields().iter().map(text).collect::<Vec<_>>()) } else { schema };
+    let named = |field: &Arc<Field>| {
+        let data_type = if as_text { DataType::Utf8 } else { field.data_type().clone() };
+        Field::new(field.name().trim_start_matches('\u{feff}').trim(), data_type, true)
+    };
+    let schema = Schema::new(schema.fields().iter().map(named).collect::<Vec<_>>());
     let reader = arrow::csv::ReaderBuilder::new(Arc::new(schema)).with_header(true).with_delimiter(delimiter);
     Ok(Box::new(reader.build(file)?))
 }
@@ -235,11 +251,16 @@ fn queryable(path: &Path, schema: &Schema) -> Result<SchemaRef, TableFileError> 
     let field = |field: &Arc<Field>| {
         let data_type = queryable_type(field.data_type()).ok_or_else(|| TableFileError::Column {
             path: path.to_owned(),
-            column: field.name().clone(),
+            column: quoted(field.name()),
             data_type: field.data_type().clone(),
         })?;
-        Ok(Field::new(field.name(), data_type, true).with_metadata(field.metadata().clone()))
+        let mut metadata = field.metadata().clone();
+        metadata.retain(|key, text| FIELD_KEYS.contains(&key.as_str()) && text.len() <= LONGEST_TEXT);
+        Ok(Field::new(field.name(), data_type, true).with_metadata(metadata))
     };
+    if schema.fields().len() > MOST_COLUMNS {
+        return Err(TableFileError::Columns(path.to_owned()));
+    }
     let fields = schema.fields().iter().map(field).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(Schema::new(fields)))
 }

@@ -13,12 +13,35 @@ use crate::service::Service;
 /// Bytes of a file that tell its format.
 const HEAD_BYTES: u64 = 64 << 10;
 
+/// What divides the columns of a text, where whoever sent it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Divided {
+    ByCommas,
+    ByTabs,
+}
+
+impl Divided {
+    /// What a media type says.
+    pub(super) fn of(content_type: &str) -> Option<Self> {
+        let kind = content_type.split(';').next()?.trim().to_ascii_lowercase();
+        Some(match kind.as_str() {
+            "text/csv" => Self::ByCommas,
+            "text/tab-separated-values" => Self::ByTabs,
+            _ => return None,
+        })
+    }
+}
+
 /// The table in a file, whatever its format is.
 ///
 /// # Errors
 /// [`Fault`] for what is no table, or too large.
-pub(crate) async fn read(service: &Service, path: PathBuf) -> Result<(SchemaRef, Vec<RecordBatch>), Fault> {
-    let table = with_extension(service, path, |service, path, bounds, aside| match aside {
+pub(crate) async fn read(
+    service: &Service,
+    path: PathBuf,
+    divided: Option<Divided>,
+) -> Result<(SchemaRef, Vec<RecordBatch>), Fault> {
+    let table = with_extension(service, path, divided, |service, path, bounds, aside| match aside {
         true => service.decoder.decode(path, &bounds),
         false => read_table(path, &bounds).map_err(|error| told(&error, path)),
     });
@@ -32,11 +55,16 @@ pub(crate) async fn read(service: &Service, path: PathBuf) -> Result<(SchemaRef,
 ///
 /// # Errors
 /// As [`read`], and for rows that do not fit.
-pub(crate) async fn read_for(service: &Service, path: PathBuf, wanted: SchemaRef) -> Result<Vec<RecordBatch>, Fault> {
-    let rows = with_extension(service, path, move |service, path, bounds, aside| match aside {
+pub(crate) async fn read_for(
+    service: &Service,
+    path: PathBuf,
+    divided: Option<Divided>,
+    wanted: SchemaRef,
+) -> Result<Vec<RecordBatch>, Fault> {
+    let rows = with_extension(service, path, divided, move |service, path, bounds, aside| match aside {
         true => {
             let (schema, rows) = service.decoder.decode(path, &bounds)?;
-            fitted(&schema, rows, &wanted).map_err(|error| error.to_string())
+            fitted(&schema, rows, &wanted).map_err(|error| Fault::usage(error.to_string()))
         }
         false => read_rows_for(path, &wanted, &bounds).map_err(|error| told(&error, path)),
     });
@@ -47,9 +75,11 @@ pub(crate) async fn read_for(service: &Service, path: PathBuf, wanted: SchemaRef
 async fn with_extension<T: Send + 'static>(
     service: &Service,
     path: PathBuf,
-    read: impl FnOnce(&Service, &Path, ReadBounds, bool) -> Result<T, String> + Send + 'static,
+    divided: Option<Divided>,
+    read: impl FnOnce(&Service, &Path, ReadBounds, bool) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let service = service.clone();
+    // Held to the end of the work, which goes on when nobody waits for it any more.
+    let (place, service) = (service.reading.enter().await?, service.clone());
     let bounds = ReadBounds {
         rows: service.settings.upload_rows,
         memory_bytes: service.settings.upload_memory_mb << 20,
@@ -57,30 +87,31 @@ async fn with_extension<T: Send + 'static>(
     };
     off_the_runtime(move || {
         let failed = |error: std::io::Error| Fault::internal("read the uploaded table", &error);
-        let (extension, aside) = format(&path).map_err(failed)?;
+        let _place = place;
+        let (extension, aside) = format(&path, divided).map_err(failed)?;
         let typed = path.with_extension(extension);
         std::fs::hard_link(&path, &typed).map_err(failed)?;
         let table = read(&service, &typed, bounds, aside);
         std::fs::remove_file(&typed).map_err(failed)?;
-        table.map_err(Fault::usage)
+        table
     })
     .await
 }
 
 /// What a reader says, without the place where the file lay.
-fn told(error: &dyn std::error::Error, path: &Path) -> String {
+fn told(error: &dyn std::error::Error, path: &Path) -> Fault {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    message.replace(&path.display().to_string(), "it")
+    Fault::usage(message.replace(&path.display().to_string(), "it"))
 }
 
 /// The extension that a file of this content usually has, and whether a process of its own must read it: lengths that a stranger's Parquet
 /// or Arrow file claims are believed by their readers, and may be more than there is memory.
-fn format(path: &Path) -> std::io::Result<(&'static str, bool)> {
+fn format(path: &Path, divided: Option<Divided>) -> std::io::Result<(&'static str, bool)> {
     use std::io::Read;
     let mut head = Vec::new();
     File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
@@ -92,8 +123,11 @@ fn format(path: &Path) -> std::io::Result<(&'static str, bool)> {
         _ if [&b"ARROW1"[..], b"\xFF\xFF\xFF\xFF"].iter().any(|magic| head.starts_with(magic)) => ("arrow", true),
         _ if head.starts_with(b"SIMPLE  =") => ("fits", false),
         _ if text.starts_with(b"# %ECSV") => ("ecsv", false),
-        _ if first_line.contains(&b'\t') && !first_line.contains(&b',') => ("tsv", false),
-        _ => ("csv", false),
+        _ => match divided {
+            Some(Divided::ByTabs) => ("tsv", false),
+            None if first_line.contains(&b'\t') && !first_line.contains(&b',') => ("tsv", false),
+            _ => ("csv", false),
+        },
     })
 }
 

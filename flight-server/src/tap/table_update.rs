@@ -1,7 +1,7 @@
 //! Changing a user's table by a job: an index on some of its columns. As youcat and pyvo do it.
 
 use spolia_catalogue::UserTable;
-use spolia_exec::indexable;
+use spolia_exec::{column_list, indexable};
 use spolia_queue::{Inputs, Job};
 
 use crate::door::Door;
@@ -37,8 +37,7 @@ async fn wanted(service: &Service, parameters: &Parameters) -> Result<Wanted, Fa
         Some(_) => return Err(missing("INDEX_TYPE is unique, or not given; others are not made here")),
     };
     let table = service.archive.user_table(&table).await?;
-    let columns: Vec<String> = columns.split(',').map(|column| column.trim().to_owned()).collect();
-    Ok(Wanted { columns: indexable(&table, &columns)?, table, unique })
+    Ok(Wanted { columns: indexable(&table, &column_list(&columns))?, table, unique })
 }
 
 /// Makes the index that a job is to make, as whoever made the job.

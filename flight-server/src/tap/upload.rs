@@ -94,7 +94,7 @@ async fn one(service: &Service, submission: &Submission, pair: &str) -> Result<U
 
 /// The table in a file, under its name.
 async fn named(name: String, service: &Service, path: PathBuf) -> Result<Upload, Fault> {
-    let (schema, rows) = read(service, path).await.map_err(|fault| about(&name, fault))?;
+    let (schema, rows) = read(service, path, None).await.map_err(|fault| about(&name, fault))?;
     Ok(Upload { name, schema, rows })
 }
 

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use axum::body::Body;
@@ -16,7 +15,7 @@ use spolia_exec::user_table_def;
 use spolia_formats::{ReadBounds, fitted, read_vosi_table};
 use spolia_shard_router::user_schema;
 
-use super::table_file::{off_the_runtime, read, read_for};
+use super::table_file::{Divided, off_the_runtime, read, read_for};
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::parameters::Parameters;
@@ -89,24 +88,11 @@ async fn recorded(
 async fn create(service: &Service, name: &str, request: Request) -> Result<(Response<Body>, u64), Fault> {
     service.archive.check_user_table_name(name).await?;
     let brought = Brought::read(service, request).await?;
-    let (definition, rows) = brought_table(service, brought.path.clone()).await?;
-    let mut table = service.archive.create_user_table(name, &definition).await?;
-    if !rows.is_empty() {
-        let loaded = async {
-            let wanted = user_schema(&definition.columns);
-            let rows = off_the_runtime(move || {
-                fitted(&wanted, rows, &wanted).map_err(|error| Fault::usage(error.to_string()))
-            });
-            Ok::<_, Fault>(service.archive.load_user_table(&table, &rows.await?).await?)
-        };
-        table = match loaded.await {
-            Ok(table) => table,
-            Err(fault) => {
-                service.archive.drop_user_table(&table).await?;
-                return Err(fault);
-            }
-        };
-    }
+    let (definition, rows) = brought_table(service, &brought).await?;
+    let (archive, name) = (service.archive.clone(), name.to_owned());
+    // Finished or undone, whether the client waits for it or not.
+    let making = tokio::spawn(async move { archive.create_user_table(&name, &definition, &rows).await });
+    let table = making.await.map_err(|error| Fault::internal("make the table", &error))??;
     let mut response = said(format!("{}; {}", rows_of(&table), kept(&table)));
     *response.status_mut() = StatusCode::CREATED;
     let place = HeaderValue::from_str(&format!("{}/tap/tables/{}", service.base_url, table.full_name()));
@@ -115,8 +101,8 @@ async fn create(service: &Service, name: &str, request: Request) -> Result<(Resp
 }
 
 /// What a file says of a table, and its rows.
-async fn brought_table(service: &Service, path: PathBuf) -> Result<(UserTableDef, Vec<RecordBatch>), Fault> {
-    let described = path.clone();
+async fn brought_table(service: &Service, brought: &Brought) -> Result<(UserTableDef, Vec<RecordBatch>), Fault> {
+    let described = brought.path.clone();
     let described = off_the_runtime(move || {
         let failed = |error: std::io::Error| Fault::internal("read the table's description", &error);
         if !is_description(&described).map_err(failed)? {
@@ -129,8 +115,11 @@ async fn brought_table(service: &Service, path: PathBuf) -> Result<(UserTableDef
     match described.await? {
         Some(table) => Ok((user_table_def(&table.schema, table.description)?, Vec::new())),
         None => {
-            let (schema, rows) = read(service, path).await?;
-            Ok((user_table_def(&schema, None)?, rows))
+            let (schema, rows) = read(service, brought.path.clone(), Divided::of(&brought.content_type)).await?;
+            let definition = user_table_def(&schema, None)?;
+            let wanted = user_schema(&definition.columns);
+            let fit = move || fitted(&wanted, rows, &wanted).map_err(|error| Fault::usage(error.to_string()));
+            Ok((definition, off_the_runtime(fit).await?))
         }
     }
 }
@@ -160,7 +149,9 @@ fn is_description(path: &std::path::Path) -> std::io::Result<bool> {
 async fn add_rows(service: &Service, name: &str, request: Request) -> Result<(Response<Body>, u64), Fault> {
     let table = service.archive.user_table(name).await?;
     let brought = Brought::read(service, request).await?;
-    let rows = read_for(service, brought.path.clone(), user_schema(&table.definition.columns)).await?;
+    let divided = Divided::of(&brought.content_type);
+    let wanted = user_schema(&table.definition.columns);
+    let rows = read_for(service, brought.path.clone(), divided, wanted).await?;
     let added: usize = rows.iter().map(RecordBatch::num_rows).sum();
     let table = service.archive.load_user_table(&table, &rows).await?;
     let text = format!("{added} rows were added; {}; {}", rows_of(&table), kept(&table));

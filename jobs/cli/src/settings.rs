@@ -81,7 +81,7 @@ impl Settings {
             (0, 0) => "[nodes] names no node: set local = 4, or urls",
             (1.., 1..) => "[nodes] has local nodes and urls; a site has either",
             (65.., _) => "[nodes] local is at most 64",
-            _ => return Ok(()),
+            _ => return self.user_tables.validate().map_err(|fault| CommandError::Settings(fault.to_owned())),
         };
         Err(CommandError::Settings(fault.to_owned()))
     }

@@ -42,4 +42,4 @@ pub use spolia_cutout::{CutOptions, CutProgress, Growing, Outline, grow, outline
 pub use store::{Secret, StoreSettings};
 pub use token::{Authenticator, Credentials, Token, TokenError, Tokens};
 pub use upload::Upload;
-pub use user_tables::{UserTableSettings, indexable, user_table_def};
+pub use user_tables::{UserTableSettings, column_list, indexable, user_table_def};

@@ -12,21 +12,24 @@ use datafusion::catalog::TableProvider;
 use serde::{Deserialize, Serialize};
 use spolia_adql::{Column, Schema, Table, as_written};
 use spolia_catalogue::{ColumnType, ElementType, NewUserTable, UserColumn, UserSchema, UserTable, UserTableDef};
-use spolia_shard_router::{Held, user_schema};
+use spolia_formats::{FIELD_KEYS, bytes_of};
+use spolia_shard_router::{Held, RouterError, user_schema};
 
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::tap_schema::column;
 
-/// Columns of a table at most: as many as a node takes whatever their types are.
+/// Columns of a table at most: as many as a node takes if they are numbers.
 const MOST_COLUMNS: usize = 1000;
+/// Bytes of what is kept of a table's columns: all of it is read with each query of its owner.
+const LONGEST_DEFINITION: usize = 256 << 10;
 /// Letters of a name, and of what is said of a column, at most.
 const LONGEST_NAME: usize = 64;
 const LONGEST_TEXT: usize = 2000;
 /// Columns of an index at most.
 const MOST_INDEXED: usize = 8;
-/// What is kept of a column's metadata.
-const MEANING: [&str; 6] = ["unit", "ucd", "utype", "xtype", "arraysize", "description"];
+/// How long a drop may take, whatever its node waits for; the next sweep tries again.
+const DROP_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// How much users may keep, and for how long; section `[user_tables]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,22 @@ impl Default for UserTableSettings {
 }
 
 impl UserTableSettings {
+    /// Checks that the numbers make sense.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn validate(&self) -> Result<(), &'static str> {
+        match self {
+            Self { lifetime_days: 0, .. } => {
+                Err("[user_tables] lifetime_days is at least 1; quota_mb = 0 lets nobody keep tables")
+            }
+            Self { lifetime_days: 36_526.., .. } => {
+                Err("[user_tables] lifetime_days is at most 36525, a hundred years")
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn quota_bytes(&self) -> i64 {
         i64::from(self.quota_mb) << 20
     }
@@ -99,25 +118,37 @@ impl Archive {
         own_name(&self.own_schema().await?, name).map(drop)
     }
 
-    /// Makes a table for whoever asks, without rows.
+    /// Makes a table with these rows for whoever asks; it is there when all of them are. They are of the types that [`user_schema`] says.
     ///
     /// # Errors
-    /// [`ExecError::Denied`] where they may not, [`ExecError::Request`] for what cannot be a table; otherwise what failed.
-    pub async fn create_user_table(&self, name: &str, definition: &UserTableDef) -> Result<UserTable, ExecError> {
+    /// [`ExecError::Denied`] where they may not, [`ExecError::Request`] for what cannot be a table; otherwise what failed. Then there is none.
+    pub async fn create_user_table(
+        &self,
+        name: &str,
+        definition: &UserTableDef,
+        rows: &[RecordBatch],
+    ) -> Result<UserTable, ExecError> {
         let schema = self.own_schema().await?;
         let name = own_name(&schema, name)?;
         check(definition)?;
-        let settings = &self.user_tables;
         let control = self.router().control();
-        let destruction = settings.latest();
-        let new = NewUserTable { schema: &schema, name: &name, definition, destruction, most: settings.tables };
+        let (destruction, most) = (self.user_tables.latest(), self.user_tables.tables);
+        let new = NewUserTable { schema: &schema, name: &name, definition, destruction, most };
         let table = control.note_user_table(&new).await?;
-        if let Err(error) = self.router().make_user_table(&table).await {
+        let made = async {
+            self.router().make_user_table(&table).await?;
+            let held = if rows.is_empty() { None } else { Some(self.add_rows(&table, rows).await?) };
+            control.keep_user_table(table.number).await?;
+            match held {
+                Some(held) => self.noted(&table, held, None).await,
+                None => Ok(table.clone()),
+            }
+        };
+        let made = made.await;
+        if made.is_err() {
             self.abandon(&table).await;
-            return Err(error.into());
         }
-        control.keep_user_table(table.number).await?;
-        Ok(table)
+        made
     }
 
     /// Adds rows to a table of whoever asks: all of them, or none. They are of the types that [`user_schema`] says.
@@ -125,9 +156,15 @@ impl Archive {
     /// # Errors
     /// When the rows cannot be in the table, or are too many; then nothing has changed.
     pub async fn load_user_table(&self, table: &UserTable, rows: &[RecordBatch]) -> Result<UserTable, ExecError> {
-        let (quota_bytes, owned) = (self.user_tables.quota_bytes(), self.tables_of(table).await?);
-        let taken: i64 = owned.iter().map(|table| table.bytes).sum();
-        let coming: usize = rows.iter().map(RecordBatch::get_array_memory_size).sum();
+        let held = self.add_rows(table, rows).await?;
+        self.noted(table, held, Some(self.user_tables.latest())).await
+    }
+
+    async fn add_rows(&self, table: &UserTable, rows: &[RecordBatch]) -> Result<Held, ExecError> {
+        let owned = self.router().control().user_table_sizes(&table.schema.owner).await?;
+        let (quota_bytes, taken) = (self.user_tables.quota_bytes(), owned.iter().map(|(_, bytes)| bytes).sum::<i64>());
+        let coming = rows.iter().map(bytes_of).fold(0, usize::saturating_add);
+        // A node takes about as much for rows as memory does, and tells exactly; by far too much is not sent to it.
         if taken.saturating_add(i64::try_from(coming).unwrap_or(i64::MAX)) > quota_bytes.saturating_mul(2) {
             return Err(ExecError::Request(format!(
                 "{}: the tables of {} may take {} MB together, which these rows would exceed by far; nothing has changed",
@@ -136,9 +173,8 @@ impl Archive {
                 self.user_tables.quota_mb
             )));
         }
-        let others: Vec<i32> = owned.iter().map(|table| table.number).collect();
-        let held = self.router().load_user_table(table, rows, &others, quota_bytes).await?;
-        self.noted(table, held, Some(self.user_tables.latest())).await
+        let numbers: Vec<i32> = owned.iter().map(|(number, _)| *number).collect();
+        Ok(self.router().load_user_table(table, rows, &numbers, quota_bytes).await?)
     }
 
     /// Makes an index on columns of a table of whoever asks, by their places ([`indexable`]).
@@ -151,9 +187,10 @@ impl Archive {
         columns: &[usize],
         unique: bool,
     ) -> Result<UserTable, ExecError> {
-        let (quota_bytes, owned) = (self.user_tables.quota_bytes(), self.tables_of(table).await?);
-        let others: Vec<i32> = owned.iter().map(|table| table.number).collect();
-        let held = self.router().index_user_table(table, columns, unique, &others, quota_bytes).await?;
+        let owned = self.router().control().user_table_sizes(&table.schema.owner).await?;
+        let (numbers, quota_bytes) =
+            (owned.iter().map(|(number, _)| *number).collect::<Vec<_>>(), self.user_tables.quota_bytes());
+        let held = self.router().index_user_table(table, columns, unique, &numbers, quota_bytes).await?;
         let names: Vec<String> = columns.iter().map(|place| table.definition.columns[*place].name.clone()).collect();
         self.router().control().note_user_index(table.number, &names).await?;
         self.noted(table, held, None).await
@@ -197,7 +234,11 @@ impl Archive {
         let control = self.router().control();
         let freed = async {
             control.drop_user_table(table.number).await?;
-            self.router().drop_user_table(table).await?;
+            let dropping = tokio::time::timeout(DROP_WAIT, self.router().drop_user_table(table));
+            dropping.await.map_err(|_| RouterError::BusyWriting {
+                node: "that has it".to_owned(),
+                seconds: DROP_WAIT.as_secs(),
+            })??;
             control.forget_user_table(table.number).await?;
             Ok::<_, ExecError>(())
         };
@@ -209,8 +250,9 @@ impl Archive {
     /// Notes what a table holds, and returns it as it is then. It holds that, whether it can be noted or not.
     async fn noted(&self, table: &UserTable, held: Held, until: Option<DateTime<Utc>>) -> Result<UserTable, ExecError> {
         let noted = async {
-            self.router().control().note_user_rows(table.number, held.rows, held.bytes, until).await?;
-            self.tables_of(table).await
+            let control = self.router().control();
+            control.note_user_rows(table.number, held.rows, held.bytes, until).await?;
+            Ok::<_, ExecError>(control.user_tables(Some(&table.schema.owner)).await?)
         };
         match noted.await {
             Ok(now) => {
@@ -222,11 +264,6 @@ impl Archive {
                 Ok(UserTable { rows: held.rows, bytes: held.bytes, ..table.clone() })
             }
         }
-    }
-
-    /// All tables of a table's owner.
-    async fn tables_of(&self, table: &UserTable) -> Result<Vec<UserTable>, ExecError> {
-        Ok(self.router().control().user_tables(Some(&table.schema.owner)).await?)
     }
 
     fn named(&self) -> Result<&str, ExecError> {
@@ -252,7 +289,14 @@ impl Archive {
 
     /// Users' schemas that whoever asks may query, with the providers of their tables.
     pub(crate) async fn user_schemas(&self) -> Result<Vec<(Schema, Vec<NamedProvider>)>, ExecError> {
-        let tables = self.user_tables().await?;
+        let mut tables = self.user_tables().await?;
+        tables.retain(|table| match described(table) {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(error = error.message(), table = table.full_name(), "a user's table is left out");
+                false
+            }
+        });
         let providers = self.router().user_tables(&tables);
         let mut schemas: BTreeMap<&str, (Vec<&UserTable>, Vec<NamedProvider>)> = BTreeMap::new();
         for (table, provider) in tables.iter().zip(providers) {
@@ -312,7 +356,7 @@ pub fn user_table_def(schema: &ArrowSchema, description: Option<String>) -> Resu
             ))
         })?;
         let said = |key: &str| field.metadata().get(key).filter(|text| !text.is_empty());
-        let meaning = MEANING.iter().filter_map(|key| Some(((*key).to_owned(), said(key)?.clone()))).collect();
+        let meaning = FIELD_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), said(key)?.clone()))).collect();
         Ok(UserColumn { name: field.name().clone(), column_type, meaning, indexed: false })
     };
     Ok(UserTableDef { description, columns: schema.fields().iter().map(of).collect::<Result<_, ExecError>>()? })
@@ -385,6 +429,14 @@ fn check(definition: &UserTableDef) -> Result<(), ExecError> {
             return refused(format!("column {name:?}: its {key} is no text of at most {LONGEST_TEXT} bytes"));
         }
     }
+    let written = serde_json::to_string(definition).map_or(usize::MAX, |text| text.len());
+    if written > LONGEST_DEFINITION {
+        let most = LONGEST_DEFINITION >> 10;
+        return refused(format!("what is said of the columns is more than {most} kB; shorten their descriptions"));
+    }
+    if let Some(column) = definition.columns.iter().find(|c| c.column_type.to_string().parse() != Ok(c.column_type)) {
+        return refused(format!("column {:?}: an array has at most 1048576 elements", column.name));
+    }
     // All answers tell of all tables.
     for field in user_schema(&definition.columns).fields() {
         column(field).map_err(|error| ExecError::Request(error.to_string()))?;
@@ -423,6 +475,16 @@ pub fn indexable(table: &UserTable, columns: &[String]) -> Result<Vec<usize>, Ex
     columns.iter().map(place).collect()
 }
 
+/// The names in a list that commas divide; one with a comma in it stands between double quotes.
+pub fn column_list(text: &str) -> Vec<String> {
+    let mut quoted = false;
+    let divides = |letter: char| {
+        quoted ^= letter == '"';
+        letter == ',' && !quoted
+    };
+    text.split(divides).map(|name| name.trim().to_owned()).collect()
+}
+
 /// The beginning of what someone wrote, for a message.
 fn shown(text: &str) -> String {
     text.chars().take(80).collect()
@@ -451,6 +513,11 @@ mod tests {
     }
 
     #[test]
+    fn commas_between_double_quotes_divide_nothing() {
+        assert_eq!(column_list("a, \"b, c\" ,d"), ["a", "\"b, c\"", "d"]);
+    }
+
+    #[test]
     fn tables_that_cannot_be_are_refused() {
         let field = |name: &str, data_type: DataType| Field::new(name, data_type, true);
         let def = |fields: Vec<Field>| user_table_def(&ArrowSchema::new(fields), None).and_then(|def| check(&def));
@@ -468,6 +535,11 @@ mod tests {
         let long = [("unit".to_owned(), "m".repeat(2001))].into();
         refused(vec![field("a", DataType::Int16).with_metadata(long)], "its unit");
         refused(vec![field("a\u{1}", DataType::Int16)], "control");
+        let long = DataType::FixedSizeList(Arc::new(field("item", DataType::Int16)), 2_000_000);
+        refused(vec![field("a", long)], "1048576 elements");
+        let said: std::collections::HashMap<_, _> = [("description".to_owned(), "x".repeat(1900))].into();
+        let many = (0..200).map(|n| field(&format!("c{n}"), DataType::Int16).with_metadata(said.clone()));
+        refused(many.collect(), "more than 256 kB");
         let list = DataType::FixedSizeList(Arc::new(field("item", DataType::Int32)), 2);
         let size = |size: &str| [("arraysize".to_owned(), size.to_owned())].into();
         refused(vec![field("a", list.clone()).with_metadata(size("3"))], "arraysize");

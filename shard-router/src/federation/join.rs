@@ -329,6 +329,11 @@ pub(crate) fn union(mut parts: Vec<Fragment>, numbers: &Numbers) -> Option<Fragm
     if !everywhere && parts.iter().any(|part| part.everywhere) {
         return None;
     }
+    // A node cannot be asked for what it does not know, not even for none of its rows.
+    let scattered = parts.iter().any(|part| part.groups() != groups);
+    if scattered && !first.epoch.known_everywhere {
+        return None;
+    }
     let whole = parts.iter().any(|part| part.whole);
     if whole && (!first.on_one_node() || parts.iter().any(|part| part.groups() != groups)) {
         return None;

@@ -11,6 +11,8 @@ use crate::error::CommandError;
 
 /// Memory that the program takes by itself, and that a reader takes for what it has not yet handed on.
 const OWN_MB: usize = 512;
+/// Letters of a message at most.
+const LONGEST_MESSAGE: usize = 500;
 /// Seconds of a processor.
 const CPU_S: u64 = 60;
 
@@ -28,7 +30,9 @@ pub fn run(table: &DecodeTable) -> Result<(), CommandError> {
     let bounds = ReadBounds { rows: table.rows, memory_bytes, ..ReadBounds::default() };
     let (schema, rows) = read_table(&table.path, &bounds).map_err(|error| {
         let said = CommandError::from(error).message();
-        CommandError::Said(said.replace(&table.path.display().to_string(), "it"))
+        CommandError::Said(
+            said.replace(&table.path.display().to_string(), "it").chars().take(LONGEST_MESSAGE).collect(),
+        )
     })?;
     let failed =
         |error: arrow::error::ArrowError| CommandError::Said(format!("the table cannot be handed on: {error}"));
