@@ -2,6 +2,7 @@
 
 mod registry;
 mod s3;
+mod slurm;
 mod topcat;
 
 use std::process::Command;

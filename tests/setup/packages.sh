@@ -3,7 +3,8 @@
 #
 # `demo` needs the PostgreSQL server and what libhdf5 is linked with; `test` also the outside programs that judge answers;
 # `judges` also TOPCAT, a screen for it that nobody sees, and a compiler for the program that drives it; DaCHS for its harvester and for
-# the schemas that come with it (the programs only: python3-gavo brings no service, user or database);
+# the schemas that come with it (the programs only: python3-gavo brings no service, user or database); SLURM, whose daemons the tests start
+# themselves;
 # redis-tools has the program of the Redis server without the service that redis-server would start.
 # `bench-tap` also DaCHS, the peer of that bench.
 # With nothing missing it changes nothing and takes no time.
@@ -24,7 +25,7 @@ for_tests=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tool
 case ${1-} in
 demo) ;;
 test) packages+=("${for_tests[@]}") ;;
-judges) packages+=("${for_tests[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core python3-gavo) ;;
+judges) packages+=("${for_tests[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core python3-gavo slurm-wlm munge) ;;
 bench-tap) packages+=("${for_tests[@]}" python3-gavo) ;;
 *) say "usage: packages.sh demo|test|judges|bench-tap"; exit 2 ;;
 esac
@@ -57,6 +58,13 @@ if [[ -z $installed ]]; then
     trap '"${as_root[@]}" rm -f "$no_cluster"' EXIT
     "${as_root[@]}" mkdir -p "${no_cluster%/*}"
     echo 'create_main_cluster = false' | "${as_root[@]}" tee "$no_cluster" >/dev/null
+fi
+# Nothing that is installed here is to run by itself: neither that server, nor SLURM's daemons and munge.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+    trap '"${as_root[@]}" rm -f "$no_cluster" "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
 fi
 say "installing ${missing[*]}"
 "${as_root[@]}" apt-get "${apt_options[@]}" update
