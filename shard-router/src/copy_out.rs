@@ -18,6 +18,10 @@ const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 const PG_EPOCH_US: i64 = 946_684_800_000_000;
 /// The same in days.
 const PG_EPOCH_DAYS: i32 = 10_957;
+/// Bytes of a node's answer that make a batch, however few rows they are.
+const BATCH_BYTES: usize = 32 << 20;
+/// Elements of arrays for which room is made before they are there.
+const MOST_AHEAD: usize = 1 << 20;
 /// A field longer than this is refused: no metadata value comes near it.
 const MAX_FIELD: usize = 64 << 20;
 
@@ -30,6 +34,8 @@ pub(crate) struct CopyDecoder {
     columns: Vec<ColumnBuilder>,
     pending: BytesMut,
     rows: usize,
+    /// Bytes of these rows as the node sent them.
+    bytes: usize,
     batch_rows: usize,
     stage: Stage,
 }
@@ -46,7 +52,7 @@ impl CopyDecoder {
     pub(crate) fn new(schema: SchemaRef, batch_rows: usize) -> Result<Self, Fault> {
         let columns =
             schema.fields().iter().map(|f| ColumnBuilder::new(f.data_type(), batch_rows)).collect::<Result<_, _>>()?;
-        Ok(Self { schema, columns, pending: BytesMut::new(), rows: 0, batch_rows, stage: Stage::Header })
+        Ok(Self { schema, columns, pending: BytesMut::new(), rows: 0, bytes: 0, batch_rows, stage: Stage::Header })
     }
 
     /// Takes the next bytes; returns the batches that became full.
@@ -93,7 +99,8 @@ impl CopyDecoder {
             }
             self.append_row(&bytes[at + 2..at + length])?;
             at += length;
-            if self.rows == self.batch_rows {
+            self.bytes += length;
+            if self.rows == self.batch_rows || self.bytes >= BATCH_BYTES {
                 full.push(self.take_batch()?);
             }
         }
@@ -140,7 +147,7 @@ impl CopyDecoder {
     fn take_batch(&mut self) -> Result<RecordBatch, Fault> {
         let arrays = self.columns.iter_mut().map(ColumnBuilder::finish).collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        self.rows = 0;
+        (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(|error| error.to_string())
     }
 }
@@ -271,7 +278,8 @@ impl ArrayBuilder {
     fn new(item: &FieldRef, length: Option<usize>, rows: usize) -> Result<Self, Fault> {
         Ok(Self {
             item: Arc::clone(item),
-            items: ColumnBuilder::new(item.data_type(), rows * length.unwrap_or(4))?,
+            // Long arrays take their room as they come.
+            items: ColumnBuilder::new(item.data_type(), (rows * length.unwrap_or(4)).min(MOST_AHEAD))?,
             length,
             ends: vec![0],
             nulls: NullBufferBuilder::new(rows),

@@ -39,11 +39,16 @@ pub enum FitError {
         /// What is wrong.
         fault: String,
     },
+    /// Arrays of fixed length that are not there would take too much memory.
+    #[error("the rows lack arrays of fixed length, which take room even as nulls; send fewer rows at once")]
+    Absent,
     /// Arrow refused the rows.
     #[error("the rows cannot be put together")]
     Arrow(#[from] ArrowError),
 }
 
+/// Elements of arrays of fixed length that may be null because the rows have no such column.
+const MOST_ABSENT: usize = 32 << 20;
 /// Columns named in a message at most.
 const NAMED: usize = 20;
 
@@ -54,6 +59,15 @@ const NAMED: usize = 20;
 /// [`FitError`] for a column that `wanted` has not, and for a value that its type cannot hold exactly (32-bit floats round).
 pub fn fitted(schema: &Schema, rows: Vec<RecordBatch>, wanted: &SchemaRef) -> Result<Vec<RecordBatch>, FitError> {
     let sources = sources(schema, wanted)?;
+    let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
+    let absent = wanted.fields().iter().zip(&sources).filter(|(_, source)| source.is_none());
+    let elements = |(field, _): (&Arc<Field>, _)| match field.data_type() {
+        DataType::FixedSizeList(_, length) => usize::try_from(*length).unwrap_or(0),
+        _ => 0,
+    };
+    if absent.map(elements).sum::<usize>().saturating_mul(count) > MOST_ABSENT {
+        return Err(FitError::Absent);
+    }
     // What has been fitted is let go of.
     rows.into_iter().map(|rows| fitted_batch(&rows, &sources, wanted)).collect()
 }

@@ -91,7 +91,10 @@ async fn create(service: &Service, name: &str, request: Request) -> Result<(Resp
     let (definition, rows) = brought_table(service, &brought).await?;
     let (archive, name) = (service.archive.clone(), name.to_owned());
     // Finished or undone, whether the client waits for it or not.
-    let making = tokio::spawn(async move { archive.create_user_table(&name, &definition, &rows).await });
+    let making = tokio::spawn(async move {
+        let _brought = brought;
+        archive.create_user_table(&name, &definition, &rows).await
+    });
     let table = making.await.map_err(|error| Fault::internal("make the table", &error))??;
     let mut response = said(format!("{}; {}", rows_of(&table), kept(&table)));
     *response.status_mut() = StatusCode::CREATED;

@@ -21,6 +21,8 @@ use crate::tap_schema::column;
 
 /// Columns of a table at most: as many as a node takes if they are numbers.
 const MOST_COLUMNS: usize = 1000;
+/// Elements of arrays of fixed length in a row: null ones take as much memory as others.
+const MOST_FIXED: u64 = 1024;
 /// Bytes of what is kept of a table's columns: all of it is read with each query of its owner.
 const LONGEST_DEFINITION: usize = 256 << 10;
 /// Letters of a name, and of what is said of a column, at most.
@@ -437,6 +439,15 @@ fn check(definition: &UserTableDef) -> Result<(), ExecError> {
     if let Some(column) = definition.columns.iter().find(|c| c.column_type.to_string().parse() != Ok(c.column_type)) {
         return refused(format!("column {:?}: an array has at most 1048576 elements", column.name));
     }
+    let fixed = |column: &UserColumn| match column.column_type {
+        ColumnType::Array { length, .. } => length.map_or(0, u64::from),
+        _ => 0,
+    };
+    if definition.columns.iter().map(fixed).sum::<u64>() > MOST_FIXED {
+        return refused(format!(
+            "arrays of fixed length have {MOST_FIXED} elements at most in a row; declare them as of any length"
+        ));
+    }
     // All answers tell of all tables.
     for field in user_schema(&definition.columns).fields() {
         column(field).map_err(|error| ExecError::Request(error.to_string()))?;
@@ -537,6 +548,8 @@ mod tests {
         refused(vec![field("a\u{1}", DataType::Int16)], "control");
         let long = DataType::FixedSizeList(Arc::new(field("item", DataType::Int16)), 2_000_000);
         refused(vec![field("a", long)], "1048576 elements");
+        let wide = DataType::FixedSizeList(Arc::new(field("item", DataType::Float64)), 1025);
+        refused(vec![field("a", wide)], "1024 elements at most in a row");
         let said: std::collections::HashMap<_, _> = [("description".to_owned(), "x".repeat(1900))].into();
         let many = (0..200).map(|n| field(&format!("c{n}"), DataType::Int16).with_metadata(said.clone()));
         refused(many.collect(), "more than 256 kB");
