@@ -40,6 +40,7 @@ mod settings;
 mod submission;
 mod table_decoder;
 mod tap;
+mod turns;
 mod uws;
 mod visitor;
 mod writer;

@@ -18,6 +18,7 @@ use crate::record::Record;
 use crate::registry::{Registry, RegistrySettings};
 use crate::settings::ServerSettings;
 use crate::table_decoder::TableDecoder;
+use crate::turns::{Turn, Turns};
 
 /// The folder of jobs in a site's.
 const JOBS: &str = "jobs";
@@ -43,6 +44,7 @@ pub(crate) struct Service {
     pub(crate) uploads: Arc<Gate>,
     /// Of tables that are read, whether anybody still waits for them or not.
     pub(crate) reading: Arc<Gate>,
+    turns: Arc<Turns>,
     pub(crate) up_since: DateTime<Utc>,
 }
 
@@ -75,6 +77,7 @@ impl Service {
             downloads: gate(settings.downloads),
             uploads: gate(settings.uploads),
             reading: gate(settings.uploads),
+            turns: Arc::default(),
             up_since: Utc::now(),
             settings: Arc::new(settings),
         })
@@ -107,6 +110,14 @@ impl Service {
     pub(crate) fn begin(&self, what: &'static str, door: Door, text: &str) -> Record {
         let operation = self.archive.log().begin(what, self.archive.who(), text);
         Record::new(operation, door, Arc::clone(&self.metrics))
+    }
+
+    /// Waits until nobody else writes for whoever asks.
+    ///
+    /// # Errors
+    /// [`Fault::busy`] when that takes too long.
+    pub(crate) async fn turn(&self) -> Result<Turn, Fault> {
+        self.turns.take(self.archive.who().logged()).await
     }
 
     /// How links begin and end for this client.

@@ -266,7 +266,9 @@ async fn held_within(
     let most = format!("the tables of {} may take {} MB together", table.schema.owner, quota_bytes >> 20);
     Err(RouterError::UserTable {
         table: table.full_name(),
-        fault: format!("{most}, which would be exceeded; nothing has changed: drop a table first"),
+        fault: format!(
+            "{most}, which would be exceeded; nothing has changed: drop a table, whose room is free within a minute"
+        ),
     })
 }
 

@@ -44,6 +44,18 @@ fn pyvo_makes_loads_indexes_and_drops_tables() {
     let ada = token(&served.site, "ada");
     judged("youcat", &[&served.base_url, &ada]);
     judged("cut", &[&served.base_url, &ada]);
+
+    // A server that ended while it made a table leaves a name, which can be given up.
+    let sql = "INSERT INTO spolia.user_table (owner, table_name, definition, state, destruction)
+        VALUES ('ada', 'left_over', '{\"column\": []}', 'new', now() + interval '1 day')";
+    served.site.psql("n1", "postgres", sql).ok();
+    let url = format!("{}/tap/tables/left_over", served.base_url);
+    let asked = |options: &[&str]| curl(&url, &ada, &[options, &["-w", "%{http_code}"]].concat());
+    let taken = asked(&["-X", "PUT", "--data-binary", "id\n1\n"]);
+    assert!(taken.contains("it is being made") && taken.ends_with("409"), "{taken}");
+    assert_eq!(asked(&["-X", "DELETE"]), "204");
+    assert!(asked(&["-X", "DELETE"]).ends_with("404"));
+    assert!(asked(&["-X", "PUT", "--data-binary", "id\n1\n"]).ends_with("201"));
 }
 
 #[test]

@@ -120,6 +120,8 @@ if PART == "youcat":
     service.create_index("stars", "mag,seen")
 
     # A table that is there is not made again, and is made again once it is dropped.
+    assert ada.get(f"{TABLES}/stars").text == ada.get(f"{TABLES}/user_ada.stars").text != ""
+    assert ada.get(f"{TABLES}/STARS").status_code == 200
     refused(409, "user_ada.stars already", ada.put(f"{TABLES}/STARS", data=description(("id", "long", ""))))
     service.remove_table("user_ada.stars")
     refused(400, "not found", ada.post(f"{BASE_URL}/tap/sync", data={"LANG": "ADQL", "QUERY": "SELECT * FROM user_ada.stars"}))

@@ -58,10 +58,10 @@ pub enum CatalogueError {
     #[error("another ingest into collection {0:?} is running; wait for it to end")]
     Busy(String),
     /// A user has a table of that name already.
-    #[error("there is a table {0} already; drop it first, or give the new one another name")]
+    #[error("there is a table {0} already, or it is being made; drop it first, or give the new one another name")]
     Taken(String),
     /// A user has as many tables as one may have.
-    #[error("{owner} may have {most} tables; drop one first")]
+    #[error("{owner} may have {most} tables, and as many that were dropped within the last minute; drop one, or wait")]
     TooManyTables {
         /// The user.
         owner: String,

@@ -92,8 +92,13 @@ pub struct NewUserTable<'a> {
     pub most: u32,
 }
 
-const SELECT: &str = "SELECT number, owner, schema_name, shard_group, table_name, definition, rows, bytes, destruction \
-                      FROM spolia.user_table JOIN spolia.user_schema USING (owner)";
+/// What [`UserTable::from_row`] reads, of tables whose definition is that.
+fn select(definition: &str) -> String {
+    format!(
+        "SELECT number, owner, schema_name, shard_group, table_name, {definition}, rows, bytes, destruction \
+         FROM spolia.user_table JOIN spolia.user_schema USING (owner)"
+    )
+}
 
 /// Drops tables whose time is over, and those that were noted and not made within hours: a user's, or all.
 const OVER: &str = "UPDATE spolia.user_table SET state = 'dropped', destruction = least(destruction, now()) \
@@ -142,7 +147,8 @@ impl Control {
                 LEFT JOIN spolia.user_schema AS other USING (shard_group)
                 GROUP BY shard_group ORDER BY count(other.owner), shard_group LIMIT 1)
             FROM (SELECT $2 UNION ALL SELECT $2 || '_' || n FROM generate_series(2, 1000000) AS numbers(n)) AS names(wanted)
-            WHERE NOT EXISTS (SELECT FROM spolia.user_schema AS other WHERE schema_name = wanted) LIMIT 1
+            WHERE NOT EXISTS (SELECT FROM spolia.user_schema AS other WHERE schema_name = wanted)
+                AND NOT EXISTS (SELECT FROM spolia.collection WHERE name = wanted) LIMIT 1
             ON CONFLICT (owner) DO NOTHING";
         transaction.execute(make, &[&owner, &schema_name(owner), &groups]).await.act("make a user's schema")?;
         let row = transaction.query_one(read, &[&owner]).await.act("read a user's schema")?;
@@ -158,8 +164,9 @@ impl Control {
     /// When the control database fails.
     pub async fn user_tables(&self, owner: Option<&str>) -> Result<Vec<UserTable>, CatalogueError> {
         let sql = format!(
-            "{SELECT} WHERE state = 'kept' AND destruction > now() AND ($1::text IS NULL OR owner = $1) \
-             ORDER BY schema_name, table_name"
+            "{} WHERE state = 'kept' AND destruction > now() AND ($1::text IS NULL OR owner = $1) \
+             ORDER BY schema_name, table_name",
+            select("definition")
         );
         let client = self.client().await?;
         let statement = client.prepare_cached(&sql).await.act("prepare to read users' tables")?;
@@ -229,14 +236,25 @@ impl Control {
         })
     }
 
-    /// Shows a table that has been made on its node.
+    /// Shows a table that has been made on its node; returns whether it is still wanted.
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn keep_user_table(&self, number: i32) -> Result<(), CatalogueError> {
+    pub async fn keep_user_table(&self, number: i32) -> Result<bool, CatalogueError> {
         let sql = "UPDATE spolia.user_table SET state = 'kept' WHERE number = $1 AND state = 'new'";
-        self.client().await?.execute(sql, &[&number]).await.act("show a user's table")?;
-        Ok(())
+        let kept = self.client().await?.execute(sql, &[&number]).await.act("show a user's table")?;
+        Ok(kept > 0)
+    }
+
+    /// Gives up a table that is being made, or was and never came to its end; returns whether there was one.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn give_up_user_table(&self, owner: &str, name: &str) -> Result<bool, CatalogueError> {
+        let sql = "UPDATE spolia.user_table SET state = 'dropped', destruction = now()
+            WHERE owner = $1 AND table_name = $2 AND state = 'new'";
+        let given_up = self.client().await?.execute(sql, &[&owner, &name]).await.act("give up a user's table")?;
+        Ok(given_up > 0)
     }
 
     /// Notes what a table holds now, and until when it is kept where that has changed.
@@ -299,7 +317,7 @@ impl Control {
         let client = self.client().await?;
         client.execute(OVER, &[&MAKING_HOURS, &None::<&str>]).await.act("drop tables whose time is over")?;
         // What they were does not matter any more.
-        let select = SELECT.replace(" definition,", " '{\"column\": []}'::jsonb,");
+        let select = select("'{\"column\": []}'::jsonb");
         let sql = format!("{select} WHERE state = 'dropped' AND destruction <= now() - make_interval(secs => $1)");
         let rows = client.query(&sql, &[&LEFT_ALONE_S]).await;
         rows.act("read dropped tables")?.iter().map(UserTable::from_row).collect()

@@ -106,7 +106,7 @@ fn fitted_column(values: &ArrayRef, wanted: &Field) -> Result<ArrayRef, FitError
         wanted: type_name(wanted),
         fault: message(&fault),
     };
-    let fit = fitted_values(values, wanted.data_type()).map_err(|error| wrong(plain(&error)))?;
+    let fit = fitted_values(&without_nan(values)?, wanted.data_type()).map_err(|error| wrong(plain(&error)))?;
     Ok(without_nan(&fit)?)
 }
 
@@ -126,7 +126,8 @@ fn fitted_values(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Arrow
         return strictly(values, wanted);
     }
     if let Some(texts) = values.as_string_opt::<i32>() {
-        return strictly(&trimmed(texts), wanted);
+        let texts = trimmed(texts);
+        return if wanted.is_floating() { parsed(&texts, wanted) } else { strictly(&texts, wanted) };
     }
     if !is_numeric(found) || !is_numeric(wanted) {
         let kinds = "numbers, truth values and times are not taken for each other";
@@ -137,13 +138,38 @@ fn fitted_values(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Arrow
     }
     // What does not fit becomes null, and is another value when it comes back.
     let fit = cast(values, wanted)?;
-    let same = not_distinct(&cast(&fit, found)?, values)?;
+    let same = not_distinct(&cast(&fit, found)?, &without_sign_of_zero(values))?;
     match (0..same.len()).find(|row| !same.value(*row)) {
         Some(row) => {
             let value = cast(&values.slice(row, 1), &DataType::Utf8)?;
             Err(ArrowError::CastError(format!("it cannot hold {}", value.as_string::<i32>().value(0))))
         }
         None => Ok(fit),
+    }
+}
+
+/// Texts as floats; an error where a number is too large for them.
+fn parsed(texts: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    let doubles = strictly(texts, &DataType::Float64)?;
+    let pairs = texts.as_string::<i32>().iter().zip(doubles.as_primitive::<Float64Type>());
+    let is_too_large = |(text, double): &(&str, f64)| double.is_infinite() && !text.to_lowercase().contains("inf");
+    match pairs.flat_map(|(text, double)| text.zip(double)).find(is_too_large) {
+        Some((text, _)) => Err(ArrowError::CastError(format!("it cannot hold {text}"))),
+        None if *wanted == DataType::Float32 => rounded(&doubles),
+        None => Ok(doubles),
+    }
+}
+
+/// The same numbers, zero without a sign, which integers have none for.
+fn without_sign_of_zero(values: &ArrayRef) -> ArrayRef {
+    match values.data_type() {
+        DataType::Float32 => {
+            Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0))
+        }
+        DataType::Float64 => {
+            Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0))
+        }
+        _ => Arc::clone(values),
     }
 }
 
@@ -273,7 +299,9 @@ mod tests {
         check(Arc::new(Int64Array::from(vec![Some(3), None])), Int16Array::from(vec![Some(3), None]));
         check(Arc::new(Float64Array::from(vec![2.0, f64::NAN])), Float64Array::from(vec![Some(2.0), None]));
         check(Arc::new(Float64Array::from(vec![0.1])), Float32Array::from(vec![0.1]));
-        check(Arc::new(Float64Array::from(vec![4.0])), Int64Array::from(vec![4]));
+        let floats = Float64Array::from(vec![4.0, f64::NAN, -0.0]);
+        check(Arc::new(floats), Int64Array::from(vec![Some(4), None, Some(0)]));
+        check(texts(&["1e300", "Infinity"]), Float64Array::from(vec![1e300, f64::INFINITY]));
         check(Arc::new(Int64Array::from(vec![5])), StringArray::from(vec!["5"]));
         check(texts(&["true", "f"]), BooleanArray::from(vec![true, false]));
         let fixed =
@@ -316,6 +344,8 @@ mod tests {
         refused("n", list(&[1.0]), DataType::FixedSizeList(item(DataType::Float64), 2), "");
         refused("n", list(&[1.0]), DataType::Float64, "an array");
         refused("n", Arc::new(Float64Array::from(vec![1e300])), DataType::Float32, "1e300");
+        refused("n", texts(&["1e999"]), DataType::Float64, "cannot hold 1e999");
+        refused("n", texts(&["1e300"]), DataType::Float32, "1e300");
         refused("n", Arc::new(Int64Array::from(vec![5])), DataType::Boolean, "not taken for each other");
         refused(
             "n",

@@ -51,6 +51,7 @@ pub(crate) async fn run_update(service: &Service, job: &Job, update: &Inputs) ->
     record.note("job", job.job_id.as_str());
     let made = async {
         let Wanted { table, columns, unique } = wanted(&service, &parameters).await?;
+        let _turn = service.turn().await?;
         service.archive.index_user_table(&table, &columns, unique).await?;
         Ok::<_, Fault>(())
     };

@@ -55,7 +55,12 @@ pub(crate) async fn tables(Visitor(service): Visitor, request: Request) -> Respo
 pub(crate) async fn table(Visitor(service): Visitor, Path(name): Path<String>) -> Response<Body> {
     let answered = async {
         let schema = service.archive.tap_schema().await?;
-        let Some(table) = schema.table(&name) else {
+        // One's own tables may be called without their schema.
+        let own = match schema.table(&name) {
+            Some(_) => None,
+            None => service.archive.user_table(&name).await.ok(),
+        };
+        let Some(table) = schema.table(&own.map_or(name.clone(), |own| own.full_name())) else {
             let shown: String = name.chars().take(80).collect();
             return Err(Fault::not_found(format!("there is no table {shown:?}; /tap/tables lists them")));
         };

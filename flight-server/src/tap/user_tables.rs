@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use spolia_catalogue::{UserTable, UserTableDef};
-use spolia_exec::user_table_def;
+use spolia_exec::{ExecError, user_table_def};
 use spolia_formats::{ReadBounds, fitted, read_vosi_table};
 use spolia_shard_router::user_schema;
 
@@ -55,8 +55,11 @@ pub(super) async fn load(Visitor(service): Visitor, Path(name): Path<String>, re
 /// Drops a table.
 pub(super) async fn delete(Visitor(service): Visitor, Path(name): Path<String>) -> Response<Body> {
     let dropped = async {
-        let table = service.archive.user_table(&name).await?;
-        service.archive.drop_user_table(&table).await?;
+        match service.archive.user_table(&name).await {
+            Ok(table) => service.archive.drop_user_table(&table).await?,
+            Err(ExecError::NotFound(_)) => service.archive.give_up_user_table(&name).await?,
+            Err(error) => return Err(error.into()),
+        }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         Ok((response, 0))
@@ -87,12 +90,13 @@ async fn recorded(
 
 async fn create(service: &Service, name: &str, request: Request) -> Result<(Response<Body>, u64), Fault> {
     service.archive.check_user_table_name(name).await?;
+    let turn = service.turn().await?;
     let brought = Brought::read(service, request).await?;
     let (definition, rows) = brought_table(service, &brought).await?;
     let (archive, name) = (service.archive.clone(), name.to_owned());
     // Finished or undone, whether the client waits for it or not.
     let making = tokio::spawn(async move {
-        let _brought = brought;
+        let _held = (brought, turn);
         archive.create_user_table(&name, &definition, &rows).await
     });
     let table = making.await.map_err(|error| Fault::internal("make the table", &error))??;
@@ -151,12 +155,19 @@ fn is_description(path: &std::path::Path) -> std::io::Result<bool> {
 
 async fn add_rows(service: &Service, name: &str, request: Request) -> Result<(Response<Body>, u64), Fault> {
     let table = service.archive.user_table(name).await?;
+    let turn = service.turn().await?;
     let brought = Brought::read(service, request).await?;
     let divided = Divided::of(&brought.content_type);
     let wanted = user_schema(&table.definition.columns);
     let rows = read_for(service, brought.path.clone(), divided, wanted).await?;
     let added: usize = rows.iter().map(RecordBatch::num_rows).sum();
-    let table = service.archive.load_user_table(&table, &rows).await?;
+    let archive = service.archive.clone();
+    // Noted as well as done, whether the client waits for it or not.
+    let loading = tokio::spawn(async move {
+        let _held = (brought, turn);
+        archive.load_user_table(&table, &rows).await
+    });
+    let table = loading.await.map_err(|error| Fault::internal("load the table", &error))??;
     let text = format!("{added} rows were added; {}; {}", rows_of(&table), kept(&table));
     Ok((said(text), added as u64))
 }

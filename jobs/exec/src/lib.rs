@@ -22,6 +22,7 @@ mod store;
 mod tap_schema;
 mod token;
 mod upload;
+mod user_table_def;
 mod user_tables;
 
 pub use access::{AccessSettings, Act, Audience, CollectionAccess};
@@ -42,4 +43,5 @@ pub use spolia_cutout::{CutOptions, CutProgress, Growing, Outline, grow, outline
 pub use store::{Secret, StoreSettings};
 pub use token::{Authenticator, Credentials, Token, TokenError, Tokens};
 pub use upload::Upload;
-pub use user_tables::{UserTableSettings, column_list, indexable, user_table_def};
+pub use user_table_def::{column_list, indexable, user_table_def};
+pub use user_tables::UserTableSettings;

@@ -2,34 +2,25 @@
 //!
 //! Everybody who is known by name has a schema of tables, within a quota and for some time. The schema is made with its first table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, Schema as ArrowSchema, TimeUnit};
+use datafusion::arrow::datatypes::Field;
 use datafusion::catalog::TableProvider;
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use spolia_adql::{Column, Schema, Table, as_written};
-use spolia_catalogue::{ColumnType, ElementType, NewUserTable, UserColumn, UserSchema, UserTable, UserTableDef};
-use spolia_formats::{FIELD_KEYS, bytes_of};
+use spolia_catalogue::{CatalogueError, NewUserTable, UserColumn, UserSchema, UserTable, UserTableDef};
+use spolia_formats::bytes_of;
 use spolia_shard_router::{Held, RouterError, user_schema};
 
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::tap_schema::column;
+use crate::user_table_def::{check, own_name, shown};
 
-/// Columns of a table at most: as many as a node takes if they are numbers.
-const MOST_COLUMNS: usize = 1000;
-/// Elements of arrays of fixed length in a row: null ones take as much memory as others.
-const MOST_FIXED: u64 = 1024;
-/// Bytes of what is kept of a table's columns: all of it is read with each query of its owner.
-const LONGEST_DEFINITION: usize = 256 << 10;
-/// Letters of a name, and of what is said of a column, at most.
-const LONGEST_NAME: usize = 64;
-const LONGEST_TEXT: usize = 2000;
-/// Columns of an index at most.
-const MOST_INDEXED: usize = 8;
 /// How long a drop may take, whatever its node waits for; the next sweep tries again.
 const DROP_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -117,7 +108,12 @@ impl Archive {
     /// # Errors
     /// As [`Archive::create_user_table`].
     pub async fn check_user_table_name(&self, name: &str) -> Result<(), ExecError> {
-        own_name(&self.own_schema().await?, name).map(drop)
+        let schema = self.own_schema().await?;
+        let name = own_name(&schema, name)?;
+        match self.user_tables().await?.iter().find(|table| table.name == name) {
+            Some(table) => Err(CatalogueError::Taken(table.full_name()).into()),
+            None => Ok(()),
+        }
     }
 
     /// Makes a table with these rows for whoever asks; it is there when all of them are. They are of the types that [`user_schema`] says.
@@ -140,7 +136,9 @@ impl Archive {
         let made = async {
             self.router().make_user_table(&table).await?;
             let held = if rows.is_empty() { None } else { Some(self.add_rows(&table, rows).await?) };
-            control.keep_user_table(table.number).await?;
+            if !control.keep_user_table(table.number).await? {
+                return Err(RouterError::UserTableGone(table.full_name()).into());
+            }
             match held {
                 Some(held) => self.noted(&table, held, None).await,
                 None => Ok(table.clone()),
@@ -193,8 +191,9 @@ impl Archive {
         let (numbers, quota_bytes) =
             (owned.iter().map(|(number, _)| *number).collect::<Vec<_>>(), self.user_tables.quota_bytes());
         let held = self.router().index_user_table(table, columns, unique, &numbers, quota_bytes).await?;
-        let names: Vec<String> = columns.iter().map(|place| table.definition.columns[*place].name.clone()).collect();
-        self.router().control().note_user_index(table.number, &names).await?;
+        // Of several columns, it is the first that is found by it.
+        let first = columns.iter().take(1).map(|place| table.definition.columns[*place].name.clone());
+        self.router().control().note_user_index(table.number, &first.collect::<Vec<_>>()).await?;
         self.noted(table, held, None).await
     }
 
@@ -207,7 +206,8 @@ impl Archive {
         table: &UserTable,
         until: DateTime<Utc>,
     ) -> Result<DateTime<Utc>, ExecError> {
-        let until = until.min(self.user_tables.latest());
+        // One whose time is over is dropped now, and left to queries that know of it for as long as any other.
+        let until = until.clamp(Utc::now(), self.user_tables.latest());
         self.router().control().set_user_destruction(table.number, until).await?;
         Ok(until)
     }
@@ -220,14 +220,36 @@ impl Archive {
         Ok(self.router().control().drop_user_table(table.number).await?)
     }
 
+    /// Gives up a table of whoever asks that is being made, or never came to its end.
+    ///
+    /// # Errors
+    /// [`ExecError::NotFound`] where there is none.
+    pub async fn give_up_user_table(&self, name: &str) -> Result<(), ExecError> {
+        let none = || ExecError::NotFound(format!("you have no table {:?}", shown(name)));
+        let schema = self.own_schema().await?;
+        let name = own_name(&schema, name).map_err(|_| none())?;
+        match self.router().control().give_up_user_table(&schema.owner, &name).await? {
+            true => Ok(()),
+            false => Err(none()),
+        }
+    }
+
     /// Drops tables whose time is over, and has nodes free the room of dropped ones.
     ///
     /// # Errors
     /// When the control node fails.
     pub async fn sweep_user_tables(&self) -> Result<(), ExecError> {
+        let mut by_node: BTreeMap<i32, Vec<UserTable>> = BTreeMap::new();
         for table in self.router().control().dropped_user_tables().await? {
-            self.abandon(&table).await;
+            by_node.entry(table.schema.group).or_default().push(table);
         }
+        // A node that does not answer keeps no other from its work.
+        let swept = by_node.into_values().map(|tables| async move {
+            for table in &tables {
+                self.abandon(table).await;
+            }
+        });
+        join_all(swept).await;
         Ok(())
     }
 
@@ -341,221 +363,4 @@ fn described(table: &UserTable) -> Result<Table, ExecError> {
         None => format!("A table of {}, {until}", table.schema.owner),
     };
     Ok(Table { name: table.full_name(), description: Some(description), columns })
-}
-
-/// What a table is that has the columns of an Arrow schema: those types that queries know, with `unit`, `ucd`, `utype`, `xtype`, `arraysize`
-/// and `description` as field metadata.
-///
-/// # Errors
-/// [`ExecError::Request`] for a column that no table of a user can have.
-pub fn user_table_def(schema: &ArrowSchema, description: Option<String>) -> Result<UserTableDef, ExecError> {
-    let of = |field: &Arc<Field>| {
-        let column_type = column_type(field.data_type()).ok_or_else(|| {
-            ExecError::Request(format!(
-                "column {:?} is of type {}, which no table here has",
-                field.name(),
-                field.data_type()
-            ))
-        })?;
-        let said = |key: &str| field.metadata().get(key).filter(|text| !text.is_empty());
-        let meaning = FIELD_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), said(key)?.clone()))).collect();
-        Ok(UserColumn { name: field.name().clone(), column_type, meaning, indexed: false })
-    };
-    Ok(UserTableDef { description, columns: schema.fields().iter().map(of).collect::<Result<_, ExecError>>()? })
-}
-
-/// The type that a node keeps values of an Arrow type in.
-fn column_type(data_type: &DataType) -> Option<ColumnType> {
-    let element = |item: &Field| element_type(item.data_type());
-    Some(match data_type {
-        DataType::Utf8 => ColumnType::Text,
-        DataType::Timestamp(TimeUnit::Microsecond, None) => ColumnType::Timestamp,
-        DataType::List(item) => ColumnType::Array { element: element(item)?, length: None },
-        DataType::FixedSizeList(item, length) => {
-            ColumnType::Array { element: element(item)?, length: Some(u32::try_from(*length).ok()?) }
-        }
-        other => element_type(other)?.into(),
-    })
-}
-
-fn element_type(data_type: &DataType) -> Option<ElementType> {
-    Some(match data_type {
-        DataType::Boolean => ElementType::Boolean,
-        DataType::Int16 => ElementType::Smallint,
-        DataType::Int32 => ElementType::Integer,
-        DataType::Int64 => ElementType::Bigint,
-        DataType::Float32 => ElementType::Real,
-        DataType::Float64 => ElementType::Double,
-        _ => return None,
-    })
-}
-
-/// The name of a table in a schema, as it is kept, from what its owner calls it.
-fn own_name(schema: &UserSchema, given: &str) -> Result<String, ExecError> {
-    let folded = given.to_ascii_lowercase();
-    let name = match folded.split_once('.') {
-        Some((first, name)) if first == schema.name => name,
-        Some(_) => {
-            let message = format!("your tables are in the schema {}, not where {:?} is", schema.name, shown(given));
-            return Err(ExecError::Denied { message, anonymous: false });
-        }
-        None => &folded,
-    };
-    let regular = as_written(name).is_some_and(|written| written == name) && name.len() <= LONGEST_NAME;
-    let refused = || {
-        ExecError::Request(format!(
-            "{:?} cannot be the name of a table: letters, digits and _ only, a letter first, {LONGEST_NAME} at most, and no word of ADQL's",
-            shown(given)
-        ))
-    };
-    regular.then(|| name.to_owned()).ok_or_else(refused)
-}
-
-/// Checks that a table can be as its owner wants it.
-fn check(definition: &UserTableDef) -> Result<(), ExecError> {
-    let refused = |message: String| Err(ExecError::Request(message));
-    let count = definition.columns.len();
-    if !(1..=MOST_COLUMNS).contains(&count) {
-        return refused(format!("a table has 1 to {MOST_COLUMNS} columns, not {count}"));
-    }
-    let mut names = BTreeSet::new();
-    for UserColumn { name, meaning, .. } in &definition.columns {
-        if name.len() > LONGEST_NAME || as_written(name).is_none() || name.chars().any(char::is_control) {
-            let rule = format!("of 1 to {LONGEST_NAME} bytes without double quotes and control characters");
-            return refused(format!("{:?} cannot be the name of a column: names are texts {rule}", shown(name)));
-        }
-        if !names.insert(name.to_lowercase()) {
-            return refused(format!("there are two columns {name:?}; capitals do not tell them apart"));
-        }
-        if let Some((key, _)) = meaning.iter().find(|(_, text)| !is_text(text)) {
-            return refused(format!("column {name:?}: its {key} is no text of at most {LONGEST_TEXT} bytes"));
-        }
-    }
-    let written = serde_json::to_string(definition).map_or(usize::MAX, |text| text.len());
-    if written > LONGEST_DEFINITION {
-        let most = LONGEST_DEFINITION >> 10;
-        return refused(format!("what is said of the columns is more than {most} kB; shorten their descriptions"));
-    }
-    if let Some(column) = definition.columns.iter().find(|c| c.column_type.to_string().parse() != Ok(c.column_type)) {
-        return refused(format!("column {:?}: an array has at most 1048576 elements", column.name));
-    }
-    let fixed = |column: &UserColumn| match column.column_type {
-        ColumnType::Array { length, .. } => length.map_or(0, u64::from),
-        _ => 0,
-    };
-    if definition.columns.iter().map(fixed).sum::<u64>() > MOST_FIXED {
-        return refused(format!(
-            "arrays of fixed length have {MOST_FIXED} elements at most in a row; declare them as of any length"
-        ));
-    }
-    // All answers tell of all tables.
-    for field in user_schema(&definition.columns).fields() {
-        column(field).map_err(|error| ExecError::Request(error.to_string()))?;
-    }
-    match &definition.description {
-        Some(text) if !is_text(text) => refused(format!("the description is no text of at most {LONGEST_TEXT} bytes")),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a text can stand in any document.
-fn is_text(text: &str) -> bool {
-    text.len() <= LONGEST_TEXT && !text.chars().any(|letter| letter.is_control() && !letter.is_whitespace())
-}
-
-/// The places of columns that an index is wanted on.
-///
-/// # Errors
-/// [`ExecError::Request`] where the table has no such column, or no index is made on it.
-pub fn indexable(table: &UserTable, columns: &[String]) -> Result<Vec<usize>, ExecError> {
-    if !(1..=MOST_INDEXED).contains(&columns.len()) {
-        return Err(ExecError::Request(format!("an index is on 1 to {MOST_INDEXED} columns")));
-    }
-    let place = |wanted: &String| {
-        let bare = wanted.trim().trim_matches('"').to_lowercase();
-        let place = table.definition.columns.iter().position(|column| column.name.to_lowercase() == bare);
-        let place = place
-            .ok_or_else(|| ExecError::Request(format!("{} has no column {:?}", table.full_name(), shown(wanted))))?;
-        match table.definition.columns[place].column_type {
-            ColumnType::Array { .. } => {
-                Err(ExecError::Request(format!("column {:?} is an array, which no index is made on", shown(wanted))))
-            }
-            _ => Ok(place),
-        }
-    };
-    columns.iter().map(place).collect()
-}
-
-/// The names in a list that commas divide; one with a comma in it stands between double quotes.
-pub fn column_list(text: &str) -> Vec<String> {
-    let mut quoted = false;
-    let divides = |letter: char| {
-        quoted ^= letter == '"';
-        letter == ',' && !quoted
-    };
-    text.split(divides).map(|name| name.trim().to_owned()).collect()
-}
-
-/// The beginning of what someone wrote, for a message.
-fn shown(text: &str) -> String {
-    text.chars().take(80).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schema() -> UserSchema {
-        UserSchema { owner: "ada".to_owned(), name: "user_ada".to_owned(), group: 0 }
-    }
-
-    #[test]
-    fn names_are_of_ones_own_schema() {
-        let name = |given| own_name(&schema(), given);
-        for given in ["stars", "STARS", "user_ada.stars", "User_Ada.Stars"] {
-            assert_eq!(name(given).unwrap(), "stars");
-        }
-        for given in ["user_bob.stars", "gaia.stars", "tap_schema.tables"] {
-            assert!(matches!(name(given), Err(ExecError::Denied { anonymous: false, .. })), "{given}");
-        }
-        for given in ["", "2mass", "my-stars", "a.b.c", "user_ada.a.b", "\"x\"", "select", &"x".repeat(65), "é"] {
-            assert!(name(given).is_err(), "{given}");
-        }
-    }
-
-    #[test]
-    fn commas_between_double_quotes_divide_nothing() {
-        assert_eq!(column_list("a, \"b, c\" ,d"), ["a", "\"b, c\"", "d"]);
-    }
-
-    #[test]
-    fn tables_that_cannot_be_are_refused() {
-        let field = |name: &str, data_type: DataType| Field::new(name, data_type, true);
-        let def = |fields: Vec<Field>| user_table_def(&ArrowSchema::new(fields), None).and_then(|def| check(&def));
-        let refused = |fields, words: &str| {
-            let message = def(fields).unwrap_err().to_string();
-            assert!(message.contains(words), "{message}");
-        };
-        def(vec![field("RA (J2000)", DataType::Float64), field("size", DataType::Int64)]).unwrap();
-        refused(Vec::new(), "1 to 1000 columns");
-        refused((0..1001).map(|n| field(&format!("c{n}"), DataType::Int16)).collect(), "not 1001");
-        refused(vec![field("ra", DataType::Int16), field("RA", DataType::Int16)], "capitals");
-        refused(vec![field("a\"b", DataType::Int16)], "double quote");
-        refused(vec![field(&"x".repeat(65), DataType::Int16)], "64 bytes");
-        refused(vec![field("d", DataType::Date32)], "which no table here has");
-        let long = [("unit".to_owned(), "m".repeat(2001))].into();
-        refused(vec![field("a", DataType::Int16).with_metadata(long)], "its unit");
-        refused(vec![field("a\u{1}", DataType::Int16)], "control");
-        let long = DataType::FixedSizeList(Arc::new(field("item", DataType::Int16)), 2_000_000);
-        refused(vec![field("a", long)], "1048576 elements");
-        let wide = DataType::FixedSizeList(Arc::new(field("item", DataType::Float64)), 1025);
-        refused(vec![field("a", wide)], "1024 elements at most in a row");
-        let said: std::collections::HashMap<_, _> = [("description".to_owned(), "x".repeat(1900))].into();
-        let many = (0..200).map(|n| field(&format!("c{n}"), DataType::Int16).with_metadata(said.clone()));
-        refused(many.collect(), "more than 256 kB");
-        let list = DataType::FixedSizeList(Arc::new(field("item", DataType::Int32)), 2);
-        let size = |size: &str| [("arraysize".to_owned(), size.to_owned())].into();
-        refused(vec![field("a", list.clone()).with_metadata(size("3"))], "arraysize");
-        def(vec![field("a", list).with_metadata(size("2"))]).unwrap();
-    }
 }
