@@ -164,12 +164,14 @@ fn kind_of(error: &ExecError) -> Kind {
         }
         ExecError::Selection(SelectionError::NoRoom) => Kind::TooLarge,
         ExecError::Selection(_) => Kind::Unavailable,
-        ExecError::Forbidden { anonymous, .. } | ExecError::Denied { anonymous, .. } => match anonymous {
+        ExecError::Denied { anonymous, .. } => match anonymous {
             true => Kind::Unauthorized,
             false => Kind::Forbidden,
         },
         ExecError::Catalogue(CatalogueError::Taken(_)) => Kind::Conflict,
-        ExecError::Catalogue(CatalogueError::TooManyTables { .. }) => Kind::Forbidden,
+        ExecError::Catalogue(CatalogueError::TooManyTables { .. } | CatalogueError::TooMuchSaid { .. }) => {
+            Kind::Forbidden
+        }
         ExecError::Router(RouterError::Catalogue(CatalogueError::UnknownEpoch(_))) => Kind::NotFound,
         error if error.is_request() => Kind::Usage,
         ExecError::Catalogue(_) | ExecError::Router(_) => Kind::Unavailable,

@@ -22,6 +22,8 @@ use crate::turns::{Turn, Turns};
 
 /// The folder of jobs in a site's.
 const JOBS: &str = "jobs";
+/// Processes that decode tables at once: each may take a gigabyte.
+const DECODING: usize = 2;
 /// Letters of a client id taken over into links and the log.
 const CLIENT_ID_LENGTH: usize = 64;
 
@@ -44,6 +46,8 @@ pub(crate) struct Service {
     pub(crate) uploads: Arc<Gate>,
     /// Of tables that are read, whether anybody still waits for them or not.
     pub(crate) reading: Arc<Gate>,
+    /// Of processes that decode tables.
+    pub(crate) decoding: Arc<Gate>,
     turns: Arc<Turns>,
     pub(crate) up_since: DateTime<Utc>,
 }
@@ -77,6 +81,7 @@ impl Service {
             downloads: gate(settings.downloads),
             uploads: gate(settings.uploads),
             reading: gate(settings.uploads),
+            decoding: gate(settings.uploads.min(DECODING)),
             turns: Arc::default(),
             up_since: Utc::now(),
             settings: Arc::new(settings),

@@ -1,12 +1,13 @@
 //! A request that may bring files: parameters, and the parts of a multipart form. DALI 1.1 section 3.4.5, RFC 7578.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{Method, header};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use multer::{Field, Multipart};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -149,15 +150,8 @@ fn boundary(content_type: &str) -> Option<String> {
 }
 
 /// Puts a part into a file.
-async fn file(service: &Service, name: String, mut field: Field<'_>, left: &mut usize) -> Result<Part, Fault> {
-    let failed = |error: std::io::Error| Fault::internal("keep the upload", &error);
-    let (folder, path, mut file) = new_file(service).await.map_err(failed)?;
-    while let Some(bytes) = field.next().await {
-        let bytes = bytes.map_err(|error| Fault::usage(format!("part {name:?} breaks off: {error}")))?;
-        *left = left.checked_sub(bytes.len()).ok_or_else(|| too_large(service.settings.upload_mb))?;
-        file.write_all(&bytes).await.map_err(failed)?;
-    }
-    file.flush().await.map_err(failed)?;
+async fn file(service: &Service, name: String, field: Field<'_>, left: &mut usize) -> Result<Part, Fault> {
+    let (folder, path) = written(service, &format!("part {name:?}"), field, left).await?;
     Ok(Part { name, path, _folder: folder })
 }
 
@@ -186,28 +180,34 @@ impl Brought {
     }
 
     async fn keep(service: &Service, body: Body, content_type: String, place: Place) -> Result<Self, Fault> {
-        let failed = |error: std::io::Error| Fault::internal("keep the upload", &error);
-        let (folder, path, mut file) = new_file(service).await.map_err(failed)?;
-        let (mut body, mut left) = (body.into_data_stream(), service.settings.upload_mb << 20);
-        while let Some(bytes) = body.next().await {
-            let bytes = bytes.map_err(|error| Fault::usage(format!("the request's body breaks off: {error}")))?;
-            left = left.checked_sub(bytes.len()).ok_or_else(|| too_large(service.settings.upload_mb))?;
-            file.write_all(&bytes).await.map_err(failed)?;
-        }
-        file.flush().await.map_err(failed)?;
-        if left == service.settings.upload_mb << 20 {
+        let most = service.settings.upload_mb << 20;
+        let mut left = most;
+        let (folder, path) = written(service, "the request's body", body.into_data_stream(), &mut left).await?;
+        if left == most {
             return Err(Fault::usage("the request's body is empty; it is the table, or its description"));
         }
         Ok(Self { path, content_type, _folder: folder, _place: place })
     }
 }
 
-/// A file in a folder of its own.
-async fn new_file(service: &Service) -> std::io::Result<(TempDir, PathBuf, tokio::fs::File)> {
-    let folder = tempfile::Builder::new().prefix("upload-").tempdir_in(service.spool.as_path())?;
+/// Writes what comes into a file in a folder of its own: `left` bytes at most, which become fewer.
+async fn written<E: Display>(
+    service: &Service,
+    what: &str,
+    mut coming: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    left: &mut usize,
+) -> Result<(TempDir, PathBuf), Fault> {
+    let failed = |error: std::io::Error| Fault::internal("keep the upload", &error);
+    let folder = tempfile::Builder::new().prefix("upload-").tempdir_in(service.spool.as_path()).map_err(failed)?;
     let path = folder.path().join("part");
-    let file = tokio::fs::File::create(&path).await?;
-    Ok((folder, path, file))
+    let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
+    while let Some(bytes) = coming.next().await {
+        let bytes = bytes.map_err(|error| Fault::usage(format!("{what} breaks off: {error}")))?;
+        *left = left.checked_sub(bytes.len()).ok_or_else(|| too_large(service.settings.upload_mb))?;
+        file.write_all(&bytes).await.map_err(failed)?;
+    }
+    file.flush().await.map_err(failed)?;
+    Ok((folder, path))
 }
 
 /// What is said of too much.

@@ -81,11 +81,15 @@ impl Node {
     /// # Errors
     /// [`RouterError::Pool`] when the settings cannot make a pool.
     pub fn new(address: NodeAddress, settings: &RouterSettings) -> Result<Self, RouterError> {
+        // Where the site's user may not bound temporary files, the node's own settings do; some messages are read here, in English.
+        let privileged = |setting: &str| {
+            format!("DO $$ BEGIN SET {setting}; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;")
+        };
+        let english = privileged("lc_messages = 'C'");
         let session = format!(
-            // Where the site's user may not bound temporary files, the node's own settings do.
-            "DO $$ BEGIN SET temp_file_limit = '{}MB'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;
-             SET ROLE {READER}; SET default_transaction_read_only = on; SET statement_timeout = '{}s'; SET jit = off",
-            settings.temporary_mb, settings.statement_timeout_s
+            "{}{english} SET ROLE {READER}; SET default_transaction_read_only = on; SET statement_timeout = '{}s'; SET jit = off",
+            privileged(&format!("temp_file_limit = '{}MB'", settings.temporary_mb)),
+            settings.statement_timeout_s
         );
         let pool = |size: usize, session: String| {
             let manager = Manager::from_config(
@@ -107,7 +111,7 @@ impl Node {
                 .map_err(|source| RouterError::Pool { node: address.name.clone(), source })
         };
         let reader = pool(settings.connections, session)?;
-        let writer = pool(WRITERS, "SET timezone = 'UTC'".to_owned())?;
+        let writer = pool(WRITERS, format!("{english} SET timezone = 'UTC'"))?;
         let NodeAddress { name, group, config } = address;
         Ok(Self { name, group, config, settings: settings.clone(), reader, writer })
     }

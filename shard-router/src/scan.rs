@@ -235,6 +235,7 @@ impl ExecutionPlan for ShardScanExec {
         let mut builder = RecordBatchReceiverStream::builder(self.schema(), BATCHES_IN_FLIGHT);
         if let Some(scan) = self.asked().nth(partition) {
             let read = NodeRead {
+                table: self.table.clone(),
                 node: Arc::clone(&scan.node),
                 bound: self.bound.clone(),
                 schema: self.schema(),
@@ -278,6 +279,7 @@ impl ExecutionPlan for ShardScanExec {
 
 /// Answers of one node, on their way into record batches.
 struct NodeRead {
+    table: String,
     node: Arc<Node>,
     bound: RowBound,
     schema: SchemaRef,
@@ -331,7 +333,13 @@ impl NodeRead {
             match self.node.answer(connection.client().copy_out(copy)).await? {
                 Ok(stream) => return Ok((connection, stream)),
                 Err(error) if error.is_closed() && !tried => tried = true,
-                Err(error) => return Err(self.node.failed("start a query")(error)),
+                Err(error) => {
+                    return Err(match self.node.failed("start a query")(error) {
+                        // The node knows it by a number.
+                        RouterError::UserTableGone(_) => RouterError::UserTableGone(self.table.clone()),
+                        failed => failed,
+                    });
+                }
             }
         }
     }

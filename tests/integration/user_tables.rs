@@ -98,7 +98,7 @@ fn the_client_of_youcat_makes_loads_indexes_and_drops_tables() {
 #[test]
 fn tables_of_all_formats_are_kept() {
     let served = Served::with(&SOME, &[]);
-    judged("formats", &[&served.base_url, &token(&served.site, "ada")]);
+    judged("formats", &[&served.base_url, &token(&served.site, "ada"), &served.flight_url]);
 }
 
 #[test]

@@ -214,6 +214,20 @@ if PART == "formats":
     large = pa.table({"n": pa.array([2**63], pa.uint64())})
     refused(400, "9223372036854775808", ada.put(f"{TABLES}/large", data=parquet(large)))
     refused(404, "no table", ada.delete(f"{TABLES}/large"))
+    refused(400, "cannot hold 1e999", ada.put(f"{TABLES}/large", data=b"x\n1\n1e999\n"))
+    made(ada.put(f"{TABLES}/infinite", data=b"x\n1\n-inf\nInfinity\n"))
+
+    # What is said of columns is bounded, for all tables together; Flight SQL tells all of it at once.
+    told = description(*((f"c{n}", "int", "extendedType='%s'" % ("x" * 220)) for n in range(700)))
+    answers = [ada.put(f"{TABLES}/told_{n}", data=told) for n in range(12)]
+    refused(403, "more than 2 MB; drop a table", answers[-1])
+    assert 8 <= sum(answer.status_code == 201 for answer in answers) <= 11, answers
+    import adbc_driver_flightsql.dbapi as flightsql
+
+    options = {"adbc.flight.sql.authorization_header": f"Bearer {TOKENS[0]}"}
+    with flightsql.connect(TOKENS[1], db_kwargs=options) as connection:
+        names = str(connection.adbc_get_objects().read_all().to_pylist())
+        assert "told_3" in names and "c699" in names
 
 if PART == "owners":
     bob, nobody = known(TOKENS[1]), requests.Session()

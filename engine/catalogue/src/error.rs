@@ -1,5 +1,7 @@
 //! What can go wrong between the archive and its control database.
 
+use crate::user_table::MOST_SAID;
+
 /// An act on the control database that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
@@ -67,6 +69,12 @@ pub enum CatalogueError {
         owner: String,
         /// The bound.
         most: u32,
+    },
+    /// What is said of a user's tables is too much.
+    #[error("the columns of the tables of {owner} and what is said of them take more than {} MB; drop a table, or say less of each column", MOST_SAID >> 20)]
+    TooMuchSaid {
+        /// The user.
+        owner: String,
     },
 }
 

@@ -19,6 +19,8 @@ pub const USER_SCHEMA: &str = "user_";
 const LEFT_ALONE_S: f64 = 10.0;
 /// Hours after which a table that was noted and not made counts as given up.
 const MAKING_HOURS: i32 = 1;
+/// Bytes of the definitions of a user's tables at most: all of them are read with each query of that user.
+pub(crate) const MOST_SAID: i64 = 2 << 20;
 
 /// A column of a user's table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,8 +198,8 @@ impl Control {
     /// Notes a table that is about to be made on its node; it is not there yet.
     ///
     /// # Errors
-    /// [`CatalogueError::Taken`] where its owner has one of that name, [`CatalogueError::TooManyTables`] where there would be too many;
-    /// otherwise what failed.
+    /// [`CatalogueError::Taken`] where its owner has one of that name, [`CatalogueError::TooManyTables`] and
+    /// [`CatalogueError::TooMuchSaid`] where there would be too many; otherwise what failed.
     pub async fn note_user_table(&self, table: &NewUserTable<'_>) -> Result<UserTable, CatalogueError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.act("begin")?;
@@ -207,12 +209,18 @@ impl Control {
         transaction.execute(lock, &[owner]).await.act("wait for other tables to be made")?;
         transaction.execute(OVER, &[&MAKING_HOURS, &Some(owner)]).await.act("drop tables whose time is over")?;
         // Those that are dropped take room as long as they are there.
-        let count =
-            "SELECT count(*) FILTER (WHERE state <> 'dropped'), count(*) FROM spolia.user_table WHERE owner = $1";
-        let held = transaction.query_one(count, &[owner]).await.act("count a user's tables")?;
+        let count = "SELECT count(*) FILTER (WHERE state <> 'dropped'), count(*),
+                coalesce(sum(octet_length(definition::text)) FILTER (WHERE state <> 'dropped'), 0)
+                    + octet_length($2::jsonb::text)
+            FROM spolia.user_table WHERE owner = $1";
+        let held =
+            transaction.query_one(count, &[owner, &Json(table.definition)]).await.act("count a user's tables")?;
         let most = i64::from(table.most);
         if held.get::<_, i64>(0) >= most || held.get::<_, i64>(1) >= most.saturating_mul(2) {
             return Err(CatalogueError::TooManyTables { owner: owner.clone(), most: table.most });
+        }
+        if held.get::<_, i64>(2) > MOST_SAID {
+            return Err(CatalogueError::TooMuchSaid { owner: owner.clone() });
         }
         let sql = "INSERT INTO spolia.user_table (owner, table_name, definition, state, destruction)
             VALUES ($1, $2, $3, 'new', $4) RETURNING number";

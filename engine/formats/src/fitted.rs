@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, ListArray, RecordBatch, RecordBatchOptions,
-    StringArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, FixedSizeListArray, ListArray, RecordBatch,
+    RecordBatchOptions, StringArray, make_array, new_null_array,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast, cast_with_options, nullif};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
@@ -194,13 +195,34 @@ fn element(data_type: &DataType) -> Option<&DataType> {
 fn with_elements(lists: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
     let item = Arc::new(Field::new("item", wanted.clone(), true));
     if let Some(lists) = lists.as_fixed_size_list_opt() {
-        let items = fitted_values(lists.values(), wanted)?;
         let (length, nulls) = (lists.value_length(), lists.nulls().cloned());
+        let held = nulls.as_ref().map(|nulls| nulls.expand(usize::try_from(length).unwrap_or(0)));
+        let items = fitted_values(&only(lists.values(), held)?, wanted)?;
         return Ok(Arc::new(FixedSizeListArray::try_new(item, length, items, nulls)?));
     }
     let lists = lists.as_list::<i32>();
-    let items = fitted_values(lists.values(), wanted)?;
+    let items = fitted_values(&only(lists.values(), held(lists))?, wanted)?;
     Ok(Arc::new(ListArray::try_new(item, lists.offsets().clone(), items, lists.nulls().cloned())?))
+}
+
+/// Which items are in a list that is not null.
+fn held(lists: &ListArray) -> Option<NullBuffer> {
+    lists.nulls()?;
+    let mut held = BooleanBufferBuilder::new(lists.values().len());
+    for (row, bounds) in lists.offsets().windows(2).enumerate() {
+        let bounds = bounds.iter().map(|bound| usize::try_from(*bound).unwrap_or(0)).collect::<Vec<_>>();
+        held.append_n(bounds[0].saturating_sub(held.len()), false);
+        held.append_n(bounds[1] - bounds[0], lists.is_valid(row));
+    }
+    held.append_n(lists.values().len().saturating_sub(held.len()), false);
+    Some(held.finish().into())
+}
+
+/// The values with nulls for those that are not held: what lies under a null list is none of its values.
+fn only(values: &ArrayRef, held: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+    let Some(held) = held else { return Ok(Arc::clone(values)) };
+    let nulls = NullBuffer::union(values.nulls(), Some(&held));
+    Ok(make_array(values.to_data().into_builder().nulls(nulls).build()?))
 }
 
 /// Values in another type; an error where one cannot be.
@@ -270,6 +292,7 @@ fn plain(error: &ArrowError) -> String {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Float32Array, Float64Array, Int16Array, Int64Array};
+    use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::{Int16Type, TimeUnit};
 
     use super::*;
@@ -315,6 +338,22 @@ mod tests {
         assert!(list.is_null(1));
         let lists = |value| ListArray::from_iter_primitive::<Float64Type, _, _>([Some(vec![Some(1.0), value])]);
         check(Arc::new(lists(Some(f64::NAN))), lists(None));
+        // What lies under a list that is null is none of its values.
+        let item = Arc::new(Field::new("item", DataType::Float64, true));
+        let items: ArrayRef = Arc::new(Float64Array::from(vec![9.5, 1.0, 9.5, 2.0]));
+        let (offsets, nulls) =
+            (OffsetBuffer::from_lengths([1, 1, 1, 1]), NullBuffer::from(vec![false, true, false, true]));
+        let lists = ListArray::new(Arc::clone(&item), offsets, Arc::clone(&items), Some(nulls.clone())).slice(1, 3);
+        let integers = fit("n", Arc::new(lists), DataType::List(Arc::new(Field::new("item", DataType::Int16, true))));
+        let integers = integers.unwrap();
+        assert_eq!(
+            (integers.null_count(), integers.as_list::<i32>().value(2).as_primitive::<Int16Type>().value(0)),
+            (1, 2)
+        );
+        let fixed = FixedSizeListArray::new(item, 1, items, Some(nulls)).slice(1, 3);
+        let wanted = DataType::FixedSizeList(Arc::new(Field::new("item", DataType::Int16, true)), 1);
+        let integers = fit("n", Arc::new(fixed), wanted).unwrap();
+        assert_eq!(integers.as_fixed_size_list().value(2).as_primitive::<Int16Type>().value(0), 2);
         let time = fit("n", texts(&["2026-11-28T01:02:03.5"]), DataType::Timestamp(TimeUnit::Microsecond, None));
         assert_eq!(
             cast(&time.unwrap(), &DataType::Int64).unwrap().as_primitive::<arrow::datatypes::Int64Type>().value(0),

@@ -5,9 +5,9 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchReader};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchReader};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -132,7 +132,15 @@ pub fn read_table(path: &Path, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<Re
             let table = read_ecsv(BufReader::new(open(path)?), bounds);
             table.map_err(|source| TableFileError::Ecsv { path: path.to_owned(), source })
         }
-        _ => read_by_arrow(path, reader(path)?, bounds),
+        _ => {
+            let (schema, rows) = read_by_arrow(path, reader(path)?, bounds)?;
+            // As texts, they tell numbers that are too large from infinity.
+            let rows = match delimiter(path) {
+                Some(_) if rows.iter().any(has_infinity) => read_rows_for(path, &schema, bounds)?,
+                _ => rows,
+            };
+            Ok((schema, rows))
+        }
     }
 }
 
@@ -144,8 +152,7 @@ pub fn read_table(path: &Path, bounds: &ReadBounds) -> Result<(SchemaRef, Vec<Re
 pub fn read_rows_for(path: &Path, wanted: &SchemaRef, bounds: &ReadBounds) -> Result<Vec<RecordBatch>, TableFileError> {
     let (schema, rows) = match delimiter(path) {
         Some(delimiter) => {
-            let open = || File::open(path).map_err(|source| TableFileError::Open { path: path.to_owned(), source });
-            let reader = delimited([open()?, open()?, open()?], delimiter, true);
+            let reader = delimited([open(path)?, open(path)?, open(path)?], delimiter, true);
             let reader = reader.map_err(|source| TableFileError::Read { path: path.to_owned(), source })?;
             read_by_arrow(path, reader, bounds)?
         }
@@ -184,6 +191,12 @@ pub fn bytes_of(rows: &RecordBatch) -> usize {
     rows.columns().iter().map(bytes).fold(0, usize::saturating_add)
 }
 
+/// Whether a 64-bit float is infinite.
+fn has_infinity(rows: &RecordBatch) -> bool {
+    let floats = rows.columns().iter().filter_map(|column| column.as_primitive_opt::<Float64Type>());
+    floats.flatten().flatten().any(f64::is_infinite)
+}
+
 /// The values in another type; one that this cannot hold is an error, not a null.
 fn exact(values: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     cast_with_options(values, data_type, &CastOptions { safe: false, ..CastOptions::default() })
@@ -198,17 +211,18 @@ fn open(path: &Path) -> Result<File, TableFileError> {
 }
 
 fn reader(path: &Path) -> Result<Box<dyn RecordBatchReader>, TableFileError> {
-    let open = || open(path);
     let made: Result<Box<dyn RecordBatchReader>, ArrowError> = match extension(path).as_deref() {
-        Some("csv" | "tsv") => delimited([open()?, open()?, open()?], delimiter(path).unwrap_or(b','), false),
-        Some("parquet") => ParquetRecordBatchReaderBuilder::try_new(open()?)
+        Some("csv" | "tsv") => {
+            delimited([open(path)?, open(path)?, open(path)?], delimiter(path).unwrap_or(b','), false)
+        }
+        Some("parquet") => ParquetRecordBatchReaderBuilder::try_new(open(path)?)
             .and_then(ParquetRecordBatchReaderBuilder::build)
             .map_err(ArrowError::from)
             .map(|reader| Box::new(reader) as _),
-        Some("arrow") => arrow::ipc::reader::StreamReader::try_new_buffered(open()?, None)
+        Some("arrow") => arrow::ipc::reader::StreamReader::try_new_buffered(open(path)?, None)
             .map(|reader| Box::new(reader) as _)
             .or_else(|_| {
-                let file = open().map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+                let file = open(path).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
                 Ok(Box::new(arrow::ipc::reader::FileReader::try_new_buffered(file, None)?) as _)
             }),
         _ => return Err(TableFileError::Extension(path.to_owned())),
@@ -298,8 +312,8 @@ fn queryable_number(data_type: &DataType) -> Option<DataType> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, AsArray, Int8Array, StringArray, UInt64Array};
-    use arrow::datatypes::{Float64Type, Int16Type, Int64Type};
+    use arrow::array::{ArrayRef, Int8Array, StringArray, UInt64Array};
+    use arrow::datatypes::{Int16Type, Int64Type};
 
     use super::*;
     use crate::{Encoder, Format, ResultInfo, Status};
@@ -321,6 +335,7 @@ mod tests {
     fn tables_that_cannot_be_taken_are_refused() {
         check_refused("stars.txt", "", "none of .csv");
         check_refused("three.csv", "id\n1\n2\n3\n", "more than 2 rows");
+        check_refused("huge.csv", "a\n1e999\n", "cannot hold 1e999");
         check_refused("stars.parquet", "no parquet", "cannot read the table");
         check_refused("stars.arrow", "no arrow", "cannot read the table");
         check_refused("stars.vot", "no votable", "cannot read the VOTable");

@@ -10,7 +10,7 @@ use arrow_flight::sql::{Any, CommandGetCatalogs, CommandGetDbSchemas, CommandGet
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use futures::{TryStreamExt, stream};
 use prost::Message;
-use spolia_exec::QueryRequest;
+use spolia_exec::ExecError;
 use tonic::{Response, Status};
 
 use super::Batches;
@@ -55,6 +55,7 @@ pub(super) fn table_types(query: CommandGetTableTypes) -> Result<Response<Batche
 
 /// The schemas.
 pub(super) async fn schemas(service: &Service, query: CommandGetDbSchemas) -> Result<Response<Batches>, Status> {
+    let _place = service.queries.enter().await.map_err(|fault| fault.grpc())?;
     let schema = service.archive.tap_schema().await.map_err(|error| Fault::from(error).grpc())?;
     let mut builder = query.into_builder();
     let names: BTreeSet<&str> = schema.schemas.iter().map(|schema| schema.name.as_str()).collect();
@@ -64,22 +65,18 @@ pub(super) async fn schemas(service: &Service, query: CommandGetDbSchemas) -> Re
 
 /// The tables, with their columns if they are asked for.
 pub(super) async fn tables(service: &Service, query: CommandGetTables) -> Result<Response<Batches>, Status> {
-    let archive = &service.archive;
-    let schema = archive.tap_schema().await.map_err(|error| Fault::from(error).grpc())?;
-    let with_columns = query.include_schema;
+    let told = |error: ExecError| Fault::from(error).grpc();
+    let _place = service.queries.enter().await.map_err(|fault| fault.grpc())?;
+    let schema = service.archive.tap_schema().await.map_err(told)?;
+    let names: Vec<&str> = schema.tables().map(|table| table.name.as_str()).collect();
+    let columns = match query.include_schema {
+        true => service.archive.columns(&names, &service.links(client_id(None))).await.map_err(told)?,
+        false => vec![SchemaRef::new(Schema::empty()); names.len()],
+    };
     let mut builder = query.into_builder();
-    for table in schema.tables() {
-        let Some((schema_name, name)) = table.name.split_once('.') else { continue };
-        let columns = if with_columns { columns(service, &table.name).await? } else { SchemaRef::new(Schema::empty()) };
-        builder.append(CATALOG, schema_name, name, TABLE, &columns).map_err(Status::from)?;
+    for (table, columns) in names.into_iter().zip(&columns) {
+        let Some((schema_name, name)) = table.split_once('.') else { continue };
+        builder.append(CATALOG, schema_name, name, TABLE, columns).map_err(Status::from)?;
     }
     one(builder.schema(), builder.build())
-}
-
-/// The columns of a table, exactly as a query of all of them returns them.
-async fn columns(service: &Service, table: &str) -> Result<SchemaRef, Status> {
-    let links = service.links(client_id(None));
-    let request = QueryRequest { maxrec: Some(0), ..QueryRequest::new(format!("SELECT * FROM {table}"), links) };
-    let answer = service.archive.query(&request).await.map_err(|error| Fault::from(error).grpc())?;
-    Ok(answer.schema)
 }

@@ -1,10 +1,13 @@
 //! Tables that clients send: files whose content tells their format, read within the bounds of uploads.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use quick_xml::Reader;
+use quick_xml::events::Event;
 use spolia_formats::{ReadBounds, fitted, read_rows_for, read_table};
 
 use crate::fault::Fault;
@@ -85,10 +88,12 @@ async fn with_extension<T: Send + 'static>(
         memory_bytes: service.settings.upload_memory_mb << 20,
         ..ReadBounds::default()
     };
+    let failed = |error: std::io::Error| Fault::internal("read the uploaded table", &error);
+    let sniffed = path.clone();
+    let (extension, aside) = off_the_runtime(move || format(&sniffed, divided).map_err(failed)).await?;
+    let decoding = if aside { Some(service.decoding.enter().await?) } else { None };
     off_the_runtime(move || {
-        let failed = |error: std::io::Error| Fault::internal("read the uploaded table", &error);
-        let _place = place;
-        let (extension, aside) = format(&path, divided).map_err(failed)?;
+        let _held = (place, decoding);
         let typed = path.with_extension(extension);
         std::fs::hard_link(&path, &typed).map_err(failed)?;
         let table = read(&service, &typed, bounds, aside);
@@ -112,10 +117,8 @@ fn told(error: &dyn std::error::Error, path: &Path) -> Fault {
 /// The extension that a file of this content usually has, and whether a process of its own must read it: lengths that a stranger's Parquet
 /// or Arrow file claims are believed by their readers, and may be more than there is memory.
 fn format(path: &Path, divided: Option<Divided>) -> std::io::Result<(&'static str, bool)> {
-    use std::io::Read;
-    let mut head = Vec::new();
-    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
-    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start();
+    let head = head(path)?;
+    let text = text(&head);
     let first_line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     Ok(match text {
         [b'<', ..] => ("vot", false),
@@ -129,6 +132,38 @@ fn format(path: &Path, divided: Option<Divided>) -> std::io::Result<(&'static st
             _ => ("csv", false),
         },
     })
+}
+
+/// Whether a file is XML whose first element is not that of a VOTable.
+pub(super) fn is_description(path: &Path) -> std::io::Result<bool> {
+    let (head, mut buffer) = (head(path)?, Vec::new());
+    let text = text(&head);
+    if !text.starts_with(b"<") {
+        return Ok(false);
+    }
+    let mut reader = Reader::from_reader(text);
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer) {
+            Ok(Event::Start(first) | Event::Empty(first)) => {
+                return Ok(first.local_name().into_inner() != "VOTABLE");
+            }
+            Ok(Event::Eof) | Err(_) => return Ok(false),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// The beginning of a file.
+fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// A text without what may stand before it.
+fn text(head: &[u8]) -> &[u8] {
+    head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start()
 }
 
 /// Does what takes long, or waits for files, on a thread of its own.

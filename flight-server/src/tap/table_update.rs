@@ -26,18 +26,17 @@ pub(crate) async fn check_update(service: &Service, parameters: &Parameters) -> 
 }
 
 async fn wanted(service: &Service, parameters: &Parameters) -> Result<Wanted, Fault> {
-    let needed = |name: &str| Ok::<_, Fault>(parameters.one(name)?.map(str::trim).map(str::to_owned));
-    let missing = |what: &str| Fault::usage(what.to_owned());
-    let table = needed("TABLE")?.ok_or_else(|| missing("TABLE is missing: the table that is to have an index"))?;
-    let columns = needed("INDEX")?.ok_or_else(|| missing("INDEX is missing: the columns, separated by commas"))?;
-    let kind = needed("INDEX_TYPE")?.map(|kind| kind.to_ascii_lowercase());
-    let unique = match kind.as_deref() {
+    let given = |name: &str| Ok::<_, Fault>(parameters.one(name)?.map(str::trim));
+    let wrong = |what: &str| Fault::usage(what.to_owned());
+    let table = given("TABLE")?.ok_or_else(|| wrong("TABLE is missing: the table that is to have an index"))?;
+    let columns = given("INDEX")?.ok_or_else(|| wrong("INDEX is missing: the columns, separated by commas"))?;
+    let unique = match given("INDEX_TYPE")?.map(str::to_ascii_lowercase).as_deref() {
         None => parameters.flag("UNIQUE")?,
         Some("unique") => true,
-        Some(_) => return Err(missing("INDEX_TYPE is unique, or not given; others are not made here")),
+        Some(_) => return Err(wrong("INDEX_TYPE is unique, or not given; others are not made here")),
     };
-    let table = service.archive.user_table(&table).await?;
-    Ok(Wanted { columns: indexable(&table, &column_list(&columns))?, table, unique })
+    let table = service.archive.user_table(table).await?;
+    Ok(Wanted { columns: indexable(&table, &column_list(columns))?, table, unique })
 }
 
 /// Makes the index that a job is to make, as whoever made the job.

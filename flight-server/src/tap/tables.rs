@@ -45,6 +45,7 @@ pub(crate) enum Detail<'a> {
 pub(crate) async fn tables(Visitor(service): Visitor, request: Request) -> Response<Body> {
     let answered = async {
         let detail = detail(&Parameters::read(request).await?)?;
+        let _place = service.queries.enter().await?;
         let schema = service.archive.tap_schema().await?;
         xml::respond(|xml| tableset(xml, &service.base_url, &schema, detail))
     };
@@ -54,6 +55,7 @@ pub(crate) async fn tables(Visitor(service): Visitor, request: Request) -> Respo
 /// One table with its columns.
 pub(crate) async fn table(Visitor(service): Visitor, Path(name): Path<String>) -> Response<Body> {
     let answered = async {
+        let _place = service.queries.enter().await?;
         let schema = service.archive.tap_schema().await?;
         // One's own tables may be called without their schema.
         let own = match schema.table(&name) {

@@ -8,14 +8,12 @@ use arrow::array::RecordBatch;
 use axum::body::Body;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use quick_xml::Reader;
-use quick_xml::events::Event;
 use spolia_catalogue::{UserTable, UserTableDef};
 use spolia_exec::{ExecError, user_table_def};
 use spolia_formats::{ReadBounds, fitted, read_vosi_table};
 use spolia_shard_router::user_schema;
 
-use super::table_file::{Divided, off_the_runtime, read, read_for};
+use super::table_file::{Divided, is_description, off_the_runtime, read, read_for};
 use crate::door::Door;
 use crate::fault::Fault;
 use crate::parameters::Parameters;
@@ -26,8 +24,6 @@ use crate::visitor::Visitor;
 
 /// Bytes of a table's description at most.
 const DESCRIPTION_BYTES: u64 = 8 << 20;
-/// Bytes of a document that are looked at for its first element.
-const HEAD_BYTES: u64 = 64 << 10;
 
 /// Makes a table from its description, or from a table whose rows are then in it.
 pub(super) async fn put(Visitor(service): Visitor, Path(name): Path<String>, request: Request) -> Response<Body> {
@@ -127,28 +123,6 @@ async fn brought_table(service: &Service, brought: &Brought) -> Result<(UserTabl
             let wanted = user_schema(&definition.columns);
             let fit = move || fitted(&wanted, rows, &wanted).map_err(|error| Fault::usage(error.to_string()));
             Ok((definition, off_the_runtime(fit).await?))
-        }
-    }
-}
-
-/// Whether a file is XML whose first element is not that of a VOTable.
-fn is_description(path: &std::path::Path) -> std::io::Result<bool> {
-    use std::io::Read;
-    let (mut head, mut buffer) = (Vec::new(), Vec::new());
-    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
-    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start();
-    if !text.starts_with(b"<") {
-        return Ok(false);
-    }
-    let mut reader = Reader::from_reader(text);
-    loop {
-        buffer.clear();
-        match reader.read_event_into(&mut buffer) {
-            Ok(Event::Start(first) | Event::Empty(first)) => {
-                return Ok(first.local_name().into_inner() != "VOTABLE");
-            }
-            Ok(Event::Eof) | Err(_) => return Ok(false),
-            Ok(_) => {}
         }
     }
 }

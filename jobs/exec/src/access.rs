@@ -124,16 +124,20 @@ impl Archive {
     /// Refuses what may not be done with a collection.
     ///
     /// # Errors
-    /// [`ExecError::Forbidden`].
+    /// [`ExecError::Denied`].
     pub fn require(&self, collection: &str, act: Act) -> Result<(), ExecError> {
-        match self.access.allows(&self.who, collection, act) {
-            true => Ok(()),
-            false => Err(ExecError::Forbidden {
-                collection: collection.to_owned(),
-                act,
-                anonymous: self.who.name().is_none(),
-            }),
+        if self.access.allows(&self.who, collection, act) {
+            return Ok(());
         }
+        let done = match act {
+            Act::Query => "be queried",
+            Act::Cut => "be cut",
+            Act::File => "have its files taken",
+        };
+        let anonymous = self.who.name().is_none();
+        let hint = if anonymous { "; say who you are" } else { ", and you are in none of them" };
+        let message = format!("{collection} may {done} by members of some groups only{hint}");
+        Err(ExecError::Denied { message, anonymous })
     }
 
     /// A query's error, or that it names what may not be used like that.

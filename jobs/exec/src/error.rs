@@ -7,7 +7,6 @@ use spolia_formats::FormatError;
 use spolia_planner::{PlanError, plain};
 use spolia_shard_router::RouterError;
 
-use crate::access::Act;
 use crate::link::LinkError;
 use crate::selections::SelectionError;
 
@@ -23,16 +22,6 @@ pub enum ExecError {
     /// What was asked for is not in the archive.
     #[error("{0}")]
     NotFound(String),
-    /// The collection's rules do not let whoever asks do that.
-    #[error("{collection} may {} by members of some groups only{}", done(*.act), if *.anonymous { "; say who you are" } else { ", and you are in none of them" })]
-    Forbidden {
-        /// The collection.
-        collection: String,
-        /// What was to be done.
-        act: Act,
-        /// Whether whoever asks has shown no name.
-        anonymous: bool,
-    },
     /// Whoever asks may not do that.
     #[error("{message}")]
     Denied {
@@ -77,14 +66,14 @@ impl ExecError {
     /// True when the request was at fault, not the archive.
     pub fn is_request(&self) -> bool {
         match self {
-            Self::Plan(_)
-            | Self::Request(_)
-            | Self::NotFound(_)
-            | Self::Link(_)
-            | Self::Forbidden { .. }
-            | Self::Denied { .. } => true,
+            Self::Plan(_) | Self::Request(_) | Self::NotFound(_) | Self::Link(_) | Self::Denied { .. } => true,
             Self::Catalogue(error) => {
-                matches!(error, CatalogueError::Taken(_) | CatalogueError::TooManyTables { .. })
+                matches!(
+                    error,
+                    CatalogueError::Taken(_)
+                        | CatalogueError::TooManyTables { .. }
+                        | CatalogueError::TooMuchSaid { .. }
+                )
             }
             Self::Router(error) => error.is_query(),
             Self::Run(error) => match router_error(error) {
@@ -99,14 +88,6 @@ impl ExecError {
     /// The message for a user: the error and what caused it, on one line.
     pub fn message(&self) -> String {
         chain(self)
-    }
-}
-
-fn done(act: Act) -> &'static str {
-    match act {
-        Act::Query => "be queried",
-        Act::Cut => "be cut",
-        Act::File => "have its files taken",
     }
 }
 

@@ -81,6 +81,21 @@ impl Archive {
         })
     }
 
+    /// The columns of tables by their full names, each exactly as a query of all of them returns them.
+    ///
+    /// # Errors
+    /// [`ExecError::Plan`] for a table that there is not; otherwise what failed.
+    pub async fn columns(&self, tables: &[&str], links: &LinkBase) -> Result<Vec<SchemaRef>, ExecError> {
+        let epoch = self.open_epoch(None, Act::Query).await?;
+        let session = self.session(&epoch, links, &[]).await?;
+        let mut columns = Vec::with_capacity(tables.len());
+        for table in tables {
+            let plan = session.plan(&format!("SELECT * FROM {table}"), None).await?;
+            columns.push(Arc::clone(plan.schema().inner()));
+        }
+        Ok(columns)
+    }
+
     async fn answer_explained(&self, request: QueryRequest, analyze: bool) -> Result<QueryAnswer, ExecError> {
         let explanation = self.explain(&request, analyze).await?;
         let batch = explanation.to_batch().map_err(DataFusionError::from)?;

@@ -313,36 +313,34 @@ impl Archive {
 
     /// Users' schemas that whoever asks may query, with the providers of their tables.
     pub(crate) async fn user_schemas(&self) -> Result<Vec<(Schema, Vec<NamedProvider>)>, ExecError> {
-        let mut tables = self.user_tables().await?;
-        tables.retain(|table| match described(table) {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::error!(error = error.message(), table = table.full_name(), "a user's table is left out");
-                false
-            }
-        });
-        let providers = self.router().user_tables(&tables);
-        let mut schemas: BTreeMap<&str, (Vec<&UserTable>, Vec<NamedProvider>)> = BTreeMap::new();
-        for (table, provider) in tables.iter().zip(providers) {
-            let (held, providers) = schemas.entry(&table.schema.name).or_default();
-            held.push(table);
+        let tables = self.user_tables().await?;
+        let mut schemas: BTreeMap<&str, (Schema, Vec<NamedProvider>)> = BTreeMap::new();
+        for (table, provider) in tables.iter().zip(self.router().user_tables(&tables)) {
+            let described = match described(table) {
+                Ok(described) => described,
+                Err(error) => {
+                    tracing::error!(error = error.message(), table = table.full_name(), "a user's table is left out");
+                    continue;
+                }
+            };
+            let name = &table.schema.name;
+            let (schema, providers) =
+                schemas.entry(name).or_insert_with(|| (self.user_schema_of(table, &tables), Vec::new()));
+            schema.tables.push(described);
             providers.push((table.name.clone(), provider as Arc<dyn TableProvider>));
         }
-        let described = |(name, (tables, providers)): (&str, (Vec<&UserTable>, Vec<NamedProvider>))| {
-            Ok((self.described(name, &tables)?, providers))
-        };
-        schemas.into_iter().map(described).collect()
+        Ok(schemas.into_values().collect())
     }
 
-    fn described(&self, name: &str, tables: &[&UserTable]) -> Result<Schema, ExecError> {
-        let bytes: i64 = tables.iter().map(|table| table.bytes).sum();
+    /// The schema of a table, still empty, with what is said of its owner's tables.
+    fn user_schema_of(&self, table: &UserTable, tables: &[UserTable]) -> Schema {
+        let owned = || tables.iter().filter(|other| other.schema.owner == table.schema.owner);
         let UserTableSettings { quota_mb, tables: most, .. } = *self.user_tables;
-        let owner = tables.first().map_or("", |table| table.schema.owner.as_str());
-        let (count, mb) = (tables.len(), (bytes + (1 << 20) - 1) >> 20);
+        let (owner, count) = (&table.schema.owner, owned().count());
+        let mb = (owned().map(|table| table.bytes).sum::<i64>() + (1 << 20) - 1) >> 20;
         let description =
             format!("Tables of {owner}, whom alone they are for: {count} of {most}, {mb} of {quota_mb} MB");
-        let tables = tables.iter().map(|table| described(table)).collect::<Result<_, _>>()?;
-        Ok(Schema { name: name.to_owned(), description: Some(description), tables })
+        Schema { name: table.schema.name.clone(), description: Some(description), tables: Vec::new() }
     }
 }
 
