@@ -3,6 +3,7 @@
 #   make demo            the whole path on four local nodes with real Gaia stars, then keep serving   (ONCE=1: end after the report)
 #   make test            formatting, lint, all tests                   make judges   the heavier outside judges
 #   make soak            hours of random work                          make release  optimised binaries
+#   make worker          the program of MPI's ranks, optimised, for jobs on a cluster (installs Open MPI and libclang)
 #   make bench           speed, as ratios against named peers, optimised (the first build takes half an hour)
 #   make bench-cutout    Cut & Merge against h5py, hdf5-metno, hidefix, kerchunk and the limit, local and over a model of a store;
 #                        its files take 1 GB and some minutes once
@@ -14,8 +15,8 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test judges soak fuzz bench bench-cutout bench-formats bench-tap release python clean demo-packages test-packages judges-packages \
-	bench-tap-packages target
+.PHONY: help demo test judges soak fuzz bench bench-cutout bench-formats bench-tap release worker python clean demo-packages test-packages \
+	judges-packages bench-tap-packages worker-packages target
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spolia
 # Outside the checkout: dependencies are built once on a machine, for every clone.
@@ -25,12 +26,14 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # The folder of the demo's site.
 SITE ?= site
 LOCKED := $(if $(CI),--locked)
+# All programs but that of MPI's ranks, with the same features of what they depend on.
+WITHOUT_MPI := --workspace --exclude spolia-worker
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
 
 demo: demo-packages target
-	cargo build --workspace --bins $(LOCKED)
+	cargo build $(WITHOUT_MPI) --bins $(LOCKED)
 	$(CARGO_TARGET_DIR)/debug/spolia demo $(if $(ONCE),--once) $(SITE)
 
 test soak: test-packages target
@@ -43,8 +46,12 @@ fuzz:
 	tests/setup/fuzz.sh $(CACHE) $(or $(MINUTES),20)
 
 release: demo-packages target
-	cargo build --workspace --bins --release $(LOCKED)
+	cargo build $(WITHOUT_MPI) --bins --release $(LOCKED)
 	@echo "the programs are $(CARGO_TARGET_DIR)/release/spolia and, to lie beside it, $(CARGO_TARGET_DIR)/release/spolia-make-gaia"
+
+worker: worker-packages target
+	cargo build --package spolia-worker --release $(LOCKED)
+	@echo "the program of a rank is $(CARGO_TARGET_DIR)/release/spolia-worker; it belongs beside spolia, where all nodes see it"
 
 bench: test-packages target
 	cargo build --workspace --bins --bench "*" --release $(LOCKED)
@@ -61,7 +68,7 @@ bench-formats: test-packages
 		&& cd benches/formats && cargo run --release $(LOCKED) -- $(BENCH)
 
 bench-tap: bench-tap-packages target
-	cargo build --workspace --bins --release $(LOCKED)
+	cargo build $(WITHOUT_MPI) --bins --release $(LOCKED)
 	python=$$(tests/setup/python.sh) \
 		&& stars=$$(benches/tap/stars.sh $$python) \
 		&& PYTHONDONTWRITEBYTECODE=1 $$python benches/tap/bench.py $(CARGO_TARGET_DIR)/release --stars $$stars $(BENCH)
@@ -78,6 +85,9 @@ demo-packages:
 
 judges-packages:
 	@tests/setup/packages.sh judges
+
+worker-packages:
+	@tests/setup/packages.sh worker
 
 test-packages:
 	@tests/setup/packages.sh test

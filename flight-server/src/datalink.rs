@@ -20,7 +20,7 @@ use axum::routing::{get, post};
 use crate::service::Service;
 use crate::uws::{self, JobKind};
 
-pub(crate) use cut_job::{check as check_cut, keep_rows, run_cut, spec as cut_spec};
+pub(crate) use cut_job::{check as check_cut, hand_over, keep_rows, run_cut, spec as cut_spec};
 pub(crate) use links::links;
 pub(crate) use services::{
     Ids, cut as cut_service, cut_job as cut_job_service, cut_query as cut_query_service, links as links_service,

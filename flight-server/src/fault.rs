@@ -174,7 +174,9 @@ fn kind_of(error: &ExecError) -> Kind {
         }
         ExecError::Router(RouterError::Catalogue(CatalogueError::UnknownEpoch(_))) => Kind::NotFound,
         error if error.is_request() => Kind::Usage,
-        ExecError::Catalogue(_) | ExecError::Router(_) => Kind::Unavailable,
+        ExecError::Catalogue(_) | ExecError::Router(_) | ExecError::Queue(_) | ExecError::Scheduler(_) => {
+            Kind::Unavailable
+        }
         ExecError::Run(error) => kind_in_chain(error),
         _ => Kind::Internal,
     }

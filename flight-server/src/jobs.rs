@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use spolia_exec::Dispatcher;
 use spolia_queue::{
     CUT, Ended, Job, JobError, JobQuota, JobSpec, JobTable, QueueError, TABLE_UPDATE, TAP_QUERY, Worker,
 };
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use crate::datalink::run_cut;
+use crate::datalink::{hand_over, run_cut};
 use crate::fault::{Fault, Kind};
 use crate::service::Service;
 use crate::tap::{run_query, run_update};
@@ -38,11 +39,13 @@ pub(crate) struct Jobs {
     queued: Arc<Notify>,
     changed: broadcast::Sender<String>,
     at_work: Arc<Mutex<HashMap<String, CancellationToken>>>,
+    /// Who hands large cuts to a scheduler, where there is one.
+    dispatcher: Option<Dispatcher>,
 }
 
 impl Jobs {
-    /// The jobs in a table, whose files lie in `folder`.
-    pub(crate) fn new(table: JobTable, folder: PathBuf) -> Self {
+    /// The jobs in a table, whose files lie in `folder`; large cuts are handed to a scheduler, if there is one.
+    pub(crate) fn new(table: JobTable, folder: PathBuf, dispatcher: Option<Dispatcher>) -> Self {
         Self {
             worker: Worker::new(table.clone(), LEASE),
             table,
@@ -50,6 +53,7 @@ impl Jobs {
             queued: Arc::default(),
             changed: broadcast::Sender::new(CHANGES),
             at_work: Arc::default(),
+            dispatcher,
         }
     }
 
@@ -73,6 +77,11 @@ impl Jobs {
     /// # Errors
     /// As [`JobTable::run`].
     pub(crate) async fn run(&self, job_id: &str) -> Result<Job, QueueError> {
+        if let Some(dispatcher) = &self.dispatcher
+            && self.table.get(job_id).await?.spec.kind() == CUT
+        {
+            self.table.hand_to(job_id, dispatcher.scheduler().name()).await?;
+        }
         let job = self.table.run(job_id).await?;
         self.queued.notify_one();
         self.tell(job_id);
@@ -172,6 +181,8 @@ pub(crate) async fn work(service: Service, stop: impl Future<Output = ()>) {
         _ = futures::future::join_all(places) => {}
         () = jobs.heartbeat() => {}
         () = jobs.sweep() => {}
+        () = hand_over_jobs(&service) => {}
+        () = settle_jobs(&jobs) => {}
         () = stop => {}
     }
     if let Err(error) = jobs.worker.give_back().await {
@@ -191,6 +202,54 @@ async fn one_after_the_other(service: &Service) {
             }
         }
     }
+}
+
+/// Hands large cuts to the scheduler; without one, it waits for ever.
+async fn hand_over_jobs(service: &Service) {
+    let Some(dispatcher) = &service.jobs.dispatcher else { return std::future::pending().await };
+    loop {
+        match dispatcher.claim(None).await {
+            Ok(Some(job)) => {
+                if let Err(fault) = hand_over(service, dispatcher, &job).await {
+                    not_handed_over(dispatcher, &job, &fault).await;
+                }
+                service.jobs.tell(&job.job_id);
+                // It may have been left to the servers.
+                service.jobs.queued.notify_one();
+            }
+            Ok(None) => tokio::time::sleep(LOOK).await,
+            Err(error) => {
+                tracing::warn!(error = error.message(), "jobs cannot be handed over");
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+/// What becomes of a job that could not be handed over: later it may, or it never can.
+async fn not_handed_over(dispatcher: &Dispatcher, job: &Job, fault: &Fault) {
+    let noted = match is_transient(fault.kind) {
+        true => dispatcher.put_off(&job.job_id, &fault.message).await,
+        false => dispatcher.refuse(&job.job_id, &fault.message, false).await,
+    };
+    if let Err(error) = noted {
+        tracing::warn!(error = error.message(), job = job.job_id, "it cannot be noted why a job was not handed over");
+    }
+}
+
+/// Looks again and again at what is with the scheduler.
+async fn settle_jobs(jobs: &Jobs) {
+    let Some(dispatcher) = &jobs.dispatcher else { return std::future::pending().await };
+    loop {
+        if let Err(error) = dispatcher.settle().await {
+            tracing::warn!(error = error.message(), "it cannot be seen what has become of jobs");
+        }
+        tokio::time::sleep(Duration::from_secs(dispatcher.settings().poll_s.max(1))).await;
+    }
+}
+
+fn is_transient(kind: Kind) -> bool {
+    matches!(kind, Kind::Busy | Kind::Unavailable | Kind::Internal)
 }
 
 async fn do_job(service: &Service, job: Job) {
@@ -234,10 +293,7 @@ async fn done(service: &Service, job: &Job) -> Ended {
     };
     match result {
         Ok(results) => Ended::Completed(results),
-        Err(Fault { kind, message }) => {
-            let transient = matches!(kind, Kind::Busy | Kind::Unavailable | Kind::Internal);
-            Ended::Failed(JobError { message, transient })
-        }
+        Err(Fault { kind, message }) => Ended::Failed(JobError { message, transient: is_transient(kind) }),
     }
 }
 
@@ -246,7 +302,7 @@ fn timed_out(job: &Job) -> Ended {
         "timeout: the job was ended after {} s, its execution duration; ask for less, or for a longer EXECUTIONDURATION",
         job.execution_duration_s
     );
-    Ended::TimedOut(JobError { message, transient: false })
+    Ended::Aborted(JobError { message, transient: false })
 }
 
 /// How many jobs an owner may have.

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 use axum::routing::get;
-use spolia_exec::Archive;
+use spolia_exec::{Archive, Dispatcher};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::server::TcpIncoming;
@@ -55,13 +55,14 @@ impl Server {
         settings: ServerSettings,
         registry: RegistrySettings,
         decoder: TableDecoder,
+        dispatcher: Option<Dispatcher>,
     ) -> Result<Self, ServerError> {
         settings.validate()?;
         registry.validate()?;
         let (http_listener, http_addr) = listen(settings.listen).await?;
         let (flight_listener, flight_addr) = listen(settings.flight_listen).await?;
         let base_url = settings.base_url(http_addr)?;
-        let service = Service::new(archive, settings, registry, decoder, base_url)?;
+        let service = Service::new(archive, settings, registry, decoder, dispatcher, base_url)?;
         let flight = FlightDoor::new(service.clone()).map_err(ServerError::Describe)?;
         Ok(Self { service, flight, http_listener, flight_listener, http_addr, flight_addr })
     }

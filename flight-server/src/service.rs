@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use spolia_exec::{Archive, Authenticator, Credentials, LinkBase, Principal, Tokens};
+use spolia_exec::{Archive, Authenticator, Credentials, Dispatcher, JOBS_FOLDER, LinkBase, Principal, Tokens};
 use spolia_queue::{Job, JobTable};
 
 use crate::door::Door;
@@ -20,8 +20,6 @@ use crate::settings::ServerSettings;
 use crate::table_decoder::TableDecoder;
 use crate::turns::{Turn, Turns};
 
-/// The folder of jobs in a site's.
-const JOBS: &str = "jobs";
 /// Processes that decode tables at once: each may take a gigabyte.
 const DECODING: usize = 2;
 /// Letters of a client id taken over into links and the log.
@@ -62,6 +60,7 @@ impl Service {
         settings: ServerSettings,
         registry: RegistrySettings,
         decoder: TableDecoder,
+        dispatcher: Option<Dispatcher>,
         base_url: String,
     ) -> Result<Self, ServerError> {
         let spool = archive.site().join(&settings.spool);
@@ -69,7 +68,11 @@ impl Service {
         let gate = |places| Arc::new(Gate::new(places, settings.waiting, Duration::from_secs(settings.wait_s)));
         Ok(Self {
             authenticator: Arc::new(Tokens::new(archive.site().join(&settings.tokens))),
-            jobs: Jobs::new(JobTable::new(archive.router().control().clone()), archive.site().join(JOBS)),
+            jobs: Jobs::new(
+                JobTable::new(archive.router().control().clone()),
+                archive.site().join(JOBS_FOLDER),
+                dispatcher,
+            ),
             registry: Arc::new(Registry::new(registry)),
             archive: archive.seen_by(Principal::anonymous()),
             base_url: base_url.into(),

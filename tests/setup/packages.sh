@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing. Usage: packages.sh demo|test|judges|bench-tap
+# Installs the Debian packages that are missing. Usage: packages.sh demo|test|judges|bench-tap|worker
 #
 # `demo` needs the PostgreSQL server and what libhdf5 is linked with; `test` also the outside programs that judge answers;
 # `judges` also TOPCAT, a screen for it that nobody sees, and a compiler for the program that drives it; DaCHS for its harvester and for
 # the schemas that come with it (the programs only: python3-gavo brings no service, user or database); SLURM, whose daemons the tests start
 # themselves;
 # redis-tools has the program of the Redis server without the service that redis-server would start.
-# `bench-tap` also DaCHS, the peer of that bench.
+# `bench-tap` also DaCHS, the peer of that bench. `worker` is what the program of MPI's ranks is built with, which `test` has, too.
 # With nothing missing it changes nothing and takes no time.
 set -euo pipefail
 
@@ -21,13 +21,15 @@ fi
 installed=$(find /usr/lib/postgresql -mindepth 3 -maxdepth 3 -name initdb 2>/dev/null | cut -d/ -f5 | sort -n | tail -n 1 || true)
 major=${installed:-15}
 packages=("postgresql-$major" libhdf5-dev pkg-config)
-for_tests=("postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tools python3-venv curl redis-tools)
+for_worker=(libopenmpi-dev openmpi-bin libclang-dev)
+for_tests=("${for_worker[@]}" "postgresql-$major-q3c" "postgresql-$major-pgsphere" stilts hdf5-tools python3-venv curl redis-tools)
 case ${1-} in
 demo) ;;
 test) packages+=("${for_tests[@]}") ;;
 judges) packages+=("${for_tests[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core python3-gavo slurm-wlm munge) ;;
+worker) packages=("${for_worker[@]}") ;;
 bench-tap) packages+=("${for_tests[@]}" python3-gavo) ;;
-*) say "usage: packages.sh demo|test|judges|bench-tap"; exit 2 ;;
+*) say "usage: packages.sh demo|test|judges|bench-tap|worker"; exit 2 ;;
 esac
 
 is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{Package, Workspace};
 
 /// Each crate's level. A crate may use crates of lower levels only.
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 18] = [
     ("engine/sky", 0),
     ("engine/hdf5-format", 0),
     ("engine/adql", 1),
@@ -20,6 +20,7 @@ const LEVELS: [(&str, u8); 17] = [
     ("jobs/exec", 3),
     ("flight-server", 4),
     ("jobs/make-gaia", 4),
+    ("jobs/worker", 4),
     ("jobs/cli", 5),
     ("benches", 5),
     ("tests", 5),
@@ -33,7 +34,7 @@ const DECLARED_ONLY_BY: [(&str, &[&str]); 3] = [
 ];
 
 /// C libraries that only the named crates may be linked with, directly or not.
-const LINKED_ONLY_BY: [(&str, &[&str]); 2] = [("hdf5", &["jobs/make-gaia"]), ("mpi", &[])];
+const LINKED_ONLY_BY: [(&str, &[&str]); 2] = [("hdf5", &["jobs/make-gaia"]), ("mpi", &["jobs/worker"])];
 
 /// Crates that do no I/O.
 const WITHOUT_IO: [&str; 2] = ["engine/sky", "engine/adql"];

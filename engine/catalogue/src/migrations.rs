@@ -125,6 +125,26 @@ CREATE TABLE IF NOT EXISTS spolia.user_table (
     destruction  timestamptz NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS user_table_name ON spolia.user_table (owner, table_name) WHERE state <> 'dropped'",
+    "
+ALTER TABLE spolia.job ADD COLUMN IF NOT EXISTS scheduler text, ADD COLUMN IF NOT EXISTS progress double precision,
+    ADD COLUMN IF NOT EXISTS told text;
+CREATE TABLE IF NOT EXISTS spolia.job_attempt (
+    job_id       text NOT NULL,
+    number       integer NOT NULL,
+    scheduler    text NOT NULL,
+    external_id  text,
+    state        text NOT NULL,
+    raw          text,
+    reason       text,
+    exit_code    integer,
+    nodes        text,
+    restarts     integer NOT NULL DEFAULT 0,
+    submitted    timestamptz NOT NULL DEFAULT now(),
+    started      timestamptz,
+    ended        timestamptz,
+    PRIMARY KEY (job_id, number)
+);
+CREATE INDEX IF NOT EXISTS job_attempt_open ON spolia.job_attempt (scheduler) WHERE ended IS NULL",
 ];
 
 /// The version this program reads and writes.

@@ -1,5 +1,6 @@
 //! Making the merged file.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,9 +8,13 @@ use std::sync::atomic::AtomicBool;
 use crate::blocking::Blocking;
 use crate::error::CutoutError;
 use crate::files::Files;
-use crate::merge::{Target, folder_of, merge};
+use crate::merge::{Target, Workshop, folder_of, merge};
 use crate::plan::{CutPlan, CutReport};
 use crate::progress::CutProgress;
+use crate::team::Team;
+
+/// The files that several work on together: the merged one, columns before they are compressed, and after.
+pub const TOGETHER: [&str; 3] = ["merged.part", "columns.part", "chunks.part"];
 
 /// Cuts the planned objects out of their files and merges them into `output`, which appears whole or not at all.
 ///
@@ -28,6 +33,33 @@ pub async fn cut(
     let (plan, output) = (plan.clone().canonical(), output.to_owned());
     let (files, progress) = (Arc::clone(files), Arc::clone(progress));
     Blocking::begin(move |stopped| whole(&plan, &files, (stopped, &progress), &output)).done().await
+}
+
+/// Makes the merged file of a plan in `folder`, together with others who are given the same plan; it is the first of [`TOGETHER`] there, and whole when the leader
+/// has its report. Nothing in the folder belongs to another plan: what was done of this one stays done if it begins again.
+///
+/// # Errors
+/// As [`cut`], and when the others are lost or the work is to end before its time.
+pub async fn cut_together(
+    files: &Arc<Files>,
+    plan: &CutPlan,
+    folder: &Path,
+    team: Arc<dyn Team>,
+    progress: &Arc<CutProgress>,
+) -> Result<CutReport, CutoutError> {
+    let (plan, folder) = (plan.clone().canonical(), folder.to_owned());
+    let (files, progress) = (Arc::clone(files), Arc::clone(progress));
+    let make = move |stopped: &AtomicBool| {
+        let open = |name: &str| {
+            let path = folder.join(name);
+            let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+            opened.map_err(|source| CutoutError::File { path, source })
+        };
+        let [merged, columns, chunks] = TOGETHER.map(open);
+        let target = Target::Together(Workshop { team, merged: merged?, columns: columns?, chunks: chunks? });
+        Ok(merge(&plan, &files, (stopped, &progress), target, &folder.join(TOGETHER[0]))?.report)
+    };
+    Blocking::begin(make).done().await
 }
 
 /// Finds out what [`cut`] would read and write: its report, and about how long it would take, for which a part of it is read.

@@ -14,6 +14,9 @@ pub enum CutoutError {
     /// Nobody waits for the merged file any more.
     #[error("the cut was given up")]
     Stopped,
+    /// Those who make a merged file together lost each other.
+    #[error("the cut cannot go on together: {0}")]
+    Team(#[source] std::io::Error),
     /// A local file.
     #[error("{path}: {source}")]
     File {

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use spolia_hdf5_format::filter::Decoder;
 use spolia_hdf5_format::source::ReadAt;
+use spolia_hdf5_format::write::WriteError;
 
 use crate::error::CutoutError;
 use crate::files::Files;
 use crate::plan::CutFile;
 use crate::progress::CutProgress;
 use crate::sink::Sink;
+use crate::team::Shares;
 
 /// Bytes between two ranges that are read along with them rather than asked for apart.
 const GAP: u64 = 4 << 10;
@@ -28,6 +30,10 @@ const ALONE: u64 = 256 << 10;
 const MOST_KEPT: usize = 4 << 20;
 /// Units that wait to be run.
 const WAITING: usize = 256;
+/// Bytes of a share: what one of a team does before others may have the next.
+const SHARE: u64 = 8 << 20;
+/// Bytes of a share that may be of several files.
+const LITTLE: u64 = 1 << 20;
 /// What is run of a dry run, to see how long it takes: so many bytes about.
 const SAMPLE: u64 = 8 << 20;
 
@@ -146,6 +152,17 @@ pub(crate) struct Fetcher<'a> {
     progress: &'a CutProgress,
     /// What has been run of a dry run; nothing where all is.
     sample: Option<Sample>,
+    /// Those who run the units together, if they do.
+    crew: Option<Crew>,
+    /// Whether all work is this one's.
+    alone: bool,
+}
+
+/// Those who run units together.
+pub(crate) struct Crew {
+    pub(crate) shares: Shares,
+    /// Where units put what they make.
+    pub(crate) sinks: [Arc<Sink>; 2],
 }
 
 /// A part of the work of a dry run, and the time that it took.
@@ -175,6 +192,13 @@ pub(crate) struct Fetching {
     pub(crate) asked: AtomicU64,
 }
 
+impl Fetching {
+    /// Requests, bytes that were needed, and bytes that were read.
+    fn counts(&self) -> [u64; 3] {
+        [&self.requests, &self.asked, &self.read].map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
 impl<'a> Fetcher<'a> {
     pub(crate) fn new(
         plan: &'a [CutFile],
@@ -183,19 +207,26 @@ impl<'a> Fetcher<'a> {
         stopped: &'a AtomicBool,
         progress: &'a CutProgress,
         sample: Option<Sample>,
+        crew: Option<Crew>,
     ) -> Self {
-        let done = Fetching::default();
-        Self { plan, files, sink, stopped, waiting: Vec::new(), weight: 0, done, progress, sample }
+        let (done, waiting, alone) = (Fetching::default(), Vec::new(), crew.is_none());
+        Self { plan, files, sink, stopped, waiting, weight: 0, done, progress, sample, crew, alone }
     }
 
     /// Takes a unit; those that wait are run when they are many.
     pub(crate) fn add(&mut self, unit: Unit) -> Result<(), CutoutError> {
         let between = if self.files.is_far() { unit.work.pieces() as u64 * FAR_GAP } else { 0 };
         let weight = unit.work.weight() + between;
+        // A share has work on one file, unless that is little.
+        let other_file = self.waiting.last().is_some_and(|(last, _)| last.file != unit.file);
+        if !self.alone && other_file && self.weight >= LITTLE {
+            self.run()?;
+        }
         self.progress.hand_out(weight);
         self.weight += weight;
         self.waiting.push((unit, weight));
-        let enough = self.waiting.len() >= WAITING || self.weight >= self.files.memory().in_flight();
+        let most = if self.alone { self.files.memory().in_flight() } else { SHARE };
+        let enough = self.waiting.len() >= WAITING || self.weight >= most;
         if enough { self.run() } else { Ok(()) }
     }
 
@@ -219,9 +250,19 @@ impl<'a> Fetcher<'a> {
         if self.stopped.load(Ordering::Relaxed) { Err(CutoutError::Stopped) } else { Ok(()) }
     }
 
-    /// Runs what still waits.
+    /// Runs what still waits, and waits for what others run.
     pub(crate) fn finish(&mut self) -> Result<(), CutoutError> {
-        self.run()
+        self.run()?;
+        let Some(crew) = &self.crew else { return Ok(()) };
+        let done = Fetching::default();
+        for told in crew.shares.meet()? {
+            let counts = [&done.requests, &done.asked, &done.read];
+            for (count, more) in counts.into_iter().zip(told) {
+                count.fetch_add(more, Ordering::Relaxed);
+            }
+        }
+        self.done = done;
+        Ok(())
     }
 
     /// What has been fetched.
@@ -236,9 +277,23 @@ impl<'a> Fetcher<'a> {
         Some((Duration::from_secs_f64(whole), sample.time))
     }
 
-    /// The first error ends it.
+    /// Runs units that wait; where others run units, too, only if they are this one's share. The first error ends it.
     fn run(&mut self) -> Result<(), CutoutError> {
         let (units, weight) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.weight));
+        let Some(crew) = self.crew.take() else { return self.run_units(units, weight) };
+        let files: Vec<u64> = units.iter().map(|(unit, _)| unit.file as u64).collect();
+        if let Some(own) = if units.is_empty() { None } else { crew.shares.next(weight, &files)? } {
+            let before = self.done.counts();
+            self.run_units(units, weight)?;
+            let told: Vec<u64> = self.done.counts().iter().zip(before).map(|(now, before)| now - before).collect();
+            crew.sinks.iter().try_for_each(|sink| sink.sync()).map_err(WriteError::from)?;
+            crew.shares.done(own, told)?;
+        }
+        self.crew = Some(crew);
+        Ok(())
+    }
+
+    fn run_units(&mut self, units: Vec<(Unit, u64)>, weight: u64) -> Result<(), CutoutError> {
         let started = Instant::now();
         let counted = self.sample.as_ref().is_some_and(|sample| sample.weight >= SAMPLE);
         if !self.files.is_far() && weight < ALONE {
@@ -266,7 +321,10 @@ impl<'a> Fetcher<'a> {
         self.fetch(unit, counted, &mut fetched)?;
         let done = if counted { Ok(()) } else { unit.work.run(&fetched, worker) };
         worker.fetched = fetched;
-        self.progress.finish(*weight);
+        // Shares count when they are noted, whoever has done them.
+        if self.alone {
+            self.progress.finish(*weight);
+        }
         done
     }
 

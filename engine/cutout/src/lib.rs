@@ -22,11 +22,12 @@ mod progress;
 mod row_model;
 mod rows;
 mod sink;
+mod team;
 
 pub use again::plan_of;
 pub use bare::{BareCut, Chosen, choose};
 pub use checksum::{Verified, verify};
-pub use cut::{cut, dry_run};
+pub use cut::{TOGETHER, cut, cut_together, dry_run};
 pub use error::CutoutError;
 pub use files::{Files, S3Access};
 pub use growing::{Growing, Outline, grow, outline};
@@ -39,3 +40,4 @@ pub use plan::{CutFile, CutOptions, CutPlan, CutReport, Ids, Provenance};
 pub use progress::CutProgress;
 pub use row_model::{Count, FieldType, RowField, RowModel};
 pub use rows::rows;
+pub use team::{Share, Stage, Team};

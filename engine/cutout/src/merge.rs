@@ -13,7 +13,7 @@ mod table;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,12 +22,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use spolia_hdf5_format::write::{SUPERBLOCK_SIZE, Writer, Written};
+use spolia_hdf5_format::write::{SUPERBLOCK_SIZE, WriteError, Writer, Written};
 use tokio::sync::watch;
 
 use crate::checksum;
 use crate::error::CutoutError;
-use crate::fetch::{Fetcher, Sample};
+use crate::fetch::{Crew, Fetcher, Sample};
 use crate::files::{Files, unusable};
 use crate::index::sidecar::Sidecar;
 use crate::index::table::TableIndex;
@@ -35,6 +35,7 @@ use crate::memory::Memory;
 use crate::plan::{CutFile, CutPlan, CutReport};
 use crate::progress::CutProgress;
 use crate::sink::{Sink, SinkWriter};
+use crate::team::{self, Shares, Stage, Team};
 use columns::{ColumnGroup, Columns};
 use object_group::Group;
 pub(crate) use objects::group_at;
@@ -48,6 +49,8 @@ const BUFFER: usize = 256 << 10;
 
 /// Bytes that come together before someone who reads along is told of them.
 const SETTLED: u64 = 4 << 20;
+/// Blocks of a share whose checksums are made.
+const HASHED: u64 = 4;
 /// Objects that are looked up before they get their places.
 const LOOKED_UP: usize = 1 << 14;
 /// Files that are opened for that at the same time.
@@ -66,10 +69,21 @@ pub(crate) enum Target {
     File(File),
     /// To a file that someone reads along, who is told how far it is; with the superblock that it is going to have.
     ReadAlong(File, watch::Sender<u64>, [u8; SUPERBLOCK_SIZE as usize]),
+    /// Together with others, into files that all of them have.
+    Together(Workshop),
     /// Nowhere: it is found out what would be read and written, and how long that would take.
     Sample,
     /// Nowhere: it is found out what would be written.
     Outline,
+}
+
+/// The files of a merged file that several processes make together.
+pub(crate) struct Workshop {
+    pub(crate) team: Arc<dyn Team>,
+    pub(crate) merged: File,
+    /// Columns that are to be compressed, and their compressed chunks.
+    pub(crate) columns: File,
+    pub(crate) chunks: File,
 }
 
 /// A merged file that has been made, or of which it is known what it would be.
@@ -94,30 +108,46 @@ pub(crate) fn merge(
     let dry = match target {
         Target::Sample => Some(Sample::default()),
         Target::Outline => Some(Sample::none()),
-        Target::File(_) | Target::ReadAlong(..) => None,
+        Target::File(_) | Target::ReadAlong(..) | Target::Together(_) => None,
     };
+    let team = match &target {
+        Target::Together(workshop) => Some(Arc::clone(&workshop.team)),
+        _ => None,
+    };
+    let leads = team.as_ref().is_none_or(|team| team.leads());
     let wanted = plan.files.iter().map(|file| file.ordinals.len() as u64).sum();
     check_count(wanted, files.memory())?;
     progress.want(wanted);
     let level = plan.provenance.options.compression;
-    let scratch = match level.is_some() && dry.is_none() {
-        true => Some(tempfile::tempfile_in(folder_of(path)).map_err(failed)?),
-        false => None,
+    let new = |file| Sink::new(file, files.memory().output());
+    let scratch = match level.is_some() && dry.is_none() && team.is_none() {
+        true => new(tempfile::tempfile_in(folder_of(path)).map_err(failed)?),
+        false => Sink::nowhere(),
     };
-    let sink = Arc::new(match target {
-        Target::File(file) => Sink::new(file, files.memory().output()),
+    let (sink, scratch, together) = match target {
+        Target::File(file) => (new(file), scratch, None),
         Target::ReadAlong(file, reader, superblock) => {
             let sink = Sink::read_along(file, reader);
             sink.put(0, &superblock).map_err(failed)?;
-            sink
+            (sink, scratch, None)
         }
-        Target::Sample | Target::Outline => Sink::nowhere(),
+        Target::Together(Workshop { team, merged, columns, chunks }) => {
+            let [merged, columns, chunks] = [merged, columns, chunks].map(Sink::shared);
+            (merged, columns, Some(columns::Together::new(team, chunks)))
+        }
+        Target::Sample | Target::Outline => (Sink::nowhere(), scratch, None),
+    };
+    let (sink, scratch) = (Arc::new(sink), Arc::new(scratch));
+    let crew = team.as_ref().map(|team| Crew {
+        shares: Shares::new(Arc::clone(team), Stage::Fill),
+        sinks: [Arc::clone(&sink), Arc::clone(&scratch)],
     });
-    let columns = Columns::new(Arc::clone(&sink), scratch.map(|file| Sink::new(file, files.memory().output())), level);
-    // The superblock is put there last, or is there already.
-    let beginning = BufWriter::with_capacity(BUFFER, SinkWriter::at(Arc::clone(&sink), SUPERBLOCK_SIZE));
+    let columns = Columns::new(Arc::clone(&sink), scratch, level, together);
+    // The superblock is put there last, or is there already. What is written once is written by one.
+    let written = if leads { Arc::clone(&sink) } else { Arc::new(Sink::nowhere()) };
+    let beginning = BufWriter::with_capacity(BUFFER, SinkWriter::at(written, SUPERBLOCK_SIZE));
     let writer = Writer::at(beginning, SUPERBLOCK_SIZE);
-    let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped, progress, dry);
+    let fetcher = Fetcher::new(&plan.files, files, Arc::clone(&sink), stopped, progress, dry, crew);
     let fields: BTreeSet<String> = plan.provenance.options.fields.iter().cloned().collect();
     let fields = (!fields.is_empty()).then_some(&fields);
     let mut merging = Merging {
@@ -138,10 +168,16 @@ pub(crate) fn merge(
     };
     merging.lay_out()?;
     let in_order = merging.groups.is_empty();
-    let Merging { mut fetcher, mut writer, columns, groups, mut members, origins, messages, .. } = merging;
+    let Merging { mut fetcher, mut writer, mut columns, groups, mut members, origins, messages, .. } = merging;
     fetcher.finish()?;
+    columns.encode_together(&groups, &fetcher)?;
     for group in groups {
         members.push(columns.finish(group, &fetcher, &mut writer)?);
+    }
+    columns.meet()?;
+    if let Some(team) = team.as_ref().filter(|_| !leads) {
+        hash_together(team, &sink, None)?;
+        return Ok(Merged { report: CutReport::default(), superblock: [0; _], in_order });
     }
     let fetched = fetcher.done();
     let copy_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -154,9 +190,13 @@ pub(crate) fn merge(
     let (bytes_written, superblock) = finish(writer, root)?;
     sink.put(0, &superblock).map_err(failed)?;
     sink.put(to_come.address, &end.to_le_bytes()).map_err(failed)?;
-    let checksums = sink.checksums(to_come.blocks, end).map_err(failed)?;
+    let checksums = match &team {
+        Some(team) => hash_together(team, &sink, Some((to_come.blocks, end)))?,
+        None => sink.checksums(to_come.blocks, end).map_err(failed)?,
+    };
     sink.put(end, &checksum::digits(&checksums)).map_err(failed)?;
     sink.finish(bytes_written).map_err(failed)?;
+    team.map_or(Ok(()), |_| sink.sync()).map_err(failed)?;
     let close_ms = started.elapsed().as_secs_f64() * 1e3;
     let expected_ms = fetcher
         .expected()
@@ -174,6 +214,28 @@ pub(crate) fn merge(
         close_ms,
     };
     Ok(Merged { report, superblock, in_order })
+}
+
+/// The checksums of a file that is whole but for them, made by all who made it; the leader tells how many blocks there are before what end.
+fn hash_together(
+    team: &Arc<dyn Team>,
+    sink: &Sink,
+    whole: Option<(u64, u64)>,
+) -> Result<Vec<checksum::Checksum>, CutoutError> {
+    sink.sync().map_err(WriteError::from)?;
+    let said = team.hear(whole.map(|(blocks, end)| vec![blocks, end])).map_err(team::together)?;
+    let [blocks, end] = said[..] else { return Err(CutoutError::Team(io::ErrorKind::InvalidData.into())) };
+    let shares = Shares::new(Arc::clone(team), Stage::Hash);
+    for first in (0..blocks).step_by(HASHED as usize) {
+        let numbers = first..(first + HASHED).min(blocks);
+        if let Some(own) = shares.next((numbers.end - first) * checksum::BLOCK, &[first, end])? {
+            let made = sink.checksums_of(numbers, blocks, end).map_err(WriteError::from)?;
+            let words = made.iter().flat_map(|checksum| checksum.as_chunks::<8>().0);
+            shares.done(own, words.map(|word| u64::from_le_bytes(*word)).collect())?;
+        }
+    }
+    let bytes: Vec<u8> = shares.meet()?.concat().into_iter().flat_map(u64::to_le_bytes).collect();
+    Ok(bytes.as_chunks::<32>().0.to_vec())
 }
 
 /// Refuses more objects than there is memory to keep book of.

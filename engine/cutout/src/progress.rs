@@ -26,7 +26,8 @@ impl CutProgress {
         self.handed_out.fetch_add(work, Ordering::Relaxed);
     }
 
-    pub(crate) fn finish(&self, work: u64) {
+    /// Counts work as done.
+    pub fn finish(&self, work: u64) {
         self.done.fetch_add(work, Ordering::Relaxed);
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
@@ -29,10 +30,14 @@ impl Sink {
         Self { file: Some(file), memory: Mutex::new(Some(Vec::new())), most, checksums: Mutex::default(), reader: None }
     }
 
+    /// One that others put pieces into, too.
+    pub(crate) fn shared(file: File) -> Self {
+        Self { file: Some(file), memory: Mutex::new(None), most: 0, checksums: Mutex::default(), reader: None }
+    }
+
     /// One that someone reads along.
     pub(crate) fn read_along(file: File, reader: watch::Sender<u64>) -> Self {
-        let memory = Mutex::new(None);
-        Self { file: Some(file), memory, most: 0, checksums: Mutex::default(), reader: Some(reader) }
+        Self { reader: Some(reader), ..Self::shared(file) }
     }
 
     /// One that takes everything and keeps nothing.
@@ -67,7 +72,7 @@ impl Sink {
         let mut made = self.checksums.lock().map_err(|_| io::Error::other("another writer has failed"))?;
         let from = made.len() as u64;
         if from < first {
-            made.extend(checksum::checksums(from..first, blocks, end, |at, bytes| self.get(at, bytes))?);
+            made.extend(self.checksums_of(from..first, blocks, end)?);
         }
         Ok(made.clone())
     }
@@ -91,6 +96,16 @@ impl Sink {
         }
         drop(memory);
         file.write_all_at(bytes, at)
+    }
+
+    /// Waits until what was put is safe, and others see it.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), File::sync_data)
+    }
+
+    /// The checksums of some blocks, of so many in all, before `end`.
+    pub(crate) fn checksums_of(&self, numbers: Range<u64>, blocks: u64, end: u64) -> io::Result<Vec<Checksum>> {
+        checksum::checksums(numbers, blocks, end, |at, bytes| self.get(at, bytes))
     }
 
     /// Reads what was put; zeros where nothing was.

@@ -3,24 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spolia_exec::{CutAnswer, ExecError, SelectedRows, outline};
-use spolia_queue::{CutJob, Inputs, Job, JobResult};
+use spolia_exec::{CutAnswer, Dispatcher, ExecError, Handed, MERGED, PreparedCut, SelectedRows, Selection, outline};
+use spolia_queue::{CutJob, Inputs, Job, JobResult, JobSpec, Resources};
 
-use super::HDF5;
 use super::choice::Choice;
 use super::cut::{note, options, request_of};
 use super::rows::{all_rows, client};
 use crate::door::Door;
 use crate::fault::Fault;
+use crate::jobs::file_in;
 use crate::parameters::Parameters;
 use crate::record::Record;
 use crate::service::Service;
 use crate::tap::kept;
 
-/// The name of the only result.
-const RESULT: &str = "merged";
-/// Its file.
-const FILE: &str = "merged.h5";
 /// The file of the chosen rows.
 const ROWS: &str = "rows";
 /// The parameter that tells how many they are.
@@ -57,13 +53,16 @@ pub(crate) async fn spec(
             inputs.parameters.retain(|(name, _)| !["ID", "QUERY", "UPLOAD", COUNT].contains(&name.as_str()));
             inputs.parameters.push((COUNT.to_owned(), rows.ids.len().to_string()));
             inputs.uploads.clear();
-            Ok((CutJob { inputs, rows: Some(ROWS.to_owned()) }, Some(rows)))
+            Ok((CutJob { inputs, rows: Some(ROWS.to_owned()), source_ids: None }, Some(rows)))
         }
         (false, Some(_)) => {
             inputs.parameters.retain(|(name, _)| name != COUNT);
-            Ok((CutJob { inputs, rows: None }, None))
+            Ok((CutJob { inputs, ..CutJob::default() }, None))
         }
-        (false, None) => Ok((CutJob { inputs, rows: before.and_then(|before| before.rows.clone()) }, None)),
+        (false, None) => {
+            let (rows, source_ids) = before.cloned().map(|before| (before.rows, before.source_ids)).unwrap_or_default();
+            Ok((CutJob { inputs, rows, source_ids }, None))
+        }
     }
 }
 
@@ -105,24 +104,9 @@ async fn make(
     record: &mut Record,
 ) -> Result<JobResult, Fault> {
     let failed = |error: std::io::Error| Fault::internal("keep the merged file", &error);
-    let folder = service.jobs.make_folder(&job.job_id).await.map_err(failed)?;
-    let choice = match &cut.rows {
-        Some(_) => {
-            let packed = tokio::fs::read(folder.join(ROWS)).await.map_err(failed)?;
-            let rows = SelectedRows::unpack(&packed);
-            Choice::Rows(rows.ok_or_else(|| Fault::internal("read the chosen rows", &job.job_id))?)
-        }
-        None => {
-            let uploads = kept(folder.clone(), cut.inputs.uploads.clone()).await?;
-            Choice::read(service, parameters, uploads, "", service.archive.selection_rows()).await?
-        }
-    };
-    let request = request_of(service, parameters, choice, None).await?;
-    let path = folder.join(FILE);
-    let prepared = service.archive.prepare_cut(&request).await?;
-    // What is compressed or packed is as large as it is only once it is made.
-    let outline = outline(service.archive.files(), prepared.plan()).await.map_err(ExecError::from)?;
-    outline.map_or(Ok(()), |outline| check_size(service, outline.bytes()))?;
+    let (id, file, content_type) = MERGED;
+    let path = service.jobs.make_folder(&job.job_id).await.map_err(failed)?.join(file);
+    let prepared = prepare(service, job, cut, parameters).await?;
     let answer = service.archive.make_cut(prepared, &path, &Arc::default()).await?;
     note(record, &answer);
     let size = tokio::fs::metadata(&path).await.map_err(failed)?.len();
@@ -131,14 +115,74 @@ async fn make(
         return Err(fault);
     }
     Ok(JobResult {
-        id: RESULT.to_owned(),
-        content_type: HDF5.to_owned(),
+        id: id.to_owned(),
+        content_type: content_type.to_owned(),
         size,
-        file: FILE.to_owned(),
+        file: file.to_owned(),
         rows: None,
         overflow: None,
         notes: notes(&answer),
     })
+}
+
+/// The objects of a job and their files.
+async fn prepare(service: &Service, job: &Job, cut: &CutJob, parameters: &Parameters) -> Result<PreparedCut, Fault> {
+    let failed = |error: std::io::Error| Fault::internal("read what was chosen", &error);
+    let folder = service.jobs.make_folder(&job.job_id).await.map_err(failed)?;
+    let lost = || Fault::internal("read what was chosen", &job.job_id);
+    let choice = match (&cut.rows, &cut.source_ids) {
+        (Some(_), _) => {
+            let packed = tokio::fs::read(folder.join(ROWS)).await.map_err(failed)?;
+            Choice::Rows(SelectedRows::unpack(&packed).ok_or_else(lost)?)
+        }
+        (None, Some(file)) => {
+            let ids = tokio::fs::read(file_in(&folder, file).ok_or_else(lost)?).await.map_err(failed)?;
+            let ids = ids.as_chunks::<8>().0.iter().map(|id| i64::from_le_bytes(*id)).collect();
+            Choice::Found(Selection::SourceIds(ids), Vec::new())
+        }
+        (None, None) => {
+            let uploads = kept(folder.clone(), cut.inputs.uploads.clone()).await?;
+            Choice::read(service, parameters, uploads, "", service.archive.selection_rows()).await?
+        }
+    };
+    let request = request_of(service, parameters, choice, None).await?;
+    let prepared = service.archive.prepare_cut(&request).await?;
+    // What is compressed or packed is as large as it is only once it is made.
+    let outline = outline(service.archive.files(), prepared.plan()).await.map_err(ExecError::from)?;
+    outline.map_or(Ok(()), |outline| check_size(service, outline.bytes()))?;
+    Ok(prepared)
+}
+
+/// Hands a claimed job over to the scheduler, or leaves it to the servers where it is small.
+///
+/// # Errors
+/// [`Fault`] for what failed; then the job has not ended yet.
+pub(crate) async fn hand_over(service: &Service, dispatcher: &Dispatcher, job: &Job) -> Result<(), Fault> {
+    let JobSpec::Cut(cut) = &job.spec else { return Ok(dispatcher.give_up(&job.job_id).await?) };
+    if !dispatcher.has_order(&job.job_id) {
+        let service = service.of_job(job);
+        let parameters = Parameters::of(cut.inputs.parameters.iter().cloned());
+        let prepared = prepare(&service, job, cut, &parameters).await?;
+        let asked_for = cut.inputs.resources != Resources::default();
+        if !asked_for && (prepared.objects() as u64) < dispatcher.settings().objects {
+            return Ok(dispatcher.give_up(&job.job_id).await?);
+        }
+        dispatcher.write_order(job, prepared.plan()).await?;
+    }
+    let mut record = service.of_job(job).begin("hand over", Door::Job, &job.job_id);
+    match dispatcher.hand_over(job).await {
+        Ok(Handed::Over(id)) => {
+            record.note(dispatcher.scheduler().name(), id);
+            record.succeed();
+        }
+        Ok(Handed::PutOff(why) | Handed::Refused(why)) => record.fail(&why),
+        Ok(Handed::Taken) => record.succeed(),
+        Err(error) => {
+            record.fail(&error.message());
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 fn check_size(service: &Service, bytes: u64) -> Result<(), Fault> {

@@ -43,6 +43,7 @@ async fn make(desk: &Desk, submission: Submission) -> Result<Response<Body>, Fau
         parameters: submission.parameters.without(&Control::NAMES),
         uploads: Vec::new(),
         groups: who.groups().iter().cloned().collect(),
+        ..Inputs::default()
     };
     let (mut spec, rows) = spec(desk, &submission.parameters, inputs, None).await?;
     let job = NewJob {
@@ -53,6 +54,7 @@ async fn make(desk: &Desk, submission: Submission) -> Result<Response<Body>, Fau
             .destruction
             .unwrap_or_else(|| Utc::now() + Duration::days(i64::from(settings.destruction_days))),
         execution_duration_s: control.execution_duration_s.unwrap_or(settings.execution_duration_s),
+        scheduler: None,
     };
     let job = service.jobs.table.create(&job, quota(service)).await?;
     if let Some(rows) = rows {

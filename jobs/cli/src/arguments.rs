@@ -1,7 +1,11 @@
 //! The command line.
 
+mod jobs;
+
 use std::path::PathBuf;
 use std::str::FromStr;
+
+pub use jobs::{Asked, CutWhat, Jobs, List, Report, Retry, Submit, SubmitCut, Wait};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -58,6 +62,17 @@ pub enum Command {
     /// Lists, changes and forgets the keys that sign links
     #[command(subcommand)]
     Keys(Keys),
+    /// Makes, lists, watches and ends jobs: cuts that a scheduler runs
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// Works alone on the order in a job's folder; the local scheduler calls it
+    #[command(hide = true)]
+    Work {
+        /// The folder
+        folder: PathBuf,
+        /// The number of the attempt
+        attempt: u32,
+    },
     /// Lists and drops tables that users keep
     #[command(subcommand)]
     Tables(Tables),
@@ -322,6 +337,12 @@ pub struct Cut {
     /// The file to write
     #[arg(long, short, value_hint = ValueHint::FilePath, required_unless_present = "dry_run")]
     pub output: Option<PathBuf>,
+    /// Have a job do it, and wait for that: local (a process of its own) or slurm
+    #[arg(long, conflicts_with_all = ["files", "again", "dry_run", "report"])]
+    pub scheduler: Option<String>,
+    /// Ranks of the job
+    #[arg(long, requires = "scheduler")]
+    pub ranks: Option<u32>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,

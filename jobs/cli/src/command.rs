@@ -7,6 +7,7 @@ mod explain;
 mod ingest;
 mod init;
 mod inspect;
+mod jobs;
 mod keys;
 mod make_gaia;
 mod nodes;
@@ -16,6 +17,7 @@ mod serve;
 mod status;
 mod tables;
 mod token;
+mod work;
 
 use clap::CommandFactory;
 
@@ -45,6 +47,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Serve(serve) => serve::run(site()?, serve).await,
         Command::Token(token) => token::run(&site()?, token),
         Command::Keys(keys) => keys::run(&site()?, keys).await,
+        Command::Jobs(jobs) => jobs::run(site()?, jobs).await,
+        Command::Work { folder, attempt } => work::run(&folder, attempt).await,
         Command::Tables(tables) => tables::run(&site()?, tables).await,
         Command::Settings => {
             print!("{}", site()?.settings.masked()?);

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
-use spolia_exec::{AccessSettings, CutSettings, LogSettings, SelectionSettings, StoreSettings, UserTableSettings};
+use spolia_exec::{
+    AccessSettings, CutSettings, JobSettings, LogSettings, SelectionSettings, StoreSettings, UserTableSettings,
+};
 use spolia_flight_server::{RegistrySettings, ServerSettings};
 use spolia_local_node::LocalNodeSettings;
 use spolia_planner::QuerySettings;
@@ -43,6 +45,8 @@ pub struct Settings {
     pub cut: CutSettings,
     /// Where selections are kept.
     pub selections: SelectionSettings,
+    /// Who runs large cuts.
+    pub jobs: JobSettings,
     /// How much users may keep.
     pub user_tables: UserTableSettings,
     /// Bounds on nodes.
@@ -81,7 +85,10 @@ impl Settings {
             (0, 0) => "[nodes] names no node: set local = 4, or urls",
             (1.., 1..) => "[nodes] has local nodes and urls; a site has either",
             (65.., _) => "[nodes] local is at most 64",
-            _ => return self.user_tables.validate().map_err(|fault| CommandError::Settings(fault.to_owned())),
+            _ => {
+                let fault = self.user_tables.validate().map_err(str::to_owned).and_then(|()| self.jobs.validate());
+                return fault.map_err(CommandError::Settings);
+            }
         };
         Err(CommandError::Settings(fault.to_owned()))
     }

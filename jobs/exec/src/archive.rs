@@ -67,6 +67,8 @@ pub struct Archive {
     pub(crate) who: Arc<Principal>,
     pub(crate) selections: Selections,
     pub(crate) user_tables: Arc<UserTableSettings>,
+    store_settings: Arc<StoreSettings>,
+    cut_settings: CutSettings,
     authority: Arc<str>,
     log: OperationLog,
 }
@@ -86,6 +88,8 @@ impl Archive {
             log: OperationLog::new(&settings.site.join("log"), settings.log),
             selections: Selections::open(settings.selections)?,
             user_tables: Arc::new(settings.user_tables),
+            store_settings: Arc::new(settings.store),
+            cut_settings: settings.cut,
             authority: settings.authority.into(),
             memory: Session::memory_pool(&settings.query),
             query: settings.query,
@@ -125,6 +129,16 @@ impl Archive {
     /// The archived files as cuts read them.
     pub fn files(&self) -> &Arc<Files> {
         &self.store.files
+    }
+
+    /// Where the archived files lie, for those who read them elsewhere.
+    pub(crate) fn store_settings(&self) -> &StoreSettings {
+        &self.store_settings
+    }
+
+    /// Bounds on cuts.
+    pub(crate) fn cut_settings(&self) -> &CutSettings {
+        &self.cut_settings
     }
 
     /// The site's folder.

@@ -1,10 +1,13 @@
 //! What can go wrong while answering.
 
+use std::path::PathBuf;
+
 use datafusion::error::DataFusionError;
 use spolia_catalogue::CatalogueError;
 use spolia_cutout::CutoutError;
 use spolia_formats::FormatError;
 use spolia_planner::{PlanError, plain};
+use spolia_queue::{QueueError, SchedulerError};
 use spolia_shard_router::RouterError;
 
 use crate::link::LinkError;
@@ -51,6 +54,20 @@ pub enum ExecError {
     /// A query failed while running.
     #[error("{}", cause(.0))]
     Run(#[from] DataFusionError),
+    /// The job table failed.
+    #[error(transparent)]
+    Queue(QueueError),
+    /// A scheduler did not do what was asked of it.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
+    /// The folder of an order cannot be worked in.
+    #[error("{}: {fault}", .folder.display())]
+    Work {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
     /// The object store could not be opened.
     #[error("the object store {place} cannot be opened")]
     Store {

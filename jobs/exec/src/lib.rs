@@ -7,6 +7,7 @@
 mod access;
 mod archive;
 mod cut;
+mod dispatcher;
 mod error;
 mod explain;
 mod holdings;
@@ -24,10 +25,12 @@ mod token;
 mod upload;
 mod user_table_def;
 mod user_tables;
+mod work;
 
 pub use access::{AccessSettings, Act, Audience, CollectionAccess};
 pub use archive::{Archive, ArchiveSettings};
 pub use cut::{CutAnswer, CutRequest, CutSettings, PreparedCut};
+pub use dispatcher::{Dispatcher, Handed, JOBS_FOLDER, JobSettings, MERGED};
 pub use error::ExecError;
 pub use explain::{Explanation, NodeAnswer, NodeExplanation, TableExplanation};
 pub use holdings::Holdings;
@@ -45,3 +48,7 @@ pub use token::{Authenticator, Credentials, Token, TokenError, Tokens};
 pub use upload::Upload;
 pub use user_table_def::{column_list, indexable, user_table_def};
 pub use user_tables::UserTableSettings;
+pub use work::{
+    Bench, Desk, Done, Failure, Ledger, Line, Member, Note, Order, Progress, Reply, Request, Way, failure_in,
+    note_failure, order_in, progress_in, read_ledger, read_log, write_log,
+};

@@ -45,6 +45,13 @@ impl Default for StoreSettings {
     }
 }
 
+/// The key to a store, for those who read its files elsewhere. It is written where only its owner can read it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct StoreKey {
+    access_key_id: String,
+    secret_access_key: String,
+}
+
 /// A text that is read, and never shown or written.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
@@ -98,6 +105,24 @@ impl Store {
 }
 
 impl StoreSettings {
+    /// The key to it, from here or from the environment; nothing for a folder.
+    pub(crate) fn key(&self) -> Option<StoreKey> {
+        let own = (self.access_key_id.clone(), self.secret_access_key.0.clone());
+        let known = |name: &str| std::env::var(name).ok();
+        let from_environment = || Some((known("AWS_ACCESS_KEY_ID")?, known("AWS_SECRET_ACCESS_KEY")?));
+        let key = if own.0.is_empty() { from_environment() } else { Some(own) };
+        let key = key.filter(|_| !self.url.is_empty());
+        key.map(|(access_key_id, secret_access_key)| StoreKey { access_key_id, secret_access_key })
+    }
+
+    /// The same, opened by a key.
+    pub(crate) fn with(mut self, key: Option<StoreKey>) -> Self {
+        if let Some(key) = key {
+            (self.access_key_id, self.secret_access_key) = (key.access_key_id, Secret(key.secret_access_key));
+        }
+        self
+    }
+
     fn access(&self) -> S3Access {
         let said = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         S3Access {

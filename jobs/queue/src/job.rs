@@ -12,7 +12,7 @@ use crate::spec::JobSpec;
 
 /// The columns that [`Job::from_row`] reads.
 pub(crate) const COLUMNS: &str = "job_id, spec, owner, run_id, phase, created, started, ended, destruction, execution_duration_s, error, \
-                                  results, attempts";
+                                  results, attempts, scheduler, progress, told";
 
 /// A job.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,12 @@ pub struct Job {
     pub results: Vec<JobResult>,
     /// How often it has been begun.
     pub attempts: u32,
+    /// Who runs it; a server by itself where nothing is said.
+    pub scheduler: Option<String>,
+    /// The part that is done, from 0 to 1, where that is known.
+    pub progress: Option<f64>,
+    /// What is to be known of it now: why it waits, mostly.
+    pub told: Option<String>,
 }
 
 /// Why a job failed, or was ended.
@@ -89,6 +95,8 @@ pub struct NewJob {
     pub destruction: DateTime<Utc>,
     /// Seconds it may be at work.
     pub execution_duration_s: u32,
+    /// Who runs it; a server by itself where nothing is said.
+    pub scheduler: Option<String>,
 }
 
 /// Which jobs are to be listed.
@@ -123,6 +131,9 @@ impl Job {
             destruction: row.get("destruction"),
             execution_duration_s: row.get::<_, i32>("execution_duration_s").unsigned_abs(),
             attempts: row.get::<_, i32>("attempts").unsigned_abs(),
+            scheduler: row.get("scheduler"),
+            progress: row.get("progress"),
+            told: row.get("told"),
             job_id,
         })
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::resources::Resources;
+
 /// The kind of [`JobSpec::TapQuery`].
 pub const TAP_QUERY: &str = "tap_query";
 /// The kind of [`JobSpec::Cut`].
@@ -35,6 +37,9 @@ pub struct Inputs {
     /// The groups of whoever asks, at the time the job was made.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// What it asks of a scheduler.
+    #[serde(default)]
+    pub resources: Resources,
 }
 
 /// Cut & Merge of some objects.
@@ -43,9 +48,12 @@ pub struct CutJob {
     /// What it was asked for; without the ids of rows, where these are in a file.
     #[serde(flatten)]
     pub inputs: Inputs,
-    /// The file of the chosen rows in the job's folder; none where a query chooses them.
+    /// The file of the chosen rows in the job's folder; none where a query or ids choose them.
     #[serde(default)]
     pub rows: Option<String>,
+    /// The file of the ids of chosen sources in the job's folder.
+    #[serde(default)]
+    pub source_ids: Option<String>,
 }
 
 /// A table that came along and lies in the job's folder.

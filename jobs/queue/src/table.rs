@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use spolia_catalogue::Control;
 use tokio_postgres::types::{Json, ToSql};
 
+use crate::attempt::{self, Attempt};
 use crate::error::{Act, QueueError};
 use crate::job::{COLUMNS, Job, JobFilter, NewJob};
 use crate::spec::JobSpec;
@@ -42,7 +43,7 @@ impl JobTable {
         // Jobs of one owner are made one after the other, so that they are counted.
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended('spolia job of ' || coalesce($1, ''), 0))";
         transaction.execute(lock, &[&job.owner]).await.act("wait for other jobs to be made")?;
-        let count = "SELECT count(*) FILTER (WHERE phase IN ('PENDING', 'QUEUED', 'EXECUTING')), count(*) FROM spolia.job \
+        let count = "SELECT count(*) FILTER (WHERE phase NOT IN ('COMPLETED', 'ERROR', 'ABORTED', 'ARCHIVED')), count(*) FROM spolia.job \
                      WHERE owner IS NOT DISTINCT FROM $1";
         let counted = transaction.query_one(count, &[&job.owner]).await.act("count jobs")?;
         for (at, most, what) in [(0, quota.active, "jobs waiting or at work"), (1, quota.kept, "jobs")] {
@@ -52,12 +53,13 @@ impl JobTable {
             }
         }
         let sql = format!(
-            "INSERT INTO spolia.job (job_id, kind, spec, owner, run_id, phase, destruction, execution_duration_s) \
-             VALUES ($1, $2, $3, $4, $5, 'PENDING', $6, $7) RETURNING {COLUMNS}"
+            "INSERT INTO spolia.job (job_id, kind, spec, owner, run_id, phase, destruction, execution_duration_s, scheduler) \
+             VALUES ($1, $2, $3, $4, $5, 'PENDING', $6, $7, $8) RETURNING {COLUMNS}"
         );
         let (job_id, seconds) = (uuid::Uuid::new_v4().to_string(), seconds(job.execution_duration_s));
-        let values: [&(dyn ToSql + Sync); 7] =
-            [&job_id, &job.spec.kind(), &Json(&job.spec), &job.owner, &job.run_id, &job.destruction, &seconds];
+        let (kind, spec) = (job.spec.kind(), Json(&job.spec));
+        let values: [&(dyn ToSql + Sync); 8] =
+            [&job_id, &kind, &spec, &job.owner, &job.run_id, &job.destruction, &seconds, &job.scheduler];
         let row = transaction.query_one(&sql, &values).await.act("make a job")?;
         transaction.commit().await.act("make a job")?;
         Job::from_row(&row)
@@ -89,6 +91,54 @@ impl JobTable {
         let most = i64::from(filter.last.unwrap_or(LISTED).min(LISTED));
         let rows = self.control.client().await?.query(&sql, &[&owner, &phases, &filter.after, &most, &kind]).await;
         rows.act("list jobs")?.iter().map(Job::from_row).collect()
+    }
+
+    /// The jobs of an owner, or of everybody, of all kinds, the newest first.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn all(&self, owner: Option<&str>, filter: &JobFilter) -> Result<Vec<Job>, QueueError> {
+        let phases: Vec<&str> = filter.phases.iter().map(|phase| phase.name()).collect();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM spolia.job WHERE ($1::text IS NULL OR owner = $1) \
+             AND (cardinality($2::text[]) = 0 OR phase = ANY($2)) AND ($3::timestamptz IS NULL OR created > $3) \
+             ORDER BY created DESC, job_id LIMIT $4"
+        );
+        let most = i64::from(filter.last.unwrap_or(LISTED).min(LISTED));
+        let rows = self.control.client().await?.query(&sql, &[&owner, &phases, &filter.after, &most]).await;
+        rows.act("list jobs")?.iter().map(Job::from_row).collect()
+    }
+
+    /// The job whose id begins so, if there is exactly one.
+    ///
+    /// # Errors
+    /// [`QueueError::NotFound`] where there is none, and where there are several.
+    pub async fn find(&self, beginning: &str) -> Result<Job, QueueError> {
+        let sql = format!("SELECT {COLUMNS} FROM spolia.job WHERE starts_with(job_id, $1) LIMIT 2");
+        let rows = self.control.client().await?.query(&sql, &[&beginning]).await.act("look for a job")?;
+        match &rows[..] {
+            [row] if !beginning.is_empty() => Job::from_row(row),
+            _ => Err(QueueError::NotFound(beginning.to_owned())),
+        }
+    }
+
+    /// The attempts at a job, in their order.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn attempts(&self, job_id: &str) -> Result<Vec<Attempt>, QueueError> {
+        let sql = format!("SELECT {} FROM spolia.job_attempt WHERE job_id = $1 ORDER BY number", attempt::COLUMNS);
+        let rows = self.control.client().await?.query(&sql, &[&job_id]).await.act("read attempts")?;
+        Ok(rows.iter().map(Attempt::from_row).collect())
+    }
+
+    /// Has a scheduler run a job that is pending or queued.
+    ///
+    /// # Errors
+    /// [`QueueError::Phase`] once it is at work.
+    pub async fn hand_to(&self, job_id: &str, scheduler: &str) -> Result<Job, QueueError> {
+        let allowed = "phase IN ('PENDING', 'QUEUED', 'HELD')";
+        self.change(job_id, "scheduler = $2", allowed, "who runs it can no longer change", &[&scheduler]).await
     }
 
     /// Changes what a job is to do, as long as it is [`ExecutionPhase::Pending`](crate::ExecutionPhase::Pending).

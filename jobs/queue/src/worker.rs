@@ -26,8 +26,19 @@ pub enum Ended {
     Completed(Vec<JobResult>),
     /// It failed.
     Failed(JobError),
-    /// Its time was over; the message says so.
-    TimedOut(JobError),
+    /// Its time was over, or somebody ended it; the message says so.
+    Aborted(JobError),
+}
+
+impl Ended {
+    /// The phase, the results and the error of a job that ended so.
+    pub(crate) fn columns(&self) -> (&'static str, &[JobResult], Option<&JobError>) {
+        match self {
+            Self::Completed(results) => ("COMPLETED", results, None),
+            Self::Failed(error) => ("ERROR", &[], Some(error)),
+            Self::Aborted(error) => ("ABORTED", &[], Some(error)),
+        }
+    }
 }
 
 impl Worker {
@@ -45,13 +56,13 @@ impl Worker {
         let client = self.table.control.client().await?;
         let lost = "UPDATE spolia.job SET phase = 'ERROR', ended = now(), worker = NULL, \
                     error = '{\"message\": \"the server ended three times while it was at work on this job\", \"transient\": true}' \
-                    WHERE kind = ANY($1) AND phase = 'EXECUTING' AND worker_until < now() AND attempts >= $2";
+                    WHERE kind = ANY($1) AND scheduler IS NULL AND phase = 'EXECUTING' AND worker_until < now() AND attempts >= $2";
         client.execute(lost, &[&kinds, &ATTEMPTS]).await.act("give up lost jobs")?;
         let sql = format!(
             "UPDATE spolia.job SET phase = 'EXECUTING', started = coalesce(started, now()), attempts = attempts + 1, worker = $2, \
                  worker_until = now() + make_interval(secs => $3) \
              WHERE job_id = (SELECT job_id FROM spolia.job AS j \
-                 WHERE kind = ANY($1) AND (phase = 'QUEUED' OR phase = 'EXECUTING' AND worker_until < now()) \
+                 WHERE kind = ANY($1) AND scheduler IS NULL AND (phase = 'QUEUED' OR phase = 'EXECUTING' AND worker_until < now()) \
                  ORDER BY phase = 'QUEUED', (SELECT count(*) FROM spolia.job AS other \
                      WHERE other.phase = 'EXECUTING' AND other.owner IS NOT DISTINCT FROM j.owner), created \
                  LIMIT 1 FOR UPDATE SKIP LOCKED) \
@@ -79,12 +90,8 @@ impl Worker {
     /// # Errors
     /// When the control database fails.
     pub async fn end(&self, job_id: &str, ended: &Ended) -> Result<bool, QueueError> {
-        let none = Vec::new();
-        let (phase, results, error) = match ended {
-            Ended::Completed(results) => ("COMPLETED", results, None),
-            Ended::Failed(error) => ("ERROR", &none, Some(Json(error))),
-            Ended::TimedOut(error) => ("ABORTED", &none, Some(Json(error))),
-        };
+        let (phase, results, error) = ended.columns();
+        let error = error.map(Json);
         let sql = "UPDATE spolia.job SET phase = $3, results = $4, error = $5, ended = now(), worker = NULL \
                    WHERE job_id = $1 AND worker = $2 AND phase = 'EXECUTING'";
         let client = self.table.control.client().await?;

@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use spolia_cutout::{BareCut, Chosen, CutOptions, CutPlan, Files, choose, plan_of};
 use spolia_exec::{CutProgress, CutRequest, CutSettings, Selection};
 
-use crate::arguments::Cut;
+use crate::arguments::{Asked, Cut, CutWhat};
+use crate::command::jobs::cut_as_job;
 use crate::command::report;
 use crate::command::serve::stop_signal;
 use crate::error::CommandError;
@@ -26,6 +27,9 @@ const TICK: Duration = Duration::from_millis(100);
 pub async fn run(site: &Path, cut: Cut) -> Result<(), CommandError> {
     if let Some(merged) = &cut.again {
         return again(site, merged, &cut).await;
+    }
+    if let Some(scheduler) = &cut.scheduler {
+        return by_job(site, scheduler, &cut).await;
     }
     if cut.files.is_empty() { of_site(&open(site, &cut)?, &cut).await } else { of_files(&cut).await }
 }
@@ -66,6 +70,22 @@ async fn watched<T, E: Into<CommandError>>(
     };
     bar.finish_and_clear();
     made
+}
+
+/// Has a job make the merged file.
+async fn by_job(site: &Path, scheduler: &str, cut: &Cut) -> Result<(), CommandError> {
+    let what = CutWhat {
+        ids: cut.ids.clone(),
+        adql: cut.adql.clone(),
+        with_transits: cut.with_transits,
+        keep_unmatched: cut.keep_unmatched,
+        fields: cut.fields.clone(),
+        packed: cut.packed,
+        compress: cut.compress,
+    };
+    let asked = Asked { scheduler: Some(scheduler.to_owned()), ntasks: cut.ranks, ..Asked::default() };
+    let output = output(cut).ok_or_else(|| CommandError::Said("give the file to write (--output)".to_owned()))?;
+    cut_as_job(open(site, cut)?, &what, &asked, output).await
 }
 
 /// Makes a merged file again, of the site's files or of any, as its provenance says.
@@ -182,7 +202,7 @@ fn words(text: &str, what: &str) -> Result<Vec<String>, CommandError> {
     if words.is_empty() { Err(CommandError::Said(format!("no {what} are given"))) } else { Ok(words) }
 }
 
-fn source_ids(text: &str) -> Result<Vec<i64>, CommandError> {
+pub fn source_ids(text: &str) -> Result<Vec<i64>, CommandError> {
     let id = |word: &String| {
         word.parse().map_err(|_| CommandError::Said(format!("{word:?} is no source id (a 64-bit integer)")))
     };

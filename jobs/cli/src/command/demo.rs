@@ -40,7 +40,7 @@ async fn show(site: &Site, demo: &Demo, started: Instant) -> Result<(), CommandE
         settings.listen.set_port(0);
         settings.flight_listen.set_port(0);
     }
-    let server = serve::bind(archive, settings, site.settings.registry.clone()).await?;
+    let server = serve::bind(site, archive, settings).await?;
     let (base_url, flight) = (server.base_url().to_owned(), server.flight_addr());
     step(&format!("serving {base_url}/tap and Arrow Flight on {flight}"));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

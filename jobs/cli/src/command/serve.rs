@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use spolia_exec::Archive;
-use spolia_flight_server::{RegistrySettings, Server, ServerSettings, TableDecoder};
+use spolia_exec::{Archive, Dispatcher};
+use spolia_flight_server::{Server, ServerSettings, TableDecoder};
 use spolia_local_node::LocalNode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,20 +25,19 @@ pub async fn run(mut site: Site, serve: Serve) -> Result<(), CommandError> {
 
 async fn until_stopped(site: &Site) -> Result<(), CommandError> {
     let settings = &site.settings;
-    let server = bind(site.archive().await?, settings.server.clone(), settings.registry.clone()).await?;
+    let server = bind(site, site.archive().await?, settings.server.clone()).await?;
     eprintln!("TAP {}/tap, Arrow Flight grpc://{}; Ctrl-C ends", server.base_url(), server.flight_addr());
     Ok(server.serve(stop_signal()).await?)
 }
 
 /// Takes the ports of a site's server.
-pub async fn bind(
-    archive: Archive,
-    settings: ServerSettings,
-    registry: RegistrySettings,
-) -> Result<Server, CommandError> {
+pub async fn bind(site: &Site, archive: Archive, settings: ServerSettings) -> Result<Server, CommandError> {
     let program = std::env::current_exe().map_err(CommandError::file("find", Path::new("spolia")))?;
+    let jobs = &site.settings.jobs;
+    let scheduler = jobs.scheduler(&jobs.scheduler, &program)?;
+    let dispatcher = scheduler.map(|scheduler| Dispatcher::new(&archive, scheduler, jobs.clone()));
     let decoder = TableDecoder::new(program, ["decode-table".into()]);
-    Ok(Server::bind(archive, settings, registry, decoder).await?)
+    Ok(Server::bind(archive, settings, site.settings.registry.clone(), decoder, dispatcher).await?)
 }
 
 /// Ends at Ctrl-C or SIGTERM.

@@ -1,0 +1,398 @@
+//! Handing cuts to a scheduler, and taking in what becomes of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use spolia_cutout::CutPlan;
+use spolia_queue::{
+    Attempt, Dispatch, Ended, Job, JobError, JobResult, JobTable, Launch, LocalScheduler, MOST_ATTEMPTS, QueueError,
+    Resources, Scheduler, SchedulerError, Seen, SlurmScheduler, SlurmSettings, State, TO_BE_CONTINUED, left_behind,
+};
+
+use crate::archive::Archive;
+use crate::error::ExecError;
+use crate::store::StoreSettings;
+use crate::work::{Line, Order, failure_in, order_in, progress_in, read_ledger, renew};
+
+/// The folder of jobs in a site's.
+pub const JOBS_FOLDER: &str = "jobs";
+/// The name of the result of a cut, its file in the job's folder, and its media type.
+pub const MERGED: (&str, &str, &str) = ("merged", "merged.h5", "application/x-hdf5");
+/// How long others leave a job alone that is being handed over.
+const LEASE: Duration = Duration::from_secs(300);
+/// Bytes of what SLURM wrote that are looked at for why a job ended.
+const LOOKED_AT: u64 = 64 << 10;
+/// Seconds that a scheduler may know nothing of what it has just taken.
+const GRACE_S: i64 = 30;
+
+/// Who runs large cuts, and what they ask for; section `[jobs]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobSettings {
+    /// `server`: each server by itself; `local`: processes of their own on its machine; `slurm`: a cluster.
+    pub scheduler: String,
+    /// Objects from which on a cut that came by a door is handed to the scheduler.
+    pub objects: u64,
+    /// Jobs that are with the scheduler at the same time.
+    pub most: u32,
+    /// Seconds between two looks at what has become of them; all are looked at together.
+    pub poll_s: u64,
+    /// What jobs ask for that say nothing else.
+    pub resources: Resources,
+    /// How SLURM is reached.
+    pub slurm: SlurmSettings,
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            scheduler: "server".to_owned(),
+            objects: 100_000,
+            most: 100,
+            poll_s: 5,
+            resources: Resources::default(),
+            slurm: SlurmSettings::default(),
+        }
+    }
+}
+
+impl JobSettings {
+    /// Checks that they can be used.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn validate(&self) -> Result<(), String> {
+        if !["server", "local", "slurm"].contains(&self.scheduler.as_str()) {
+            return Err(format!("[jobs] scheduler is server, local or slurm, not {:?}", self.scheduler));
+        }
+        self.resources.check().map_err(|fault| format!("[jobs.resources] {fault}"))
+    }
+
+    /// The scheduler of a name; nothing for `server`. `spolia` is the program that works alone.
+    ///
+    /// # Errors
+    /// [`ExecError::Request`] where there is none of that name, or the settings do not tell how to reach it.
+    pub fn scheduler(&self, name: &str, spolia: &Path) -> Result<Option<Arc<dyn Scheduler>>, ExecError> {
+        match name {
+            "server" => Ok(None),
+            "local" => Ok(Some(Arc::new(LocalScheduler::new(spolia.to_owned(), &["work"])))),
+            "slurm" => {
+                let worker = spolia.with_file_name("spolia-worker");
+                let slurm = SlurmScheduler::new(&self.slurm, &worker).map_err(ExecError::Request)?;
+                Ok(Some(Arc::new(slurm)))
+            }
+            other => Err(ExecError::Request(format!("{other:?} is no scheduler; there are local and slurm"))),
+        }
+    }
+}
+
+/// One who hands cuts to a scheduler.
+#[derive(Clone)]
+pub struct Dispatcher {
+    dispatch: Dispatch,
+    scheduler: Arc<dyn Scheduler>,
+    settings: Arc<JobSettings>,
+    store: StoreSettings,
+    site: PathBuf,
+    memory_mib: u64,
+}
+
+/// What became of handing a job over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handed {
+    /// The scheduler has it, under an id of its own.
+    Over(String),
+    /// The scheduler is away; it is tried again.
+    PutOff(String),
+    /// It cannot be handed over, and has failed.
+    Refused(String),
+    /// It is no longer to be handed over.
+    Taken,
+}
+
+impl Dispatcher {
+    /// One for the jobs of an archive.
+    pub fn new(archive: &Archive, scheduler: Arc<dyn Scheduler>, settings: JobSettings) -> Self {
+        let table = JobTable::new(archive.router().control().clone());
+        Self {
+            dispatch: Dispatch::new(table, scheduler.name(), LEASE),
+            scheduler,
+            settings: Arc::new(settings),
+            store: archive.store_settings().clone(),
+            site: archive.site().to_owned(),
+            memory_mib: archive.cut_settings().memory_mib,
+        }
+    }
+
+    /// The scheduler.
+    pub fn scheduler(&self) -> &Arc<dyn Scheduler> {
+        &self.scheduler
+    }
+
+    /// What jobs ask for, and when they are looked at.
+    pub fn settings(&self) -> &JobSettings {
+        &self.settings
+    }
+
+    /// The folder of a job.
+    pub fn folder(&self, job_id: &str) -> PathBuf {
+        self.site.join(JOBS_FOLDER).join(job_id)
+    }
+
+    /// The next job to hand over, if there is one and the scheduler has not too many; or the one with an id.
+    ///
+    /// # Errors
+    /// When the control node fails.
+    pub async fn claim(&self, job_id: Option<&str>) -> Result<Option<Job>, ExecError> {
+        Ok(self.dispatch.claim(job_id, self.settings.most).await?)
+    }
+
+    /// Whether all is in the folder of a job that its work needs.
+    pub fn has_order(&self, job_id: &str) -> bool {
+        order_in(&self.folder(job_id)).is_some()
+    }
+
+    /// Writes what the work on a job needs into its folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn write_order(&self, job: &Job, plan: &CutPlan) -> Result<(), ExecError> {
+        let (folder, plan) = (self.folder(&job.job_id), plan.clone());
+        let memory_mib = self.rank_memory(&job.spec.inputs().resources.or(&self.settings.resources));
+        let order = Order::new(&job.job_id, MERGED.1, &self.store, &self.site, memory_mib);
+        let written = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&folder)?;
+            order.write(&plan, &folder)
+        });
+        let written = written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let folder = self.folder(&job.job_id);
+        written.map_err(|error| ExecError::Work { folder, fault: error.to_string() })
+    }
+
+    /// Has a job take over what was done of another one, which has ended.
+    ///
+    /// # Errors
+    /// When its folder is not there, or cannot be written.
+    pub async fn take_over(&self, before: &str, job: &Job) -> Result<(), ExecError> {
+        let (from, to, job_id) = (self.folder(before), self.folder(&job.job_id), job.job_id.clone());
+        let memory_mib = self.rank_memory(&job.spec.inputs().resources.or(&self.settings.resources));
+        let moved = tokio::task::spawn_blocking(move || {
+            std::fs::rename(&from, &to)?;
+            renew(&to, &job_id, memory_mib)
+        });
+        let moved = moved.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        moved.map_err(|error| ExecError::Work { folder: self.folder(before), fault: error.to_string() })
+    }
+
+    /// What a cut by one rank may take: its part of what a node has for the job, as far as that is known.
+    fn rank_memory(&self, resources: &Resources) -> u64 {
+        let ranks = u64::from(resources.tasks.unwrap_or(1).div_ceil(resources.nodes.unwrap_or(1).max(1)).max(1));
+        let share = resources.memory_mib.map(|memory_mib| (u64::from(memory_mib) * 3 / 4 / ranks).max(64));
+        share.map_or(self.memory_mib, |share| share.min(self.memory_mib))
+    }
+
+    /// Hands a claimed job over, whose order is in its folder.
+    ///
+    /// # Errors
+    /// When the control node fails.
+    pub async fn hand_over(&self, job: &Job) -> Result<Handed, ExecError> {
+        let Some((attempt, is_new)) = self.dispatch.attempt(&job.job_id).await? else { return Ok(Handed::Taken) };
+        let launch = self.launch(job, attempt.number).await?;
+        let submitted = async {
+            // One whose taking was never noted is not submitted twice.
+            match if is_new { None } else { self.scheduler.find(&launch).await? } {
+                Some(id) => Ok(id),
+                None => self.scheduler.submit(&launch).await,
+            }
+        };
+        match submitted.await {
+            Ok(id) => {
+                self.dispatch.taken(&attempt, &id).await?;
+                Ok(Handed::Over(id))
+            }
+            Err(error @ SchedulerError::Away { .. }) => {
+                self.dispatch.put_off(&job.job_id, &error.to_string()).await?;
+                Ok(Handed::PutOff(error.to_string()))
+            }
+            Err(error @ SchedulerError::Refused { .. }) => {
+                self.refuse(&job.job_id, &error.to_string(), false).await?;
+                Ok(Handed::Refused(error.to_string()))
+            }
+        }
+    }
+
+    /// Ends a claimed job that cannot be handed over.
+    ///
+    /// # Errors
+    /// When the control node fails.
+    pub async fn refuse(&self, job_id: &str, message: &str, transient: bool) -> Result<(), ExecError> {
+        let error = JobError { message: message.to_owned(), transient };
+        Ok(self.dispatch.refuse(job_id, &Ended::Failed(error)).await?)
+    }
+
+    /// Leaves a claimed job to the servers, each of which may do it by itself.
+    ///
+    /// # Errors
+    /// When the control node fails.
+    pub async fn give_up(&self, job_id: &str) -> Result<(), ExecError> {
+        Ok(self.dispatch.give_up(job_id).await?)
+    }
+
+    /// Puts a claimed job off that cannot be handed over now.
+    ///
+    /// # Errors
+    /// When the control node fails.
+    pub async fn put_off(&self, job_id: &str, why: &str) -> Result<(), ExecError> {
+        Ok(self.dispatch.put_off(job_id, why).await?)
+    }
+
+    /// An attempt at a job, as the scheduler is asked for it.
+    ///
+    /// # Errors
+    /// When the control node fails.
+    pub async fn launch(&self, job: &Job, attempt: u32) -> Result<Launch, ExecError> {
+        let resources = job.spec.inputs().resources.or(&self.settings.resources);
+        let mut after = Vec::new();
+        for earlier in &resources.after {
+            let attempts = self.dispatch.table().attempts(earlier).await?;
+            after.extend(attempts.into_iter().next_back().and_then(|attempt| attempt.external_id));
+        }
+        let (job_id, run_id, folder) = (job.job_id.clone(), job.run_id.clone(), self.folder(&job.job_id));
+        Ok(Launch { job_id, attempt, run_id, folder, resources, after })
+    }
+
+    /// Looks at everything that is with the scheduler, once and together; returns how many there are.
+    ///
+    /// # Errors
+    /// When the control node fails, or the scheduler is away.
+    pub async fn settle(&self) -> Result<usize, ExecError> {
+        let open = self.dispatch.open().await?;
+        if open.is_empty() {
+            return Ok(0);
+        }
+        let id = |attempt: &Attempt| attempt.external_id.clone();
+        let unwanted = open.iter().filter(|(_, job)| job.as_ref().is_none_or(|job| !job.phase.is_active()));
+        self.scheduler.cancel(&unwanted.filter_map(|(attempt, _)| id(attempt)).collect::<Vec<_>>()).await?;
+        let ids: Vec<String> = open.iter().filter_map(|(attempt, _)| id(attempt)).collect();
+        let seen = self.scheduler.look(&ids).await?;
+        for (attempt, job) in &open {
+            if let Some(seen) = id(attempt).and_then(|id| seen.get(&id)) {
+                self.take_in(attempt, job.as_ref(), seen).await?;
+            }
+        }
+        Ok(open.len())
+    }
+
+    async fn take_in(&self, attempt: &Attempt, job: Option<&Job>, seen: &Seen) -> Result<(), ExecError> {
+        let folder = self.folder(&attempt.job_id);
+        let is_new = (chrono::Utc::now() - attempt.submitted).num_seconds() < GRACE_S;
+        let seen = match seen.state {
+            // Who has just taken something may not know of it at once.
+            State::Gone if is_new && attempt.state == State::Pending && seen.raw == "GONE" => return Ok(()),
+            State::Gone => left_behind(&folder, attempt.number, seen),
+            _ => seen.clone(),
+        };
+        let (looked, at) = (seen.clone(), attempt.clone());
+        let looked_at = folder.clone();
+        let found = tokio::task::spawn_blocking(move || (progress_in(&looked_at), ended(&looked_at, &at, &looked)));
+        let (progress, ended) = found.await.unwrap_or_default();
+        let ended = ended.filter(|_| job.is_some());
+        let part = match &ended {
+            Some(Ended::Completed(_)) => Some(1.0),
+            _ => progress.map(|progress| progress.part),
+        };
+        Ok(self.dispatch.note(attempt, &seen, part, ended.as_ref()).await?)
+    }
+}
+
+/// How a job ends with an attempt that is over; nothing while it is not, and where another attempt is to be made.
+fn ended(folder: &Path, attempt: &Attempt, seen: &Seen) -> Option<Ended> {
+    let last = attempt.number >= MOST_ATTEMPTS;
+    let told = seen.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
+    let failed = |message: String, transient: bool| Some(Ended::Failed(JobError { message, transient }));
+    let aborted = |message: &str| Some(Ended::Aborted(JobError { message: message.to_owned(), transient: true }));
+    let go_on = "what was done is kept: `spolia jobs retry` goes on from there";
+    match seen.state {
+        State::Pending | State::Held | State::Running | State::Suspended | State::Unknown | State::Gone => None,
+        State::Completed => match merged(folder) {
+            Some(result) => Some(Ended::Completed(vec![result])),
+            None if last => failed("the work ended well, and left no merged file".to_owned(), true),
+            None => None,
+        },
+        State::Cancelled => aborted(&format!("it was ended{told}; {go_on}")),
+        State::Timeout => aborted(&format!("timeout: its time was over; {go_on}, and can be given more time")),
+        State::Failed if seen.exit_code == Some(TO_BE_CONTINUED) => {
+            aborted(&format!("timeout: it was told to end before its time was over; {go_on}"))
+        }
+        State::OutOfMemory => failed(out_of_memory(seen), false),
+        State::Failed if exceeded(folder, attempt) => failed(out_of_memory(seen), false),
+        State::Failed => match failure_in(folder) {
+            Some(failure) if failure.transient && !last => None,
+            Some(failure) => failed(failure.message, failure.transient),
+            None if last || seen.exit_code.is_none_or(|code| code < 128) => {
+                let code = seen.exit_code.map_or(String::new(), |code| format!(", exit status {code}"));
+                failed(format!("the work failed: {}{told}{code}; `spolia jobs logs` has more", seen.raw), true)
+            }
+            // A signal from nobody knows where.
+            None => None,
+        },
+        State::Lost if last => failed(format!("it was lost {MOST_ATTEMPTS} times: {}{told}", seen.raw), true),
+        State::Lost => None,
+    }
+}
+
+fn out_of_memory(seen: &Seen) -> String {
+    let place = seen.nodes.as_deref().map_or(String::new(), |nodes| format!(" on {nodes}"));
+    format!("it took more memory than it had asked for{place}; give it more (--mem), or fewer ranks on each node")
+}
+
+/// Whether SLURM wrote that a job took too much memory; not each version says so of its state.
+fn exceeded(folder: &Path, attempt: &Attempt) -> bool {
+    use std::io::{Read, Seek, SeekFrom};
+    let Some(id) = attempt.external_id.as_ref().filter(|id| id.chars().all(|c| c.is_ascii_digit())) else {
+        return false;
+    };
+    let end = || {
+        let mut file = std::fs::File::open(folder.join(format!("slurm-{id}.out")))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LOOKED_AT)))?;
+        let mut text = Vec::new();
+        file.take(LOOKED_AT).read_to_end(&mut text)?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&text).into_owned())
+    };
+    let text = end().unwrap_or_default();
+    ["Exceeded job memory limit", "oom-kill", "oom_kill", "OOM Killed"].iter().any(|words| text.contains(words))
+}
+
+/// The merged file in a folder, if it is whole.
+fn merged(folder: &Path) -> Option<JobResult> {
+    let lines = read_ledger(folder).ok()?;
+    let report = lines.iter().rev().find_map(|line| match line {
+        Line::Whole { report, .. } => Some(report.clone()),
+        _ => None,
+    })?;
+    let size = std::fs::metadata(folder.join(MERGED.1)).ok()?.len();
+    let mut notes = BTreeMap::from([
+        ("files".to_owned(), report.files.to_string()),
+        ("objects".to_owned(), report.objects.to_string()),
+    ]);
+    notes.extend(order_in(folder).and_then(|order| order.epoch).map(|epoch| ("epoch".to_owned(), epoch.to_string())));
+    if !report.messages.is_empty() {
+        notes.insert("message".to_owned(), report.messages.join("; "));
+    }
+    let (id, file, content_type) = (MERGED.0.to_owned(), MERGED.1.to_owned(), MERGED.2.to_owned());
+    Some(JobResult { id, content_type, size, file, rows: None, overflow: None, notes })
+}
+
+impl From<QueueError> for ExecError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::NotFound(_) => Self::NotFound(error.to_string()),
+            QueueError::Phase { .. } | QueueError::Quota { .. } => Self::Request(error.to_string()),
+            error => Self::Queue(error),
+        }
+    }
+}
