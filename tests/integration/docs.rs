@@ -25,6 +25,7 @@ fn check(page: &str) {
     );
     let done = run(Command::new("bash")
         .env("PORT", two_ports().to_string())
+        .env("SPOLIA_SOURCE", own_folder().join(".."))
         .arg("-c")
         .arg(script)
         .current_dir(folder.path())
@@ -87,6 +88,16 @@ fn the_commands_about_topcat_run() {
 #[test]
 fn the_commands_about_jobs_run() {
     check("jobs.md");
+}
+
+#[test]
+fn the_commands_about_large_cuts_run() {
+    check("batch.md");
+}
+
+/// For those who have SLURM.
+pub fn the_commands_about_slurm_run() {
+    check("slurm.md");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod registry;
 mod s3;
-mod slurm;
+pub mod slurm;
 mod topcat;
 
 use std::process::Command;

@@ -31,6 +31,7 @@ mod random_queries;
 mod redis_server;
 mod registry;
 mod replicated;
+mod scheduled;
 mod selections;
 mod served;
 mod site;

@@ -10,6 +10,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::judges_tier::slurm::killed_at_random;
 use crate::oracle::Oracle;
 use crate::random_queries::draw;
 use crate::site::{TestSite, cells, hdf5_files, make_gaia};
@@ -44,6 +45,12 @@ impl Soak {
         self.rounds += u64::from(goes_on);
         goes_on
     }
+}
+
+/// Where SLURM is installed, as by `make judges`.
+#[test]
+fn jobs_survive_forty_kills() {
+    killed_at_random(30, 10);
 }
 
 #[test]

@@ -26,7 +26,7 @@ for_tests=("${for_worker[@]}" "postgresql-$major-q3c" "postgresql-$major-pgspher
 case ${1-} in
 demo) ;;
 test) packages+=("${for_tests[@]}") ;;
-judges) packages+=("${for_tests[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core python3-gavo slurm-wlm munge) ;;
+judges) packages+=("${for_tests[@]}" topcat xvfb xauth default-jdk-headless fonts-dejavu-core python3-gavo slurm-wlm slurmrestd slurm-wlm-jwt-plugin munge) ;;
 worker) packages=("${for_worker[@]}") ;;
 bench-tap) packages+=("${for_tests[@]}" python3-gavo) ;;
 *) say "usage: packages.sh demo|test|judges|bench-tap|worker"; exit 2 ;;

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::Response;
 use chrono::{DateTime, Utc};
 use quick_xml::events::BytesText;
-use spolia_queue::{Job, JobResult};
+use spolia_queue::{Attempt, Job};
 
 use super::Desk;
 use super::time::written;
@@ -41,16 +41,16 @@ fn reference(xml: &mut Xml, desk: &Desk, job: &Job) -> io::Result<()> {
     Ok(())
 }
 
-/// A job.
-pub(super) fn job(desk: &Desk, job: &Job) -> Result<Response<Body>, Fault> {
+/// A job, with the attempts of a scheduler at it.
+pub(super) fn job(desk: &Desk, job: &Job, attempts: &[Attempt]) -> Result<Response<Body>, Fault> {
     xml::respond(|xml| {
         let element = xml.create_element("uws:job").with_attributes(NAMESPACES).with_attribute(("version", "1.1"));
-        element.write_inner_content(|xml| summary(xml, desk, job))?;
+        element.write_inner_content(|xml| summary(xml, desk, job, attempts))?;
         Ok(())
     })
 }
 
-fn summary(xml: &mut Xml, desk: &Desk, job: &Job) -> io::Result<()> {
+fn summary(xml: &mut Xml, desk: &Desk, job: &Job, attempts: &[Attempt]) -> io::Result<()> {
     xml::text(xml, "uws:jobId", &job.job_id)?;
     xml::optional(xml, "uws:runId", job.run_id.as_deref())?;
     or_nil(xml, "uws:ownerId", job.owner.as_deref())?;
@@ -69,15 +69,29 @@ fn summary(xml: &mut Xml, desk: &Desk, job: &Job) -> io::Result<()> {
             .with_attributes([("type", kind), ("hasDetail", "true")])
             .write_inner_content(|xml| xml::text(xml, "uws:message", &error.message))?;
     }
-    job.results.first().map_or(Ok(()), |result| job_info(xml, result))
+    job_info(xml, job, attempts.last())
 }
 
-/// What formats without a place for it cannot tell of a result.
-fn job_info(xml: &mut Xml, result: &JobResult) -> io::Result<()> {
+/// What formats without a place for it cannot tell of a result, and what a scheduler makes of the job.
+fn job_info(xml: &mut Xml, job: &Job, attempt: Option<&Attempt>) -> io::Result<()> {
+    let result = job.results.first();
+    if result.is_none() && attempt.is_none() && job.told.is_none() {
+        return Ok(());
+    }
+    let part = job.progress.map(|part| format!("{part:.3}"));
     xml.create_element("uws:jobInfo").write_inner_content(|xml| {
-        xml::optional(xml, "rows", result.rows.map(|rows| rows.to_string()).as_deref())?;
-        xml::optional(xml, "overflow", result.overflow.map(|overflow| overflow.to_string()).as_deref())?;
-        result.notes.iter().try_for_each(|(name, note)| xml::text(xml, name, &xml::allowed(note)))
+        if let Some(result) = result {
+            xml::optional(xml, "rows", result.rows.map(|rows| rows.to_string()).as_deref())?;
+            xml::optional(xml, "overflow", result.overflow.map(|overflow| overflow.to_string()).as_deref())?;
+            result.notes.iter().try_for_each(|(name, note)| xml::text(xml, name, note))?;
+        }
+        xml::optional(xml, "progress", part.as_deref())?;
+        xml::optional(xml, "told", job.told.as_deref())?;
+        let Some(attempt) = attempt else { return Ok(()) };
+        xml::text(xml, "scheduler", &attempt.scheduler)?;
+        xml::text(xml, "attempt", &attempt.number.to_string())?;
+        xml::optional(xml, "schedulerJob", attempt.external_id.as_deref())?;
+        xml::text(xml, "schedulerState", attempt.raw.as_deref().unwrap_or(attempt.state.name()))
     })?;
     Ok(())
 }

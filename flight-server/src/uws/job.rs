@@ -88,7 +88,11 @@ pub(super) async fn job(desk: Desk, Path(job_id): Path<String>, request: Request
             Some((wait, phase)) => waited(&desk, &job_id, wait, phase).await?,
             None => desk.own_job(&job_id).await?,
         };
-        document::job(&desk, &job)
+        let attempts = match job.scheduler {
+            Some(_) => desk.service.jobs.table.attempts(&job.job_id).await?,
+            None => Vec::new(),
+        };
+        document::job(&desk, &job, &attempts)
     };
     answered.await.unwrap_or_else(|fault: Fault| fault.votable())
 }

@@ -21,7 +21,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // What the connection pools warn of is told with the error that it leads to.
     let filter = EnvFilter::try_from_env("SPOLIA_LOG").unwrap_or_else(|_| EnvFilter::new("warn,deadpool=error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Who works on an order has a log of its own.
+    if !matches!(arguments.command, arguments::Command::Work { .. }) {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use spolia_cutout::CutPlan;
 use spolia_queue::{
-    Attempt, Dispatch, Ended, Job, JobError, JobResult, JobTable, Launch, LocalScheduler, MOST_ATTEMPTS, QueueError,
-    Resources, Scheduler, SchedulerError, Seen, SlurmScheduler, SlurmSettings, State, TO_BE_CONTINUED, left_behind,
+    Attempt, Dispatch, Ended, ExecutionPhase, Job, JobError, JobResult, JobTable, Known, Launch, LocalScheduler,
+    MOST_ATTEMPTS, QueueError, Resources, Scheduler, SchedulerError, Seen, SlurmScheduler, SlurmSettings, State,
+    TO_BE_CONTINUED, left_behind,
 };
 
 use crate::archive::Archive;
@@ -98,6 +99,16 @@ pub struct Dispatcher {
     store: StoreSettings,
     site: PathBuf,
     memory_mib: u64,
+}
+
+/// The jobs that one is to follow.
+enum Earlier {
+    /// The scheduler sees to it by itself, by these ids of its own.
+    Known(Vec<String>),
+    /// It has to wait.
+    Awaited(String),
+    /// It can never begin.
+    Never(String),
 }
 
 /// What became of handing a job over.
@@ -199,8 +210,26 @@ impl Dispatcher {
     /// # Errors
     /// When the control node fails.
     pub async fn hand_over(&self, job: &Job) -> Result<Handed, ExecError> {
+        let after = match self.earlier(job).await? {
+            Earlier::Known(ids) => ids,
+            Earlier::Awaited(why) => {
+                self.dispatch.put_off(&job.job_id, &why).await?;
+                return Ok(Handed::PutOff(why));
+            }
+            Earlier::Never(why) => {
+                self.refuse(&job.job_id, &why, false).await?;
+                return Ok(Handed::Refused(why));
+            }
+        };
         let Some((attempt, is_new)) = self.dispatch.attempt(&job.job_id).await? else { return Ok(Handed::Taken) };
-        let launch = self.launch(job, attempt.number).await?;
+        let launch = Launch {
+            job_id: job.job_id.clone(),
+            attempt: attempt.number,
+            run_id: job.run_id.clone(),
+            folder: self.folder(&job.job_id),
+            resources: job.spec.inputs().resources.or(&self.settings.resources),
+            after,
+        };
         let submitted = async {
             // One whose taking was never noted is not submitted twice.
             match if is_new { None } else { self.scheduler.find(&launch).await? } {
@@ -249,19 +278,32 @@ impl Dispatcher {
         Ok(self.dispatch.put_off(job_id, why).await?)
     }
 
-    /// An attempt at a job, as the scheduler is asked for it.
-    ///
-    /// # Errors
-    /// When the control node fails.
-    pub async fn launch(&self, job: &Job, attempt: u32) -> Result<Launch, ExecError> {
-        let resources = job.spec.inputs().resources.or(&self.settings.resources);
-        let mut after = Vec::new();
-        for earlier in &resources.after {
-            let attempts = self.dispatch.table().attempts(earlier).await?;
-            after.extend(attempts.into_iter().next_back().and_then(|attempt| attempt.external_id));
+    /// What there is to be known of the jobs that one is to follow.
+    async fn earlier(&self, job: &Job) -> Result<Earlier, ExecError> {
+        let mut ids = Vec::new();
+        for id in &job.spec.inputs().resources.after {
+            let earlier = match self.dispatch.table().get(id).await {
+                Ok(earlier) => earlier,
+                Err(QueueError::NotFound(_)) => {
+                    return Ok(Earlier::Never(format!("there is no job {id} any more, which it was to follow")));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match earlier.phase {
+                ExecutionPhase::Completed => continue,
+                phase if !phase.is_active() => {
+                    return Ok(Earlier::Never(format!("job {id}, which it was to follow, has ended as {phase}")));
+                }
+                _ => {}
+            }
+            let last = self.dispatch.table().attempts(id).await?.into_iter().next_back();
+            let with = last.filter(|last| last.scheduler == self.scheduler.name()).and_then(|last| last.external_id);
+            match with.filter(|_| self.scheduler.orders_jobs()) {
+                Some(external_id) => ids.push(external_id),
+                None => return Ok(Earlier::Awaited(format!("waits for job {id}"))),
+            }
         }
-        let (job_id, run_id, folder) = (job.job_id.clone(), job.run_id.clone(), self.folder(&job.job_id));
-        Ok(Launch { job_id, attempt, run_id, folder, resources, after })
+        Ok(Earlier::Known(ids))
     }
 
     /// Looks at everything that is with the scheduler, once and together; returns how many there are.
@@ -273,15 +315,19 @@ impl Dispatcher {
         if open.is_empty() {
             return Ok(0);
         }
-        let id = |attempt: &Attempt| attempt.external_id.clone();
+        let known = |attempt: &Attempt| Known {
+            job_id: attempt.job_id.clone(),
+            attempt: attempt.number,
+            id: attempt.external_id.clone().unwrap_or_default(),
+        };
         let unwanted = open.iter().filter(|(_, job)| job.as_ref().is_none_or(|job| !job.phase.is_active()));
-        self.scheduler.cancel(&unwanted.filter_map(|(attempt, _)| id(attempt)).collect::<Vec<_>>()).await?;
-        let ids: Vec<String> = open.iter().filter_map(|(attempt, _)| id(attempt)).collect();
-        let seen = self.scheduler.look(&ids).await?;
-        for (attempt, job) in &open {
-            if let Some(seen) = id(attempt).and_then(|id| seen.get(&id)) {
-                self.take_in(attempt, job.as_ref(), seen).await?;
-            }
+        self.scheduler.cancel(&unwanted.map(|(attempt, _)| known(attempt)).collect::<Vec<_>>()).await?;
+        let seen = self.scheduler.look(&open.iter().map(|(attempt, _)| known(attempt)).collect::<Vec<_>>()).await?;
+        // What is lost may still be held somewhere.
+        let lost = open.iter().zip(&seen).filter(|(_, seen)| seen.state == State::Lost);
+        self.scheduler.cancel(&lost.map(|((attempt, _), _)| known(attempt)).collect::<Vec<_>>()).await?;
+        for ((attempt, job), seen) in open.iter().zip(&seen) {
+            self.take_in(attempt, job.as_ref(), seen).await?;
         }
         Ok(open.len())
     }
@@ -314,14 +360,17 @@ fn ended(folder: &Path, attempt: &Attempt, seen: &Seen) -> Option<Ended> {
     let told = seen.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
     let failed = |message: String, transient: bool| Some(Ended::Failed(JobError { message, transient }));
     let aborted = |message: &str| Some(Ended::Aborted(JobError { message: message.to_owned(), transient: true }));
+    if seen.state.is_over()
+        && let Some(result) = merged(folder)
+    {
+        // What is whole is whole, whatever ended whoever made it.
+        return Some(Ended::Completed(vec![result]));
+    }
     let go_on = "what was done is kept: `spolia jobs retry` goes on from there";
     match seen.state {
         State::Pending | State::Held | State::Running | State::Suspended | State::Unknown | State::Gone => None,
-        State::Completed => match merged(folder) {
-            Some(result) => Some(Ended::Completed(vec![result])),
-            None if last => failed("the work ended well, and left no merged file".to_owned(), true),
-            None => None,
-        },
+        State::Completed if last => failed("the work ended well, and left no merged file".to_owned(), true),
+        State::Completed => None,
         State::Cancelled => aborted(&format!("it was ended{told}; {go_on}")),
         State::Timeout => aborted(&format!("timeout: its time was over; {go_on}, and can be given more time")),
         State::Failed if seen.exit_code == Some(TO_BE_CONTINUED) => {
@@ -332,11 +381,11 @@ fn ended(folder: &Path, attempt: &Attempt, seen: &Seen) -> Option<Ended> {
         State::Failed => match failure_in(folder) {
             Some(failure) if failure.transient && !last => None,
             Some(failure) => failed(failure.message, failure.transient),
-            None if last || seen.exit_code.is_none_or(|code| code < 128) => {
+            None if last => {
                 let code = seen.exit_code.map_or(String::new(), |code| format!(", exit status {code}"));
                 failed(format!("the work failed: {}{told}{code}; `spolia jobs logs` has more", seen.raw), true)
             }
-            // A signal from nobody knows where.
+            // Whoever works says why it fails: something else has ended this one, or kept it from beginning.
             None => None,
         },
         State::Lost if last => failed(format!("it was lost {MOST_ATTEMPTS} times: {}{told}", seen.raw), true),

@@ -68,6 +68,9 @@ pub enum ExecError {
         /// What is wrong.
         fault: String,
     },
+    /// Others work on an order; they may have been given up, and not know it yet.
+    #[error("{}: others are at work on it already", .0.display())]
+    Occupied(PathBuf),
     /// The object store could not be opened.
     #[error("the object store {place} cannot be opened")]
     Store {

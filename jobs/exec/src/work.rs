@@ -152,9 +152,7 @@ impl Bench {
     pub fn desk(&self, ranks: u32) -> Result<Desk, ExecError> {
         let ledger = Ledger::open(&self.folder, &self.plan.fingerprint(), SOFTWARE, ranks);
         let ledger = ledger.map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => {
-                ExecError::Request(format!("{}: others are at work on it already", self.folder.display()))
-            }
+            io::ErrorKind::WouldBlock => ExecError::Occupied(self.folder.clone()),
             _ => at_work(&self.folder, &error),
         })?;
         forget(&self.folder, FAILURE).map_err(|error| at_work(&self.folder, &error))?;
@@ -222,9 +220,21 @@ impl Bench {
 
 /// Writes down why the work in a folder failed.
 pub fn note_failure(folder: &Path, error: &ExecError) {
-    let failure = Failure { message: error.message(), transient: !error.is_request() };
+    let failure = Failure { message: error.message(), transient: is_transient(error) };
     if let Err(error) = put(folder, FAILURE, &failure, 0o644) {
         tracing::error!(%error, "it cannot be written down why the work failed");
+    }
+}
+
+/// Whether the same work may succeed another time: where a disk, a store or another rank failed.
+fn is_transient(error: &ExecError) -> bool {
+    match error {
+        ExecError::Store { .. } | ExecError::Occupied(_) => true,
+        ExecError::Cutout(error) => matches!(
+            error,
+            CutoutError::Team(_) | CutoutError::File { .. } | CutoutError::Read { .. } | CutoutError::Fetch { .. }
+        ),
+        _ => false,
     }
 }
 

@@ -37,18 +37,13 @@ impl Dispatch {
     }
 
     /// The job to hand over next, if there is one and fewer than `most` are with the scheduler: of the owner who has the fewest there, the
-    /// one that has waited longest; or the one with an id. Its phase stays. Jobs wait until those have completed that they are to follow, but
-    /// those that are with the scheduler already, which sees to it by itself.
+    /// one that has waited longest; or the one with an id. Its phase stays.
     ///
     /// # Errors
     /// When the control database fails.
     pub async fn claim(&self, job_id: Option<&str>, most: u32) -> Result<Option<Job>, QueueError> {
         let client = self.table.control.client().await?;
         let open = "EXISTS (SELECT FROM spolia.job_attempt AS a WHERE a.job_id = j.job_id AND a.ended IS NULL AND a.external_id IS NOT NULL)";
-        let waits = "EXISTS (SELECT FROM jsonb_array_elements_text(coalesce(j.spec #> '{resources,after}', '[]')) AS earlier(id)
-                JOIN spolia.job AS o ON o.job_id = earlier.id
-                WHERE o.phase IN ('PENDING', 'QUEUED', 'HELD')
-                    AND NOT EXISTS (SELECT FROM spolia.job_attempt AS a WHERE a.job_id = o.job_id AND a.external_id IS NOT NULL))";
         let there = "(SELECT count(*) FROM spolia.job_attempt WHERE scheduler = $5 AND ended IS NULL)";
         let own = "(SELECT count(*) FROM spolia.job_attempt AS a JOIN spolia.job AS o USING (job_id)
                 WHERE a.ended IS NULL AND o.owner IS NOT DISTINCT FROM j.owner)";
@@ -56,7 +51,7 @@ impl Dispatch {
             "UPDATE spolia.job SET worker = $1, worker_until = now() + make_interval(secs => $2)
              WHERE job_id = (SELECT job_id FROM spolia.job AS j
                  WHERE scheduler = $5 AND phase IN ('QUEUED', 'EXECUTING') AND ($3::text IS NULL OR job_id = $3)
-                     AND (worker IS NULL OR worker_until < now()) AND NOT {open} AND NOT {waits} AND {there} < $4
+                     AND (worker IS NULL OR worker_until < now()) AND NOT {open} AND {there} < $4
                  ORDER BY {own}, created LIMIT 1 FOR UPDATE SKIP LOCKED)
              RETURNING {COLUMNS}"
         );

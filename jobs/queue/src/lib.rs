@@ -27,7 +27,7 @@ pub use job::{Job, JobError, JobFilter, JobResult, NewJob};
 pub use local::{LocalScheduler, left_behind};
 pub use phase::{ExecutionPhase, UnknownPhase};
 pub use resources::{Resources, mebibytes, minutes};
-pub use scheduler::{Launch, Scheduler, SchedulerError, Seen, State};
+pub use scheduler::{Known, Launch, Scheduler, SchedulerError, Seen, State};
 pub use slurm::{SlurmScheduler, SlurmSettings};
 pub use spec::{CUT, CutJob, Inputs, JobSpec, TABLE_UPDATE, TAP_QUERY, UploadedTable};
 pub use table::{JobQuota, JobTable};

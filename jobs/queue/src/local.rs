@@ -1,6 +1,5 @@
 //! Work by processes of this machine, each alone: for sites without a cluster. They go on when whoever started them ends.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use chrono::Utc;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::attempt_files::{exit_in, id_in, take};
-use crate::scheduler::{Launch, Scheduler, SchedulerError, Seen, State};
+use crate::scheduler::{Known, Launch, Scheduler, SchedulerError, Seen, State};
 
 /// Its name.
 const NAME: &str = "local";
@@ -86,6 +85,10 @@ impl Scheduler for LocalScheduler {
         NAME
     }
 
+    fn orders_jobs(&self) -> bool {
+        false
+    }
+
     async fn submit(&self, launch: &Launch) -> Result<String, SchedulerError> {
         let refused = |fault: String| SchedulerError::Refused { scheduler: NAME, fault };
         let id = self.begin(launch).map_err(|error| refused(format!("{}: {error}", self.program.display())))?;
@@ -99,12 +102,12 @@ impl Scheduler for LocalScheduler {
         Ok(id_in(&launch.folder, launch.attempt))
     }
 
-    async fn look(&self, ids: &[String]) -> Result<BTreeMap<String, Seen>, SchedulerError> {
-        Ok(ids.iter().map(|id| (id.clone(), self.seen(id))).collect())
+    async fn look(&self, attempts: &[Known]) -> Result<Vec<Seen>, SchedulerError> {
+        Ok(attempts.iter().map(|known| self.seen(&known.id)).collect())
     }
 
-    async fn cancel(&self, ids: &[String]) -> Result<(), SchedulerError> {
-        for id in ids.iter().filter(|id| self.seen(id).raw == "RUNNING") {
+    async fn cancel(&self, attempts: &[Known]) -> Result<(), SchedulerError> {
+        for id in attempts.iter().map(|known| &known.id).filter(|id| self.seen(id).raw == "RUNNING") {
             let pid = id.split(':').nth(1).and_then(|pid| Pid::from_raw(pid.parse().ok()?));
             if let Some(Err(error)) = pid.map(|pid| kill_process(pid, Signal::TERM)) {
                 tracing::warn!(%error, id, "a process cannot be ended");
@@ -180,16 +183,17 @@ mod tests {
         assert_eq!(scheduler.find(&launch).await.unwrap(), None);
         let id = scheduler.submit(&launch).await.unwrap();
         assert_eq!(scheduler.find(&launch).await.unwrap().as_ref(), Some(&id));
-        let look = async || scheduler.look(std::slice::from_ref(&id)).await.unwrap()[&id].state;
+        let known = [Known { job_id: "a".to_owned(), attempt: 1, id: id.clone() }];
+        let look = async || scheduler.look(&known).await.unwrap()[0].state;
         assert_eq!(look().await, State::Running);
-        scheduler.cancel(std::slice::from_ref(&id)).await.unwrap();
+        scheduler.cancel(&known).await.unwrap();
         for _ in 0..100 {
             if look().await == State::Gone {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let seen = scheduler.look(std::slice::from_ref(&id)).await.unwrap()[&id].clone();
+        let seen = scheduler.look(&known).await.unwrap()[0].clone();
         assert_eq!((seen.state, left_behind(folder.path(), 1, &seen).state), (State::Gone, State::Lost));
         crate::attempt_files::note_exit(folder.path(), 1, 0).unwrap();
         assert_eq!(left_behind(folder.path(), 1, &seen).state, State::Completed);

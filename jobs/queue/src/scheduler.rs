@@ -3,7 +3,6 @@
 //! [`LocalScheduler`]: crate::LocalScheduler
 //! [`SlurmScheduler`]: crate::SlurmScheduler
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -28,6 +27,17 @@ pub struct Launch {
     pub resources: Resources,
     /// The scheduler's own ids of the jobs that must have completed before.
     pub after: Vec<String>,
+}
+
+/// An attempt that a scheduler has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Our job.
+    pub job_id: String,
+    /// The attempt, counted from 1.
+    pub attempt: u32,
+    /// The scheduler's own id, which others may have had before, or later.
+    pub id: String,
 }
 
 /// What has become of an attempt. SLURM, `squeue(1)`, "JOB STATE CODES".
@@ -105,6 +115,9 @@ pub trait Scheduler: Send + Sync {
     /// Its name, as the job table has it.
     fn name(&self) -> &'static str;
 
+    /// Whether it sees to it by itself that a job begins when others have completed.
+    fn orders_jobs(&self) -> bool;
+
     /// Takes an attempt; returns the id by which it knows it.
     ///
     /// # Errors
@@ -117,17 +130,17 @@ pub trait Scheduler: Send + Sync {
     /// [`SchedulerError::Away`].
     async fn find(&self, launch: &Launch) -> Result<Option<String>, SchedulerError>;
 
-    /// What has become of attempts, by the scheduler's own ids; all are asked for at once.
+    /// What has become of attempts that it has, each at its place; all are asked for at once.
     ///
     /// # Errors
     /// [`SchedulerError::Away`].
-    async fn look(&self, ids: &[String]) -> Result<BTreeMap<String, Seen>, SchedulerError>;
+    async fn look(&self, attempts: &[Known]) -> Result<Vec<Seen>, SchedulerError>;
 
     /// Has attempts end: at once where they wait, within some seconds where they are at work.
     ///
     /// # Errors
     /// [`SchedulerError::Away`].
-    async fn cancel(&self, ids: &[String]) -> Result<(), SchedulerError>;
+    async fn cancel(&self, attempts: &[Known]) -> Result<(), SchedulerError>;
 
     /// What [`Scheduler::submit`] would do, for a person to read, or to do by hand.
     fn script(&self, launch: &Launch) -> String;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt_files::id_in;
 use crate::local::quoted;
-use crate::scheduler::{Launch, Scheduler, SchedulerError, Seen, State};
+use crate::scheduler::{Known, Launch, Scheduler, SchedulerError, Seen, State};
 use commands::Commands;
 use rest::Rest;
 
@@ -83,8 +83,8 @@ struct Asked<'a> {
     launch: &'a Launch,
     name: String,
     comment: String,
-    /// The script's arguments.
-    arguments: Vec<String>,
+    /// The script's arguments: folder, worker, attempt and MPI.
+    arguments: [String; 4],
 }
 
 impl SlurmScheduler {
@@ -118,8 +118,8 @@ impl SlurmScheduler {
         Asked {
             launch,
             name: format!("spolia-{name}"),
-            comment: comment(launch),
-            arguments: vec![folder, worker, launch.attempt.to_string(), self.mpi.clone()],
+            comment: comment(&launch.job_id, launch.attempt),
+            arguments: [folder, worker, launch.attempt.to_string(), self.mpi.clone()],
         }
     }
 }
@@ -128,6 +128,10 @@ impl SlurmScheduler {
 impl Scheduler for SlurmScheduler {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn orders_jobs(&self) -> bool {
+        true
     }
 
     async fn submit(&self, launch: &Launch) -> Result<String, SchedulerError> {
@@ -144,16 +148,16 @@ impl Scheduler for SlurmScheduler {
     }
 
     async fn find(&self, launch: &Launch) -> Result<Option<String>, SchedulerError> {
-        let comment = comment(launch);
+        let comment = comment(&launch.job_id, launch.attempt);
         let known = self.all().await?.into_iter().find(|(_, (_, said))| *said == comment);
         Ok(known.map(|(id, _)| id).or_else(|| id_in(&launch.folder, launch.attempt)))
     }
 
-    async fn look(&self, ids: &[String]) -> Result<BTreeMap<String, Seen>, SchedulerError> {
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
+    async fn look(&self, attempts: &[Known]) -> Result<Vec<Seen>, SchedulerError> {
+        if attempts.is_empty() {
+            return Ok(Vec::new());
         }
-        let mut all = self.all().await?;
+        let all = self.all().await?;
         let gone = || Seen {
             state: State::Gone,
             raw: "GONE".to_owned(),
@@ -163,14 +167,25 @@ impl Scheduler for SlurmScheduler {
             nodes: None,
             restarts: 0,
         };
-        Ok(ids.iter().map(|id| (id.clone(), all.remove(id).map_or_else(gone, |(seen, _)| seen))).collect())
+        // A controller that was killed may give an id again that it has given before.
+        let of = |known: &Known| all.get(&known.id).filter(|(_, said)| *said == comment(&known.job_id, known.attempt));
+        Ok(attempts.iter().map(|known| of(known).map_or_else(gone, |(seen, _)| seen.clone())).collect())
     }
 
-    async fn cancel(&self, ids: &[String]) -> Result<(), SchedulerError> {
+    async fn cancel(&self, attempts: &[Known]) -> Result<(), SchedulerError> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        let all = self.all().await?;
+        let is_own = |known: &&Known| {
+            let own = all.get(&known.id).filter(|(_, said)| *said == comment(&known.job_id, known.attempt));
+            own.is_some_and(|(seen, _)| !seen.state.is_over() || seen.state == State::Lost)
+        };
+        let ids: Vec<String> = attempts.iter().filter(is_own).map(|known| known.id.clone()).collect();
         match &self.way {
             _ if ids.is_empty() => Ok(()),
-            Way::Commands(commands) => commands.cancel(ids).await,
-            Way::Rest(rest) => rest.cancel(ids).await,
+            Way::Commands(commands) => commands.cancel(&ids).await,
+            Way::Rest(rest) => rest.cancel(&ids).await,
         }
     }
 
@@ -193,14 +208,16 @@ impl SlurmScheduler {
 }
 
 /// What tells a job of SLURM as an attempt at one of ours.
-fn comment(launch: &Launch) -> String {
-    format!("spolia:{}:{}", launch.job_id, launch.attempt)
+fn comment(job_id: &str, attempt: u32) -> String {
+    format!("spolia:{job_id}:{attempt}")
 }
 
 /// What SLURM's word for a state means. `squeue(1)`, "JOB STATE CODES", and `slurm.h`.
 fn state(raw: &str, reason: &str) -> State {
     match raw {
-        "PENDING" | "REQUEUE_HOLD" | "RESV_DEL_HOLD" | "SPECIAL_EXIT" if reason.starts_with("JobHeld") => State::Held,
+        // Nodes could not begin it, and it is held for somebody to look at them; another attempt is none of their business.
+        "PENDING" if reason.starts_with("launch failed") => State::Lost,
+        "PENDING" if reason.starts_with("JobHeld") || reason.ends_with("held") => State::Held,
         "REQUEUE_HOLD" | "SPECIAL_EXIT" => State::Held,
         "PENDING" | "REQUEUED" | "REQUEUE_FED" | "RESV_DEL_HOLD" => State::Pending,
         "CONFIGURING" | "RUNNING" | "COMPLETING" | "STAGE_OUT" | "RESIZING" | "SIGNALING" | "UPDATE_DB" => {
@@ -288,6 +305,7 @@ mod tests {
             assert_eq!(seen(raw, "None", 0, 0, "", 0).raw, raw);
         }
         assert_eq!(state("PENDING", "JobHeldUser"), State::Held);
+        assert_eq!(state("PENDING", "launch failed requeued held"), State::Lost);
         let killed = seen("FAILED", "RaisedSignal:9", 9, 1_795_852_177, "n[1-4]", 1);
         assert_eq!((killed.exit_code, killed.nodes.as_deref()), (Some(137), Some("n[1-4]")));
         assert_eq!(seen("FAILED", "NonZeroExitCode", 768, 0, "", 0).exit_code, Some(3));

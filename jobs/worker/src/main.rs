@@ -91,11 +91,16 @@ fn work(arguments: &Arguments, world: &impl Communicator, rank: u32, size: u32) 
     std::thread::scope(|scope| {
         let working = scope.spawn(|| runtime.block_on(bench.work(member)));
         let is_at_work = || !working.is_finished();
-        match desk {
+        let all_left = match desk {
             Some(desk) => Mailbox::new(mailbox).keep(desk, world, size, &stopped, is_at_work),
-            None => Mailbox::new(mailbox).carry(world, &stopped, is_at_work),
-        }
-        working.join().unwrap_or_else(|_| Err(failed("the work broke off; the log tells why")))
+            None => {
+                Mailbox::new(mailbox).carry(world, &stopped, is_at_work);
+                true
+            }
+        };
+        let done = working.join().unwrap_or_else(|_| Err(failed("the work broke off; the log tells why")));
+        // Whoever is lost would be waited for.
+        if all_left { done } else { done.and(Err(failed("ranks are lost, which did not end with the others"))) }
     })
 }
 

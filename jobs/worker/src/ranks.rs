@@ -22,7 +22,7 @@ const REQUEST: Tag = 1;
 const REPLY: Tag = 2;
 /// How long the main thread of a rank sleeps when nobody says anything: MPI itself would turn in circles.
 const NAP: Duration = Duration::from_micros(200);
-/// How long the desk waits for ranks that do not leave, when the work ends before its time.
+/// How long the desk waits for ranks that do not leave, when the work has ended.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What those who work say to their rank's main thread, and where they wait for the answer.
@@ -98,7 +98,7 @@ impl Mailbox {
         }
     }
 
-    /// Keeps the desk until all ranks have left, this one among them.
+    /// Keeps the desk until all ranks have left, this one among them; returns whether they have.
     pub fn keep(
         self,
         mut desk: Desk,
@@ -106,10 +106,10 @@ impl Mailbox {
         size: u32,
         stopped: &AtomicBool,
         is_at_work: impl Fn() -> bool,
-    ) {
+    ) -> bool {
         let mut own: Option<Sender<Reply>> = None;
         let mut present: BTreeSet<u32> = (1..size).collect();
-        let mut ending: Option<Instant> = None;
+        let (mut told, mut ending): (bool, Option<Instant>) = (false, None);
         loop {
             let mut replies = Vec::new();
             if let Ok((request, answer)) = self.0.try_recv() {
@@ -129,9 +129,9 @@ impl Mailbox {
                     Err(fault) => replies.push((rank, Reply::Failed(fault.to_string()))),
                 }
             }
-            if stopped.load(Ordering::Relaxed) && ending.is_none() {
+            if stopped.load(Ordering::Relaxed) && !told {
                 replies.extend(desk.take(0, Request::Stop));
-                ending = Some(Instant::now());
+                told = true;
             }
             let idle = replies.is_empty();
             for (rank, reply) in replies {
@@ -143,9 +143,14 @@ impl Mailbox {
                     }
                 }
             }
-            let is_over = !is_at_work() && present.is_empty();
-            if is_over || ending.is_some_and(|since| since.elapsed() > PATIENCE && !is_at_work()) {
-                return;
+            if !is_at_work() {
+                if present.is_empty() {
+                    return true;
+                }
+                if ending.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                    tracing::error!(?present, "these ranks do not answer");
+                    return false;
+                }
             }
             if idle {
                 std::thread::sleep(NAP);

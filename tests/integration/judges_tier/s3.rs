@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::scheduled::{order, ranks};
 use crate::site::{TestSite, hdf5_files, make_gaia, own_folder, program, python, run};
 
 const BUCKET: &str = "archive";
@@ -137,6 +139,18 @@ fn an_archive_on_s3_is_filled_and_cut_by_its_indexes_and_notices_what_changed() 
     let again = site.path().join("again.h5");
     site.spolia(&["cut", "--again", output, "-o", again.to_str().unwrap()]).ok();
     assert!(std::fs::read(&merged).unwrap() == std::fs::read(&again).unwrap(), "other bytes the second time");
+    // The same by ranks, whose key lies beside their order, where nobody else can read it.
+    let folder = order(&site, &["--adql", query, "--with-transits"]);
+    let mode = std::fs::metadata(folder.join("key.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!std::fs::read_to_string(folder.join("order.json")).unwrap().contains(KEYS.1));
+    if let Some(mut command) = ranks(&folder, 2) {
+        run(&mut command).ok();
+        assert!(
+            std::fs::read(&merged).unwrap() == std::fs::read(folder.join("merged.h5")).unwrap(),
+            "other bytes by ranks"
+        );
+    }
     // A file is written anew behind the archive's back, with one bit changed.
     let stored = files_below(root.path());
     let changed = stored.iter().find(|path| path.to_string_lossy().ends_with(".h5")).expect("files in the bucket");

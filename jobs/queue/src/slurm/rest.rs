@@ -50,11 +50,16 @@ impl Rest {
             "current_working_directory": folder,
             "standard_output": format!("{}/slurm-%j.out", folder.replace('%', "%%")),
             "standard_error": format!("{}/slurm-%j.out", folder.replace('%', "%%")),
-            "argv": asked.arguments,
             // What a script's own lines say of these is not read here.
             "requeue": true,
             "open_mode": "append",
-            "environment": {"PATH": "/usr/local/bin:/usr/bin:/bin"},
+            // A script's arguments would end slurmrestd 22.05: its `argv` is broken.
+            "environment": {
+                "PATH": "/usr/local/bin:/usr/bin:/bin",
+                "SPOLIA_WORKER": asked.arguments[1],
+                "SPOLIA_ATTEMPT": asked.arguments[2],
+                "SPOLIA_MPI": asked.arguments[3],
+            },
         });
         for (name, value) in asked.launch.resources.fields() {
             job[name] = value;

@@ -171,7 +171,14 @@ async fn resources(office: &Office, asked: &Asked) -> Result<Resources, CommandE
         let jobs = dependency.strip_prefix("afterok:").filter(|jobs| !jobs.is_empty());
         let wrong = || CommandError::Said(format!("--dependency is afterok:JOB:JOB, not {dependency:?}"));
         for job in jobs.ok_or_else(wrong)?.split(':') {
-            resources.after.push(found(office, job).await?.job_id);
+            let earlier = found(office, job).await?;
+            if matches!(earlier.phase, ExecutionPhase::Error | ExecutionPhase::Aborted | ExecutionPhase::Archived) {
+                let (id, phase) = (&earlier.job_id, earlier.phase);
+                return Err(CommandError::Said(format!(
+                    "job {id} has ended as {phase}; what follows it would never begin"
+                )));
+            }
+            resources.after.push(earlier.job_id);
         }
     }
     resources.check().map_err(CommandError::Said)?;
