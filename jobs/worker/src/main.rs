@@ -83,6 +83,8 @@ fn work(arguments: &Arguments, world: &impl Communicator, rank: u32, size: u32) 
     let runtime = Runtime::new().map_err(|error| failed(&format!("threads cannot be made: {error}")))?;
     let stopped = Arc::new(AtomicBool::new(false));
     runtime.spawn(stop_at_signal(Arc::clone(&stopped)));
+    // A store that is far away is reached by way of it.
+    let _inside = runtime.enter();
     let bench = Bench::open(&arguments.folder)?;
     let desk = if rank == 0 { Some(bench.desk(size)?) } else { None };
     tracing::info!(size, folder = %arguments.folder.display(), "begins");

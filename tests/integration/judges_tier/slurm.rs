@@ -256,13 +256,13 @@ fn ranks_on_four_nodes_cut_two_hundred_thousand_objects() {
             .ok()
     };
     busy();
-    let job = cluster.submit(&site, &["--mem=30M"]);
+    let job = cluster.submit(&site, &["--mem=10M"]);
     let path = site.path().join("jobs").join(&job).join("order.json");
     let order = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, order.replace("\"memory_mib\":64", "\"memory_mib\":2048")).unwrap();
     cluster.ask("scancel", &["--me", "--name=wrap"]).ok();
     let ranks = at_work(&site, &job, 4);
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(100));
     stop(&ranks);
     let shown = cluster.ended(&site, &job);
     assert!(
