@@ -233,15 +233,29 @@ fn jobs_have_owners_and_owners_have_quotas() {
     assert!(as_ada(job, &[]).contains("<uws:ownerId>ada</uws:ownerId>"));
     assert_eq!(as_ada(&format!("{job}/owner"), &[]), "ada\n200 ");
     assert!(as_ada(job, &["-D", "-"]).contains("x-vo-authenticated: ada"));
-    assert!(curl(&served, job, &["-H", &bob]).contains("403"));
-    let nobody = curl(&served, job, &["-D", "-"]);
+    // To others it is as if it were not there, whatever they ask of it.
+    let other = format!("{}{}", &job[..job.len() - 8], "00000000");
+    let id = |job: &str| job.rsplit('/').next().unwrap().to_owned();
+    for (place, who) in ["", "/phase", "/results/result", "/error", "/parameters"]
+        .iter()
+        .flat_map(|place| [(place, Some(&bob)), (place, None)])
+    {
+        let asked = |job: &str| {
+            let header = who.map_or(Vec::new(), |who| vec!["-H", who]);
+            curl(&served, &format!("{job}{place}"), &header)
+        };
+        let (not_theirs, not_there) = (asked(job), asked(&other));
+        assert!(not_theirs.contains("404"), "{place}: {not_theirs}");
+        assert_eq!(not_theirs.replace(&id(job), ""), not_there.replace(&id(&other), ""), "{place}");
+    }
+    let nobody = curl(&served, "/tap/tables/mine", &["-D", "-", "-X", "PUT", "--data-binary", "id"]);
     assert!(
         nobody.contains("401")
             && nobody.contains("www-authenticate: Bearer")
             && nobody.contains("www-authenticate: Basic"),
         "{nobody}"
     );
-    assert!(curl(&served, &format!("{job}/phase"), &["-d", "PHASE=RUN"]).contains("401"));
+    assert!(curl(&served, &format!("{job}/phase"), &["-d", "PHASE=RUN"]).contains("404"));
     assert!(as_ada("/tap/async", &[]).contains("jobref"));
     assert!(as_ada("/tap/async?PHASE=COMPLETED", &[]).matches("jobref").count() == 0);
     assert!(as_ada("/tap/async?AFTER=2999-01-01", &[]).matches("jobref").count() == 0);

@@ -299,6 +299,41 @@ fn ranks_make_the_same_file_however_many_they_are() {
 }
 
 #[test]
+fn what_takes_too_long_is_ended_and_what_nobody_wants_is_forgotten() {
+    let site = site("2000", "10000");
+    let sql = |sql: &str| site.psql("n1", "postgres", sql).ok().trim().to_owned();
+    // Its process stands still, and its time is over.
+    let job = run(site.command(&["jobs", "submit", "cut", "--scheduler", "local"]).args(ALL)).ok().trim().to_owned();
+    let folder = site.path().join("jobs").join(&job);
+    let begun = Instant::now();
+    let pid = loop {
+        let listed = run(Command::new("ps").args(["-eo", "pid=,args="])).ok();
+        let own = listed.lines().find(|line| line.contains("work ") && line.contains(folder.to_str().unwrap()));
+        match own.and_then(|line| Pid::from_raw(line.split_whitespace().next()?.parse().ok()?)) {
+            Some(pid) => break pid,
+            None => assert!(begun.elapsed() < Duration::from_secs(5), "it is not at work"),
+        }
+    };
+    kill_process(pid, Signal::STOP).unwrap();
+    let phase = || listed(&site)[0]["phase"].as_str().unwrap().to_owned();
+    assert_eq!(phase(), "EXECUTING");
+    sql(&format!("UPDATE spolia.job SET execution_duration_s = 0 WHERE job_id = '{job}'"));
+    assert_eq!(phase(), "EXECUTING");
+    kill_process(pid, Signal::CONT).unwrap();
+    let said = site.spolia(&["jobs", "wait", &job]).refused();
+    assert!(said.contains("is ABORTED: timeout"), "{said}");
+
+    // One that was about to be handed over when it was ended.
+    let folder = order(&site, &ALL);
+    let job = folder.file_name().unwrap().to_str().unwrap();
+    let attempt = "INSERT INTO spolia.job_attempt (job_id, number, scheduler, state) VALUES";
+    sql(&format!("{attempt} ('{job}', 1, 'local', 'PENDING'), ('of-nobody', 1, 'local', 'PENDING')"));
+    run(site.command(&["jobs", "cancel", job]).env("SPOLIA__JOBS__MOST", "0")).ok();
+    let states = sql("SELECT state, ended IS NOT NULL FROM spolia.job_attempt WHERE external_id IS NULL");
+    assert_eq!(states.lines().collect::<Vec<_>>(), ["GONE,t", "GONE,t"]);
+}
+
+#[test]
 fn what_cannot_be_worked_on_is_told() {
     let site = site("60", "300");
     let folder = order(&site, &ALL);
@@ -356,7 +391,7 @@ fn hostile_names_and_files_do_nothing() {
         "$IFS",
         "!!",
     ];
-    let hostile: Vec<String> = (0..120)
+    let hostile: Vec<String> = (0..170)
         .map(|_| {
             let name: String =
                 (0..random.random_range(1..5)).map(|_| pieces[random.random_range(0..pieces.len())]).collect();

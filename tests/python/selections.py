@@ -309,7 +309,7 @@ if PART == "jobs":
     # Jobs are one's own, and cuts are listed apart from queries.
     mine = job(headers=token, QUERY=query, PHASE="RUN")
     done(mine, headers=token)
-    assert session.get(mine).status_code == 401 and merged(mine).status_code == 401
+    assert session.get(mine).status_code == 404 and merged(mine).status_code == 404
     assert mine in session.get(ASYNC, headers=token).text
     assert mine.rsplit("/", 1)[1] not in session.get(f"{BASE_URL}/tap/async", headers=token).text
     assert session.get(mine.replace("/datalink/gaiamerger/async", "/tap/async"), headers=token).status_code == 404

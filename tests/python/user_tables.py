@@ -257,7 +257,7 @@ if PART == "owners":
     # A job is its owner's, and so is what it reads; a stranger's upload by an address is a request of nobody's.
     job = service.submit_job("SELECT word FROM user_ada.secret").run().wait()
     assert [str(word) for word in job.fetch_result()["word"]] == ["hidden"]
-    assert bob.get(job.url).status_code == 403 and nobody.get(job.url).status_code == 401
+    assert bob.get(job.url).status_code == 404 and nobody.get(job.url).status_code == 404
 
     import adbc_driver_flightsql.dbapi as flightsql
 

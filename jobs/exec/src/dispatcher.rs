@@ -16,7 +16,7 @@ use spolia_queue::{
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::store::StoreSettings;
-use crate::work::{Line, Order, failure_in, order_in, progress_in, read_ledger, renew};
+use crate::work::{Line, Order, failure_in, forget_key, order_in, progress_in, read_ledger, renew};
 
 /// The folder of jobs in a site's.
 pub const JOBS_FOLDER: &str = "jobs";
@@ -311,6 +311,18 @@ impl Dispatcher {
     /// # Errors
     /// When the control node fails, or the scheduler is away.
     pub async fn settle(&self) -> Result<usize, ExecError> {
+        for attempt in self.dispatch.unnoted().await? {
+            let launch = Launch {
+                job_id: attempt.job_id.clone(),
+                attempt: attempt.number,
+                run_id: None,
+                folder: self.folder(&attempt.job_id),
+                resources: Resources::default(),
+                after: Vec::new(),
+            };
+            let id = self.scheduler.find(&launch).await?;
+            self.dispatch.found(&attempt, id.as_deref()).await?;
+        }
         let open = self.dispatch.open().await?;
         if open.is_empty() {
             return Ok(0);
@@ -320,7 +332,8 @@ impl Dispatcher {
             attempt: attempt.number,
             id: attempt.external_id.clone().unwrap_or_default(),
         };
-        let unwanted = open.iter().filter(|(_, job)| job.as_ref().is_none_or(|job| !job.phase.is_active()));
+        let is_over = |job: &Job| !job.phase.is_active() || (!self.scheduler.keeps_time() && is_overdue(job));
+        let unwanted = open.iter().filter(|(_, job)| job.as_ref().is_none_or(is_over));
         self.scheduler.cancel(&unwanted.map(|(attempt, _)| known(attempt)).collect::<Vec<_>>()).await?;
         let seen = self.scheduler.look(&open.iter().map(|(attempt, _)| known(attempt)).collect::<Vec<_>>()).await?;
         // What is lost may still be held somewhere.
@@ -343,7 +356,13 @@ impl Dispatcher {
         };
         let (looked, at) = (seen.clone(), attempt.clone());
         let looked_at = folder.clone();
-        let found = tokio::task::spawn_blocking(move || (progress_in(&looked_at), ended(&looked_at, &at, &looked)));
+        let found = tokio::task::spawn_blocking(move || {
+            let ended = ended(&looked_at, &at, &looked);
+            if matches!(ended, Some(Ended::Completed(_))) {
+                forget_key(&looked_at);
+            }
+            (progress_in(&looked_at), ended)
+        });
         let (progress, ended) = found.await.unwrap_or_default();
         let ended = ended.filter(|_| job.is_some());
         let part = match &ended {
@@ -352,6 +371,12 @@ impl Dispatcher {
         };
         Ok(self.dispatch.note(attempt, &seen, part, ended.as_ref()).await?)
     }
+}
+
+/// Whether a job has been at work for longer than it may.
+fn is_overdue(job: &Job) -> bool {
+    let most = chrono::Duration::seconds(job.execution_duration_s.into());
+    job.started.is_some_and(|started| chrono::Utc::now() - started > most)
 }
 
 /// How a job ends with an attempt that is over; nothing while it is not, and where another attempt is to be made.

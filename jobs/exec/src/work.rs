@@ -260,6 +260,13 @@ pub(crate) fn renew(folder: &Path, job_id: &str, memory_mib: u64) -> io::Result<
     put(folder, ORDER, &order, 0o644)
 }
 
+/// Removes the key to the store from a folder where nothing more is to be done.
+pub(crate) fn forget_key(folder: &Path) {
+    if let Err(error) = forget(folder, KEY) {
+        tracing::warn!(%error, folder = %folder.display(), "the key to the store is still beside an order that is done");
+    }
+}
+
 /// How far the work in a folder is; nothing where it has not begun.
 pub fn progress_in(folder: &Path) -> Option<Progress> {
     take(folder, PROGRESS).ok()

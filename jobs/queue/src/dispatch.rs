@@ -172,6 +172,35 @@ impl Dispatch {
         Ok(attempts.into_iter().map(of).collect())
     }
 
+    /// Attempts that were begun to be handed over, and are not wanted any more: it was never noted whether the scheduler has them.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn unnoted(&self) -> Result<Vec<Attempt>, QueueError> {
+        let columns = attempt::COLUMNS;
+        let sql = format!(
+            "SELECT {columns} FROM spolia.job_attempt AS a WHERE scheduler = $1 AND ended IS NULL AND external_id IS NULL
+                 AND NOT EXISTS (SELECT FROM spolia.job AS j WHERE j.job_id = a.job_id
+                     AND (phase NOT IN ('COMPLETED', 'ERROR', 'ABORTED', 'ARCHIVED') OR worker_until > now()))
+             ORDER BY submitted LIMIT {LOOKED_AT}"
+        );
+        let rows = self.table.control.client().await?.query(&sql, &[&self.scheduler]).await.act("read attempts")?;
+        Ok(rows.iter().map(Attempt::from_row).collect())
+    }
+
+    /// Notes that the scheduler has an attempt after all, under an id of its own, or never had it.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn found(&self, attempt: &Attempt, external_id: Option<&str>) -> Result<(), QueueError> {
+        let sql = "UPDATE spolia.job_attempt SET external_id = $3, state = CASE WHEN $3::text IS NULL THEN 'GONE' ELSE state END,
+                       ended = CASE WHEN $3::text IS NULL THEN now() END
+                   WHERE job_id = $1 AND number = $2 AND external_id IS NULL AND ended IS NULL";
+        let client = self.table.control.client().await?;
+        let noted = client.execute(sql, &[&attempt.job_id, &number(attempt), &external_id]).await;
+        noted.act("note an attempt").map(drop)
+    }
+
     /// Notes what has become of an attempt, and what that means for its job: `ended` where the job ends with it. The part that is done is
     /// told, too.
     ///

@@ -30,8 +30,10 @@ pub enum QueueError {
         #[source]
         source: serde_json::Error,
     },
-    /// There is no such job, or there is none any more.
-    #[error("there is no job {0}; it may have been deleted, or its time is over")]
+    /// There is no such job, or there is none any more, or not for whoever asks.
+    #[error(
+        "there is no job {0}: it may have been deleted, its time may be over, or it is for somebody else: say who you are"
+    )]
     NotFound(String),
     /// The job's phase does not allow it.
     #[error("job {job_id} is {phase}: {refusal}")]

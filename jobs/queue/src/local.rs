@@ -89,6 +89,10 @@ impl Scheduler for LocalScheduler {
         false
     }
 
+    fn keeps_time(&self) -> bool {
+        false
+    }
+
     async fn submit(&self, launch: &Launch) -> Result<String, SchedulerError> {
         let refused = |fault: String| SchedulerError::Refused { scheduler: NAME, fault };
         let id = self.begin(launch).map_err(|error| refused(format!("{}: {error}", self.program.display())))?;

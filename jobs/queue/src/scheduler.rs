@@ -118,6 +118,9 @@ pub trait Scheduler: Send + Sync {
     /// Whether it sees to it by itself that a job begins when others have completed.
     fn orders_jobs(&self) -> bool;
 
+    /// Whether it ends by itself what takes longer than it may.
+    fn keeps_time(&self) -> bool;
+
     /// Takes an attempt; returns the id by which it knows it.
     ///
     /// # Errors

@@ -134,6 +134,10 @@ impl Scheduler for SlurmScheduler {
         true
     }
 
+    fn keeps_time(&self) -> bool {
+        true
+    }
+
     async fn submit(&self, launch: &Launch) -> Result<String, SchedulerError> {
         let refused = |fault: String| SchedulerError::Refused { scheduler: NAME, fault };
         launch.resources.check().map_err(refused)?;
@@ -217,6 +221,8 @@ fn state(raw: &str, reason: &str) -> State {
     match raw {
         // Nodes could not begin it, and it is held for somebody to look at them; another attempt is none of their business.
         "PENDING" if reason.starts_with("launch failed") => State::Lost,
+        // What it was to follow has failed; a later attempt at that may not.
+        "PENDING" | "CANCELLED" if reason == "DependencyNeverSatisfied" => State::Lost,
         "PENDING" if reason.starts_with("JobHeld") || reason.ends_with("held") => State::Held,
         "REQUEUE_HOLD" | "SPECIAL_EXIT" => State::Held,
         "PENDING" | "REQUEUED" | "REQUEUE_FED" | "RESV_DEL_HOLD" => State::Pending,
@@ -306,6 +312,7 @@ mod tests {
         }
         assert_eq!(state("PENDING", "JobHeldUser"), State::Held);
         assert_eq!(state("PENDING", "launch failed requeued held"), State::Lost);
+        assert_eq!(state("CANCELLED", "DependencyNeverSatisfied"), State::Lost);
         let killed = seen("FAILED", "RaisedSignal:9", 9, 1_795_852_177, "n[1-4]", 1);
         assert_eq!((killed.exit_code, killed.nodes.as_deref()), (Some(137), Some("n[1-4]")));
         assert_eq!(seen("FAILED", "NonZeroExitCode", 768, 0, "", 0).exit_code, Some(3));

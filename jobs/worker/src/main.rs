@@ -38,6 +38,14 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let Ok(runtime) = Runtime::new() else {
+        eprintln!("spolia-worker: threads cannot be made");
+        return ExitCode::FAILURE;
+    };
+    // A store that is far away is reached by way of it.
+    let _inside = runtime.enter();
+    // From the beginning on: whoever ends the work early has to find it ready for that.
+    let stopped = stop_at_signal();
     let Some((universe, threading)) = mpi::initialize_with_threading(Threading::Funneled) else {
         eprintln!("spolia-worker: MPI does not start");
         return ExitCode::FAILURE;
@@ -47,7 +55,7 @@ fn main() -> ExitCode {
     write_log(&arguments.folder, rank);
     let worked = match threading {
         Threading::Single => Err(failed("this MPI takes no threads beside its own")),
-        _ => work(&arguments, &world, rank, size),
+        _ => work(&arguments, &runtime, stopped, &world, rank, size),
     };
     match worked {
         Ok(Done::Whole(_)) => {
@@ -75,16 +83,18 @@ fn failed(message: &str) -> ExecError {
 }
 
 /// Works on threads of its own, while this thread speaks with the other ranks.
-fn work(arguments: &Arguments, world: &impl Communicator, rank: u32, size: u32) -> Result<Done, ExecError> {
+fn work(
+    arguments: &Arguments,
+    runtime: &Runtime,
+    stopped: Arc<AtomicBool>,
+    world: &impl Communicator,
+    rank: u32,
+    size: u32,
+) -> Result<Done, ExecError> {
     if let Some(threads) = arguments.threads {
         let made = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
         made.map_err(|error| failed(&format!("threads cannot be made: {error}")))?;
     }
-    let runtime = Runtime::new().map_err(|error| failed(&format!("threads cannot be made: {error}")))?;
-    let stopped = Arc::new(AtomicBool::new(false));
-    runtime.spawn(stop_at_signal(Arc::clone(&stopped)));
-    // A store that is far away is reached by way of it.
-    let _inside = runtime.enter();
     let bench = Bench::open(&arguments.folder)?;
     let desk = if rank == 0 { Some(bench.desk(size)?) } else { None };
     tracing::info!(size, folder = %arguments.folder.display(), "begins");
@@ -106,12 +116,18 @@ fn work(arguments: &Arguments, world: &impl Communicator, rank: u32, size: u32) 
     })
 }
 
-/// Has the work end at SIGTERM, which SLURM sends some time before a job's time is over, and at Ctrl-C.
-async fn stop_at_signal(stopped: Arc<AtomicBool>) {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Is set at SIGTERM, which SLURM sends some time before a job's time is over, and at Ctrl-C; from now on neither ends the process.
+fn stop_at_signal() -> Arc<AtomicBool> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let stopped = Arc::clone(&stopped);
+        match signal(kind) {
+            Ok(mut signal) => drop(tokio::spawn(async move {
+                signal.recv().await;
+                stopped.store(true, Ordering::Relaxed);
+            })),
+            Err(error) => eprintln!("spolia-worker: a signal will end the work at once: {error}"),
+        }
     }
-    stopped.store(true, Ordering::Relaxed);
+    stopped
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use spolia_exec::{Archive, Dispatcher, read_log};
-use spolia_queue::{Attempt, Job, JobFilter, JobSpec, JobTable, Scheduler};
+use spolia_exec::{Archive, Dispatcher, ExecError, JOBS_FOLDER, read_log};
+use spolia_queue::{Attempt, ExecutionPhase, Job, JobFilter, JobSpec, JobTable, Scheduler};
 
 use crate::arguments::{Jobs, List, Submit};
 use crate::error::CommandError;
@@ -70,10 +70,15 @@ impl Office {
         for name in SCHEDULERS {
             let settled = async {
                 let dispatcher = self.dispatcher(Some(name))?;
-                while let Some(job) = dispatcher.claim(None).await? {
-                    match dispatcher.has_order(&job.job_id) {
-                        true => drop(dispatcher.hand_over(&job).await?),
-                        false => dispatcher.put_off(&job.job_id, "waits for a server to find its objects").await?,
+                let waiting = JobFilter {
+                    phases: vec![ExecutionPhase::Queued, ExecutionPhase::Executing],
+                    ..JobFilter::default()
+                };
+                // Those whose objects are still to be found are a server's business.
+                let ready = |job: &&Job| job.scheduler.as_deref() == Some(name) && dispatcher.has_order(&job.job_id);
+                for job in self.table.all(None, &waiting).await.map_err(ExecError::from)?.iter().rev().filter(ready) {
+                    if let Some(job) = dispatcher.claim(Some(&job.job_id)).await? {
+                        dispatcher.hand_over(&job).await?;
                     }
                 }
                 dispatcher.settle().await?;
@@ -96,7 +101,7 @@ async fn list_jobs(office: &Office, list: &List) -> Result<(), CommandError> {
     office.settle().await;
     let filter = JobFilter { phases: list.phase.clone(), after: None, last: Some(list.last) };
     let owner = (!list.all).then(|| office.owner(list.owner.as_deref()));
-    let jobs = office.table.all(owner.as_deref(), &filter).await.map_err(spolia_exec::ExecError::from)?;
+    let jobs = office.table.all(owner.as_deref(), &filter).await.map_err(ExecError::from)?;
     if !list.json && !jobs.is_empty() {
         println!(
             "{:<36}  {:<16}  {:<12}  {:<9}  {:>5}  {:<9}  TOLD",
@@ -132,13 +137,13 @@ fn plain(letter: char) -> char {
 
 /// A job by its id or the beginning of it.
 async fn found(office: &Office, job: &str) -> Result<Job, CommandError> {
-    Ok(office.table.find(job).await.map_err(spolia_exec::ExecError::from)?)
+    Ok(office.table.find(job).await.map_err(ExecError::from)?)
 }
 
 async fn show(office: &Office, job: &str, as_json: bool) -> Result<(), CommandError> {
     office.settle().await;
     let job = found(office, job).await?;
-    let attempts = office.table.attempts(&job.job_id).await.map_err(spolia_exec::ExecError::from)?;
+    let attempts = office.table.attempts(&job.job_id).await.map_err(ExecError::from)?;
     if as_json {
         let mut shown = of_job(&job);
         shown["spec"] = serde_json::to_value(&job.spec).unwrap_or_default();
@@ -177,7 +182,7 @@ async fn show(office: &Office, job: &str, as_json: bool) -> Result<(), CommandEr
         told.extend((*restarts > 0).then(|| format!(", begun anew {restarts} times")));
         line("attempt", Some(told));
     }
-    let folder = office.site.folder().join(spolia_exec::JOBS_FOLDER).join(&job.job_id);
+    let folder = office.site.folder().join(JOBS_FOLDER).join(&job.job_id);
     for result in &job.results {
         line("result", Some(format!("{} ({} bytes)", folder.join(&result.file).display(), result.size)));
     }
@@ -203,7 +208,7 @@ fn of_attempt(attempt: &Attempt) -> Value {
 
 async fn logs(office: &Office, job: &str) -> Result<(), CommandError> {
     let job = found(office, job).await?;
-    let folder = office.site.folder().join(spolia_exec::JOBS_FOLDER).join(&job.job_id);
+    let folder = office.site.folder().join(JOBS_FOLDER).join(&job.job_id);
     for line in read_log(&folder).map_err(CommandError::file("read the logs in", &folder))? {
         println!("{line}");
     }
@@ -231,7 +236,7 @@ async fn cancel(office: &Office, jobs: &[String]) -> Result<(), CommandError> {
         let JobSpec::Cut(_) = &job.spec else {
             return Err(CommandError::Said(format!("{} is the job of a server; end it where it was made", job.job_id)));
         };
-        office.table.abort(&job.job_id).await.map_err(spolia_exec::ExecError::from)?;
+        office.table.abort(&job.job_id).await.map_err(ExecError::from)?;
         eprintln!("{} is ended", job.job_id);
     }
     office.settle().await;
