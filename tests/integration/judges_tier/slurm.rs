@@ -175,6 +175,22 @@ fn at_work(site: &TestSite, job: &str, count: usize) -> Vec<Pid> {
     }
 }
 
+/// Waits until all of a job's ranks have read its order.
+#[track_caller]
+fn begun(site: &TestSite, job: &str, count: usize) -> Vec<Pid> {
+    let folder = site.path().join("jobs").join(job).join("log");
+    let has_begun = |rank: usize| {
+        let log = std::fs::read_to_string(folder.join(format!("rank-{rank:06}.log")));
+        log.is_ok_and(|log| log.contains("begins"))
+    };
+    let begun = Instant::now();
+    while !(0..count).all(has_begun) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no ranks have begun with {job}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    ranks(site, job)
+}
+
 /// Has ranks stand still.
 fn stop(ranks: &[Pid]) {
     // One that has ended meanwhile cannot.
@@ -245,7 +261,7 @@ fn ranks_on_four_nodes_cut_two_hundred_thousand_objects() {
     fails(&["--mem=20M"], "ERROR", "within 64 MiB of memory");
     // Its ranks stand still, so that its time is over before they are done.
     let short = cluster.submit(&site, &["--time=1"]);
-    stop(&at_work(&site, &short, 4));
+    stop(&begun(&site, &short, 4));
     let shown = cluster.ended(&site, &short);
     assert!(shown["phase"] == "ABORTED" && shown["error"].to_string().contains("timeout"), "{shown}");
     let retried = run(&mut cluster.jobs(&site, &["retry", &short, "--time=10"])).ok().trim().to_owned();
@@ -264,9 +280,7 @@ fn ranks_on_four_nodes_cut_two_hundred_thousand_objects() {
     let order = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, order.replace("\"memory_mib\":64", "\"memory_mib\":2048")).unwrap();
     cluster.ask("scancel", &["--me", "--name=wrap"]).ok();
-    let ranks = at_work(&site, &job, 4);
-    std::thread::sleep(Duration::from_millis(100));
-    stop(&ranks);
+    stop(&begun(&site, &job, 4));
     let shown = cluster.ended(&site, &job);
     assert!(
         shown["phase"] == "ERROR" && shown["error"].to_string().contains("more memory than it had asked for"),
