@@ -66,16 +66,17 @@ async fn visible(service: &Service, name: &str, collection: Option<&str>) -> Res
     // What may not be taken is not there: nobody is told what else there is.
     let control = service.archive.router().control();
     let Some(manifest) = control.manifest().await.map_err(failed)? else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
+    let (stems, mut found): (Vec<&str>, _) = (stems(name).collect(), Vec::new());
     for known in service.archive.collections(Act::File).await? {
         if collection.is_some_and(|wanted| wanted != known.name) {
             continue;
         }
-        for stem in stems(name) {
-            let versions = control.file_versions(&known.name, stem).await.map_err(failed)?;
-            let named = |file: &ArchivedFile| stem == name || name[stem.len()..] == file.file.file_extension;
-            found.extend(versions.into_iter().filter(named));
-        }
+        let versions = control.file_versions(&known.name, &stems).await.map_err(failed)?;
+        let named = |file: &ArchivedFile| {
+            let (stem, extension) = (&file.file.file_name, &file.file.file_extension);
+            stem == name || name[stem.len()..] == *extension
+        };
+        found.extend(versions.into_values().flatten().filter(named));
     }
     found.retain(|file| file.state == FileState::Loaded && manifest.visibility.shows(file.batch));
     Ok(found)

@@ -290,6 +290,8 @@ async fn done(service: &Service, job: &Job) -> Ended {
         JobSpec::TapQuery(query) => run_query(service, job, query).await.map(|result| vec![result]),
         JobSpec::Cut(cut) => run_cut(service, job, cut).await.map(|result| vec![result]),
         JobSpec::TableUpdate(update) => run_update(service, job, update).await.map(|()| Vec::new()),
+        // None is claimed here.
+        JobSpec::Ingest(_) => Err(Fault::usage("files come in by a scheduler")),
     };
     match result {
         Ok(results) => Ended::Completed(results),

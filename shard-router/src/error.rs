@@ -55,6 +55,16 @@ pub enum RouterError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// A file whose rows are being sent was taken off the nodes again.
+    #[error(
+        "{file} was taken off node {node} while its rows were being sent: another ingest has begun since; begin again"
+    )]
+    TakenBack {
+        /// The file's name.
+        file: String,
+        /// The node's name.
+        node: String,
+    },
     /// A query computes a number that its type cannot hold.
     #[error("a computed number is out of the range of {0}")]
     OutOfRange(&'static str),

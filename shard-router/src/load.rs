@@ -13,9 +13,10 @@ use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int6
 use futures::SinkExt;
 use futures::future::try_join_all;
 use pgpq::ArrowToPostgresBinaryEncoder;
-use spolia_catalogue::{ArchivedFile, Manifest, TableDef};
+use spolia_catalogue::{ArchivedFile, Manifest, NewFile, TableDef};
 use spolia_sky::{Cone, HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
 use tokio_postgres::CopyInSink;
+use tokio_postgres::types::ToSql;
 
 use crate::error::RouterError;
 use crate::node::Node;
@@ -24,42 +25,37 @@ use crate::router::Router;
 
 /// The column of the chunk among those that rows have on a node.
 const CHUNK: usize = 1;
+/// Seconds that a file's rows are waited for that somebody else is sending.
+const TAKING_BACK_S: u32 = 120;
 /// Bytes sent to a node in one message.
 const MESSAGE_BYTES: usize = 256 << 10;
 
 impl Router {
-    /// Makes a file known on every node, so that its rows can be joined with it.
+    /// Makes files known on every node, with the class of their objects, so that rows can be sent there and joined with them.
     ///
     /// # Errors
     /// When a node does not answer or refuses.
-    pub async fn announce_file(&self, file: &ArchivedFile, table: &TableDef) -> Result<(), RouterError> {
-        let sql = "INSERT INTO spolia_node.file VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    pub async fn announce_files(&self, files: &[(&ArchivedFile, &TableDef)]) -> Result<(), RouterError> {
+        let sql = "INSERT INTO spolia_node.file
+                   SELECT * FROM unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::text[], $9::text[])
+                   ON CONFLICT DO NOTHING";
+        let texts = |text: fn(&NewFile) -> &str| files.iter().map(|(file, _)| text(&file.file)).collect::<Vec<_>>();
+        let ids: Vec<i32> = files.iter().map(|(file, _)| file.file_id).collect();
+        let versions: Vec<i32> = files.iter().map(|(file, _)| file.file.file_version).collect();
+        let identity = [texts(|file| &file.did_rse), texts(|file| &file.did_scope), texts(|file| &file.did_name)];
+        let (sums, names) = (texts(|file| &file.checksum), texts(|file| &file.file_name));
+        let extensions = texts(|file| &file.file_extension);
+        let objects: Vec<&str> = files.iter().map(|(_, table)| table.object.as_str()).collect();
+        let [rse, scope, did] = &identity;
+        let values: [&(dyn ToSql + Sync); 9] = [&ids, rse, scope, did, &sums, &versions, &names, &extensions, &objects];
         let announce = |node: Arc<Node>| async move {
-            let f = &file.file;
-            node.writer()
-                .await?
-                .execute(
-                    sql,
-                    &[
-                        &file.file_id,
-                        &f.did_rse,
-                        &f.did_scope,
-                        &f.did_name,
-                        &f.checksum,
-                        &f.file_version,
-                        &f.file_name,
-                        &f.file_extension,
-                        &table.object,
-                    ],
-                )
-                .await
-                .map_err(node.failed("note a file"))
+            node.writer().await?.execute(sql, &values).await.map_err(node.failed("note files"))
         };
         try_join_all(self.nodes().iter().cloned().map(announce)).await?;
         Ok(())
     }
 
-    /// Takes a file's rows off every node again, and the file with them.
+    /// Takes a file off every node again, and its rows with it. Whoever is sending some now has them taken off, too, and sends no more.
     ///
     /// # Errors
     /// When a node does not answer or refuses.
@@ -67,11 +63,20 @@ impl Router {
         let (first, end) = id_range(file.file_id);
         let schema = &file.file.collection;
         let delete = |name| format!("DELETE FROM {schema}.{name} WHERE id >= {first} AND id < {end}; ");
-        let sql = tables_of(table).map(delete).collect::<String>()
-            + &format!("DELETE FROM spolia_node.file WHERE file_id = {}", file.file_id);
+        // The file goes first: that waits for those who are sending rows.
+        let sql = format!(
+            "SET LOCAL lock_timeout = '{TAKING_BACK_S}s'; DELETE FROM spolia_node.file WHERE file_id = {}; ",
+            file.file_id
+        ) + &tables_of(table).map(delete).collect::<String>();
         let remove = |node: Arc<Node>| {
             let sql = sql.clone();
-            async move { node.writer().await?.batch_execute(&sql).await.map_err(node.failed("remove a file's rows")) }
+            async move {
+                let failed = |error| node.failed("remove a file's rows")(error);
+                let mut client = node.writer().await?;
+                let transaction = client.transaction().await.map_err(failed)?;
+                transaction.batch_execute(&sql).await.map_err(failed)?;
+                transaction.commit().await.map_err(failed)
+            }
         };
         try_join_all(self.nodes().iter().cloned().map(remove)).await?;
         Ok(())
@@ -99,7 +104,7 @@ impl Router {
         Ok(())
     }
 
-    /// Sends rows of `file` to their nodes. `rows` has `ordinal` (bigint) first, then the table's declared columns.
+    /// Sends rows of `file`, which is known there, to their nodes. `rows` has `ordinal` (bigint) first, then the table's declared columns.
     ///
     /// # Errors
     /// When a row has no place or no position, or a node does not answer; rows may then be on some nodes, invisible,
@@ -141,7 +146,7 @@ impl Router {
             let copy = &copy;
             async move {
                 let rows = take_record_batch(complete, &UInt32Array::from(rows))?;
-                copy_in(self.node_of(group)?, copy, &rows).await
+                copy_in(self.node_of(group)?, placed.file, copy, &rows).await
             }
         };
         try_join_all(by_node.into_iter().map(send)).await?;
@@ -163,10 +168,18 @@ fn id_range(file_id: i32) -> (i64, i64) {
     (i64::from(file_id) << 32, (i64::from(file_id) + 1) << 32)
 }
 
-async fn copy_in(node: &Node, copy: &str, rows: &RecordBatch) -> Result<(), RouterError> {
-    let client = node.writer().await?;
-    let sink = client.copy_in(copy).await.map_err(node.failed("take rows"))?;
-    send_rows(sink, std::slice::from_ref(rows), |error| node.failed("take rows")(error)).await
+/// Rows of a file to a node, as long as the file is known there.
+async fn copy_in(node: &Node, file: &ArchivedFile, copy: &str, rows: &RecordBatch) -> Result<(), RouterError> {
+    let failed = |error| node.failed("take rows")(error);
+    let mut client = node.writer().await?;
+    let transaction = client.transaction().await.map_err(failed)?;
+    let known = "SELECT FROM spolia_node.file WHERE file_id = $1 FOR KEY SHARE";
+    if transaction.query_opt(known, &[&file.file_id]).await.map_err(failed)?.is_none() {
+        return Err(RouterError::TakenBack { file: file.file.file_name.clone(), node: node.name().to_owned() });
+    }
+    let sink = transaction.copy_in(copy).await.map_err(failed)?;
+    send_rows(sink, std::slice::from_ref(rows), failed).await?;
+    transaction.commit().await.map_err(failed)
 }
 
 /// Sends rows to a COPY that waits for them, and ends it.

@@ -1,5 +1,6 @@
 //! One PostgreSQL node and its connections.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
@@ -54,7 +55,7 @@ impl Default for RouterSettings {
 }
 
 /// Where a node is, and which shard group it serves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NodeAddress {
     /// Its name, used in messages.
     pub name: String,
@@ -62,6 +63,14 @@ pub struct NodeAddress {
     pub group: i32,
     /// How to connect.
     pub config: Config,
+    /// The same as text, with the password.
+    connection: String,
+}
+
+impl fmt::Debug for NodeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeAddress").field("name", &self.name).field("group", &self.group).finish_non_exhaustive()
+    }
 }
 
 /// One node.
@@ -111,8 +120,10 @@ impl Node {
                 .map_err(|source| RouterError::Pool { node: address.name.clone(), source })
         };
         let reader = pool(settings.connections, session)?;
-        let writer = pool(WRITERS, format!("{english} SET timezone = 'UTC'"))?;
-        let NodeAddress { name, group, config } = address;
+        // A writer whose machine is lost is not to hold what it has begun.
+        let alive = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
+        let writer = pool(WRITERS, format!("{english} SET timezone = 'UTC'; {alive}"))?;
+        let NodeAddress { name, group, config, .. } = address;
         Ok(Self { name, group, config, settings: settings.clone(), reader, writer })
     }
 
@@ -248,12 +259,25 @@ impl NodeAddress {
         password: &str,
         dbname: &str,
     ) -> Self {
+        let quoted = |text: &str| text.replace('\\', r"\\").replace('\'', r"\'");
+        let connection = format!(
+            "host='{}' port={port} user='{}' password='{}' dbname='{}'",
+            quoted(&folder.to_string_lossy()),
+            quoted(user),
+            quoted(password),
+            quoted(dbname)
+        );
         let mut config = Config::new();
         config.host_path(folder).port(port).user(user).password(password).dbname(dbname).application_name("spolia");
-        Self { name: name.to_owned(), group, config }
+        Self { name: name.to_owned(), group, config, connection }
     }
 
-    /// A node given by a connection URL: `postgresql://user:password@host:port/dbname`.
+    /// How to connect, as [`NodeAddress::from_url`] reads it: with the password, for a file that only its owner can read.
+    pub fn connection(&self) -> &str {
+        &self.connection
+    }
+
+    /// A node given by a connection URL, `postgresql://user:password@host:port/dbname`, or by `host=… port=…` and so on.
     ///
     /// # Errors
     /// When the URL does not parse.
@@ -264,6 +288,6 @@ impl NodeAddress {
             source,
         })?;
         config.application_name("spolia");
-        Ok(Self { name: name.to_owned(), group, config })
+        Ok(Self { name: name.to_owned(), group, config, connection: url.to_owned() })
     }
 }

@@ -374,7 +374,7 @@ pub(crate) mod tests {
         let chunk = |(chunk, pixels)| Chunk { chunk, pixels, group: chunk % 2, tables: tables.clone().into() };
         let manifest = Manifest { epoch: 3, visibility, chunks: (0..).zip(cut).map(chunk).collect() };
         let node = |group| {
-            let address = NodeAddress { name: format!("n{group}"), group, config: tokio_postgres::Config::new() };
+            let address = NodeAddress::from_url(&format!("n{group}"), group, "host=localhost").unwrap();
             Arc::new(Node::new(address, &RouterSettings::default()).unwrap())
         };
         Arc::new(Epoch { manifest, nodes: vec![node(0), node(1)], known_everywhere: true })

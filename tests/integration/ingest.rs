@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::site::{TestSite, hdf5_files, make_gaia};
 
@@ -109,6 +112,41 @@ fn an_ingest_killed_at_any_moment_is_finished_by_the_next() {
     assert_eq!(content(&site), expected);
     assert_eq!(rows_on_nodes(&site, "astroelementary"), 900);
     assert_eq!(rows_on_nodes(&site, "completesource"), 120);
+}
+
+#[test]
+fn an_ingest_that_was_given_up_adds_nothing() {
+    let files = small_files();
+    let paths = hdf5_files(files.path());
+    let undisturbed = TestSite::new(2);
+    undisturbed.ingest(&paths, &[]).ok();
+    let expected = content(&undisturbed);
+    drop(undisturbed);
+    let mut refused = 0;
+    for round in 0..4 {
+        let site = TestSite::new(2);
+        let first = site.command(&["ingest", "gaia"]).args(&paths).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_raw(first.id().cast_signed()).unwrap();
+        // It stands still while it is loading, and what kept others out of the collection is lost.
+        let begun = Instant::now();
+        let loading = "SELECT count(*) >= $ FROM spolia.file".replace('$', &(round + 1).to_string());
+        while site.psql("n1", "postgres", &loading).stdout.trim() != "t" {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not begin");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        kill_process(pid, Signal::STOP).unwrap();
+        let lost = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'";
+        site.psql("n1", "postgres", lost).ok();
+        let second = site.command(&["ingest", "gaia"]).args(&paths).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        kill_process(pid, Signal::CONT).unwrap();
+        let (first, second) = (first.wait_with_output().unwrap(), second.wait_with_output().unwrap());
+        assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+        refused += u32::from(!first.status.success());
+        assert_eq!(content(&site), expected, "{}", String::from_utf8_lossy(&first.stderr));
+        assert_eq!((rows_on_nodes(&site, "astroelementary"), rows_on_nodes(&site, "completesource")), (900, 120));
+    }
+    assert!(refused > 0, "none was given up in the middle");
 }
 
 /// Ingests one file that must be refused with these words; nothing may be seen of it.

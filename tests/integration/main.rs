@@ -17,6 +17,7 @@ mod forms;
 mod golden;
 mod hostile;
 mod ingest;
+mod ingest_jobs;
 mod inspect;
 mod jobs;
 mod judges_tier;

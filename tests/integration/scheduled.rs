@@ -29,7 +29,7 @@ pub fn order(site: &TestSite, options: &[&str]) -> PathBuf {
 }
 
 /// Works alone on an order.
-fn alone(folder: &Path) -> Command {
+pub fn alone(folder: &Path) -> Command {
     let mut command = Command::new(program("spolia"));
     command.arg("work").arg(folder).arg("1");
     command
@@ -48,7 +48,7 @@ pub fn ranks(folder: &Path, ranks: u32) -> Option<Command> {
 }
 
 /// The programs of an order's ranks.
-fn workers(folder: &Path) -> Vec<Pid> {
+pub fn workers(folder: &Path) -> Vec<Pid> {
     let listed = run(Command::new("ps").args(["-eo", "pid=,stat=,args="])).ok();
     let own = folder.display().to_string();
     let is_worker = |line: &&str| line.contains(&own) && line.contains("spolia-worker ") && !line.contains("mpirun");
@@ -211,8 +211,8 @@ fn jobs_wait_for_others_are_ended_and_tried_again() {
     assert!(names.contains(&"both.1".to_owned()) && names.contains(&"both.2".to_owned()), "{names:?}");
 }
 
-/// Waits for a moment that nobody foresees, or for the end.
-fn at_some_time(child: &mut Child, random: &mut StdRng, ms: std::ops::Range<u64>) -> bool {
+/// Waits for a moment that nobody foresees, or for the end; returns whether it is still at work.
+pub fn at_some_time(child: &mut Child, random: &mut StdRng, ms: std::ops::Range<u64>) -> bool {
     let until = Instant::now() + Duration::from_millis(random.random_range(ms));
     while Instant::now() < until {
         if child.try_wait().unwrap().is_some() {
@@ -345,7 +345,7 @@ fn what_cannot_be_worked_on_is_told() {
         assert_eq!(std::fs::read_to_string(folder.join("attempt-1.exit")).unwrap(), "1\n");
     };
     let order = std::fs::read_to_string(folder.join("order.json")).unwrap();
-    std::fs::write(folder.join("order.json"), order.replace("\"version\":1", "\"version\":9")).unwrap();
+    std::fs::write(folder.join("order.json"), order.replace("\"version\":2", "\"version\":9")).unwrap();
     failed("of version 9");
     std::fs::write(folder.join("order.json"), &order).unwrap();
     let plan = std::fs::read_to_string(folder.join("plan.json")).unwrap();

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::{Package, Workspace};
 
 /// Each crate's level. A crate may use crates of lower levels only.
-const LEVELS: [(&str, u8); 18] = [
+const LEVELS: [(&str, u8); 19] = [
     ("engine/sky", 0),
     ("engine/hdf5-format", 0),
+    ("jobs/team", 0),
     ("engine/adql", 1),
     ("engine/formats", 1),
     ("engine/cutout", 1),
@@ -17,13 +18,13 @@ const LEVELS: [(&str, u8); 18] = [
     ("shard-router", 2),
     ("jobs/queue", 2),
     ("jobs/ingest", 3),
-    ("jobs/exec", 3),
-    ("flight-server", 4),
-    ("jobs/make-gaia", 4),
-    ("jobs/worker", 4),
-    ("jobs/cli", 5),
-    ("benches", 5),
-    ("tests", 5),
+    ("jobs/exec", 4),
+    ("flight-server", 5),
+    ("jobs/make-gaia", 5),
+    ("jobs/worker", 5),
+    ("jobs/cli", 6),
+    ("benches", 6),
+    ("tests", 6),
 ];
 
 /// Packages that only the named crates may declare.

@@ -1,5 +1,6 @@
 //! Batches of ingested files: each becomes visible whole, in one epoch, or not at all.
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Json;
 
 use crate::control::Control;
@@ -41,15 +42,25 @@ impl Control {
         Ok(Batch { batch: row.get(0), collection: collection.to_owned(), state: BatchState::Loading })
     }
 
-    /// Publishes the next epoch: the batch becomes visible, the files it replaces are noted, all in one transaction.
+    /// Publishes the next epoch: the batch becomes visible, the files it replaces are noted, all in one transaction of the connection that
+    /// holds the collection. Whoever has lost it meanwhile publishes nothing.
     ///
     /// # Errors
-    /// When the control database fails; then nothing has changed.
-    pub async fn publish(&self, manifest: &Manifest, batch: i32, superseded: &[i32]) -> Result<(), CatalogueError> {
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.act("begin an epoch")?;
+    /// When the control database fails, and [`CatalogueError::EpochTaken`] where another collection was faster; then nothing has changed.
+    pub async fn publish(
+        lock: &mut CollectionLock,
+        manifest: &Manifest,
+        batch: i32,
+        superseded: &[i32],
+    ) -> Result<(), CatalogueError> {
+        let transaction = lock.client.transaction().await.act("begin an epoch")?;
         let sql = "INSERT INTO spolia.manifest (epoch, document) VALUES ($1, $2)";
-        transaction.execute(sql, &[&manifest.epoch, &Json(manifest)]).await.act("publish a manifest")?;
+        match transaction.execute(sql, &[&manifest.epoch, &Json(manifest)]).await {
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                return Err(CatalogueError::EpochTaken(manifest.epoch));
+            }
+            published => published.act("publish a manifest")?,
+        };
         let sql = "UPDATE spolia.file SET superseded = $1 WHERE file_id = ANY($2)";
         transaction.execute(sql, &[&batch, &superseded]).await.act("supersede files")?;
         let sql = "UPDATE spolia.batch SET state = 'visible', ended = now() WHERE batch = $1 AND state = 'loading'";
@@ -73,17 +84,20 @@ impl Control {
     /// [`CatalogueError::Busy`] when another ingest is running.
     pub async fn lock_collection(&self, collection: &str) -> Result<CollectionLock, CatalogueError> {
         let client = self.client().await?;
+        // Whoever is lost with its machine gives it up within a minute.
+        let alive = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
+        client.batch_execute(alive).await.act("lock a collection")?;
         let sql = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))";
         let row = client.query_one(sql, &[&format!("spolia ingest {collection}")]).await.act("lock a collection")?;
         if !row.get::<_, bool>(0) {
             return Err(CatalogueError::Busy(collection.to_owned()));
         }
         // The lock belongs to the connection, so the connection leaves the pool and dies with the guard.
-        Ok(CollectionLock { _client: deadpool_postgres::Object::take(client) })
+        Ok(CollectionLock { client: deadpool_postgres::Object::take(client) })
     }
 }
 
 /// Holds a collection for one ingest.
 pub struct CollectionLock {
-    _client: deadpool_postgres::ClientWrapper,
+    client: deadpool_postgres::ClientWrapper,
 }

@@ -59,6 +59,12 @@ pub enum CatalogueError {
     /// Another ingest holds the collection.
     #[error("another ingest into collection {0:?} is running; wait for it to end")]
     Busy(String),
+    /// Another collection was published under the number of an epoch.
+    #[error("epoch {0} was published for another collection meanwhile; try again")]
+    EpochTaken(i64),
+    /// A file was taken back while it was being loaded.
+    #[error("file {0} was taken back while it was being loaded: another ingest has begun since; begin again")]
+    TakenBack(i32),
     /// A user has a table of that name already.
     #[error("there is a table {0} already, or it is being made; drop it first, or give the new one another name")]
     Taken(String),

@@ -1,6 +1,9 @@
 //! Files of the archive: identity, checksums, versions, and where their bytes lie.
 
+use std::collections::BTreeMap;
+
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::control::Control;
 use crate::error::{Act, CatalogueError};
@@ -85,16 +88,24 @@ impl ArchivedFile {
 }
 
 impl Control {
-    /// All versions of a file, newest first.
+    /// All versions of files with these names, of each the newest first.
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn file_versions(&self, collection: &str, file_name: &str) -> Result<Vec<ArchivedFile>, CatalogueError> {
+    pub async fn file_versions(
+        &self,
+        collection: &str,
+        file_names: &[&str],
+    ) -> Result<BTreeMap<String, Vec<ArchivedFile>>, CatalogueError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM spolia.file WHERE collection = $1 AND file_name = $2 ORDER BY file_version DESC"
+            "SELECT {COLUMNS} FROM spolia.file WHERE collection = $1 AND file_name = ANY($2) ORDER BY file_version DESC"
         );
-        let rows = self.client().await?.query(&sql, &[&collection, &file_name]).await.act("look up a file")?;
-        Ok(rows.iter().map(ArchivedFile::from_row).collect())
+        let rows = self.client().await?.query(&sql, &[&collection, &file_names]).await.act("look up files")?;
+        let mut versions: BTreeMap<String, Vec<ArchivedFile>> = BTreeMap::new();
+        for file in rows.iter().map(ArchivedFile::from_row) {
+            versions.entry(file.file.file_name.clone()).or_default().push(file);
+        }
+        Ok(versions)
     }
 
     /// Files by their numbers; unknown numbers are left out.
@@ -117,50 +128,51 @@ impl Control {
         Ok(rows.iter().map(ArchivedFile::from_row).collect())
     }
 
-    /// Notes a file as being loaded by `batch`.
+    /// Notes files as being loaded by `batch`. They get their numbers in this order.
     ///
     /// # Errors
-    /// When the control database fails, or a file of that name and version is already there.
-    pub async fn begin_file(&self, file: &NewFile, batch: i32) -> Result<ArchivedFile, CatalogueError> {
+    /// When the control database fails, or a file of such a name and version is already there; then none is noted.
+    pub async fn begin_files(&self, files: &[NewFile], batch: i32) -> Result<Vec<ArchivedFile>, CatalogueError> {
         let sql = format!(
             "INSERT INTO spolia.file (collection, table_name, file_name, file_extension, file_version, did_rse, did_scope,
                  did_name, checksum, adler32, size, location, batch, state)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'loading') RETURNING {COLUMNS}"
         );
-        let row = self
-            .client()
-            .await?
-            .query_one(
-                &sql,
-                &[
-                    &file.collection,
-                    &file.table_name,
-                    &file.file_name,
-                    &file.file_extension,
-                    &file.file_version,
-                    &file.did_rse,
-                    &file.did_scope,
-                    &file.did_name,
-                    &file.checksum,
-                    &file.adler32,
-                    &file.size,
-                    &file.location,
-                    &batch,
-                ],
-            )
-            .await
-            .act("note a file")?;
-        Ok(ArchivedFile::from_row(&row))
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.act("note files")?;
+        let statement = transaction.prepare(&sql).await.act("note files")?;
+        let mut begun = Vec::with_capacity(files.len());
+        for file in files {
+            let values: [&(dyn ToSql + Sync); 13] = [
+                &file.collection,
+                &file.table_name,
+                &file.file_name,
+                &file.file_extension,
+                &file.file_version,
+                &file.did_rse,
+                &file.did_scope,
+                &file.did_name,
+                &file.checksum,
+                &file.adler32,
+                &file.size,
+                &file.location,
+                &batch,
+            ];
+            let row = transaction.query_one(&statement, &values).await.act("note a file")?;
+            begun.push(ArchivedFile::from_row(&row));
+        }
+        transaction.commit().await.act("note files")?;
+        Ok(begun)
     }
 
     /// Notes that all rows of a file are on their nodes.
     ///
     /// # Errors
-    /// When the control database fails.
+    /// When the control database fails; [`CatalogueError::TakenBack`] when the file was taken back meanwhile.
     pub async fn finish_file(&self, file_id: i32, objects: i64) -> Result<(), CatalogueError> {
-        let sql = "UPDATE spolia.file SET state = 'loaded', objects = $2 WHERE file_id = $1";
-        self.client().await?.execute(sql, &[&file_id, &objects]).await.act("finish a file")?;
-        Ok(())
+        let sql = "UPDATE spolia.file SET state = 'loaded', objects = $2 WHERE file_id = $1 AND state = 'loading'";
+        let noted = self.client().await?.execute(sql, &[&file_id, &objects]).await.act("finish a file")?;
+        if noted == 1 { Ok(()) } else { Err(CatalogueError::TakenBack(file_id)) }
     }
 
     /// Forgets a file of a batch still loading, whose rows have been taken off the nodes again.

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use spolia_team::Team;
+
 use crate::blocking::Blocking;
 use crate::error::CutoutError;
 use crate::files::Files;
 use crate::merge::{Target, Workshop, folder_of, merge};
 use crate::plan::{CutPlan, CutReport};
 use crate::progress::CutProgress;
-use crate::team::Team;
 
 /// The files that several work on together: the merged one, columns before they are compressed, and after.
 pub const TOGETHER: [&str; 3] = ["merged.part", "columns.part", "chunks.part"];

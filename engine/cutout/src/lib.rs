@@ -40,4 +40,3 @@ pub use plan::{CutFile, CutOptions, CutPlan, CutReport, Ids, Provenance};
 pub use progress::CutProgress;
 pub use row_model::{Count, FieldType, RowField, RowModel};
 pub use rows::rows;
-pub use team::{Share, Stage, Team};

@@ -23,6 +23,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use spolia_hdf5_format::write::{SUPERBLOCK_SIZE, WriteError, Writer, Written};
+use spolia_team::{Stage, Team};
 use tokio::sync::watch;
 
 use crate::checksum;
@@ -35,7 +36,7 @@ use crate::memory::Memory;
 use crate::plan::{CutFile, CutPlan, CutReport};
 use crate::progress::CutProgress;
 use crate::sink::{Sink, SinkWriter};
-use crate::team::{self, Shares, Stage, Team};
+use crate::team::{self, Shares};
 use columns::{ColumnGroup, Columns};
 use object_group::Group;
 pub(crate) use objects::group_at;

@@ -22,7 +22,8 @@ impl CutProgress {
         self.placed.fetch_add(objects, Ordering::Relaxed);
     }
 
-    pub(crate) fn hand_out(&self, work: u64) {
+    /// Counts work as to be done.
+    pub fn hand_out(&self, work: u64) {
         self.handed_out.fetch_add(work, Ordering::Relaxed);
     }
 
@@ -37,14 +38,15 @@ impl CutProgress {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// The part of the cut that is done, from 0 to 1.
+    /// The part of the work that is done, from 0 to 1.
     #[must_use]
     pub fn part(&self) -> f64 {
         let of = |part: &AtomicU64, whole: &AtomicU64| {
             let (part, whole) = (part.load(Ordering::Relaxed), whole.load(Ordering::Relaxed));
-            if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+            (whole > 0).then(|| part as f64 / whole as f64)
         };
-        (of(&self.placed, &self.wanted) * of(&self.done, &self.handed_out)).min(1.0)
+        let placed = of(&self.placed, &self.wanted).unwrap_or(1.0);
+        (placed * of(&self.done, &self.handed_out).unwrap_or(0.0)).min(1.0)
     }
 }
 
@@ -61,5 +63,9 @@ mod tests {
         progress.hand_out(100);
         progress.finish(50);
         assert!((progress.part() - 0.25).abs() < 1e-9);
+        let without_objects = CutProgress::default();
+        without_objects.hand_out(4);
+        without_objects.finish(3);
+        assert!((without_objects.part() - 0.75).abs() < 1e-9);
     }
 }

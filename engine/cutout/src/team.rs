@@ -1,76 +1,15 @@
 //! A merged file that several processes make together.
 //!
 //! Each of them gives everything its place ([`crate::merge`]), which comes out the same for all. What fills the places in is divided
-//! into shares, which are numbered in the order of the places, and each share is done by whoever claims it first. So nobody waits behind a
-//! large file, all write into the same file, and what is done stays done if they have to begin again.
+//! into shares, which are numbered in the order of the places. All write into the same file. Of [`Stage::Fill`] are told the requests for
+//! ranges of files, the bytes that were needed of them, and the bytes that were read for that; of other stages sizes of chunks and checksums.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use spolia_team::{Share, Stage, Team};
 
 use crate::error::CutoutError;
-
-/// What is divided into shares; one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Reading values, and putting them where they belong.
-    Fill,
-    /// Compressing chunks of columns.
-    Encode,
-    /// Putting them where they belong.
-    Place,
-    /// Making checksums.
-    Hash,
-}
-
-/// A share that has been done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
-    /// What it is a share of.
-    pub stage: Stage,
-    /// Its number.
-    pub number: u64,
-    /// What tells it and all before it from shares that another division has at that place.
-    pub digest: u64,
-    /// Bytes that were read or made, about: what progress is counted in.
-    pub weight: u64,
-    /// What others have to know of it: of [`Stage::Fill`] the requests for ranges of files, the bytes that were needed of them, and the
-    /// bytes that were read for that; of others sizes of chunks and checksums.
-    pub told: Vec<u64>,
-}
-
-/// Those who make a merged file together, as one of them sees them. Errors end the work; what is done stays done.
-pub trait Team: Send + Sync {
-    /// Whether this one writes what is written once.
-    fn leads(&self) -> bool;
-
-    /// Claims a share: of the stage's shares that nobody has done or claimed, the first one, whether there is one of that number or not. The
-    /// numbers that one is given grow.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::Interrupted`] when the work is to end before its time.
-    fn claim(&self, stage: Stage) -> io::Result<u64>;
-
-    /// Notes that a claimed share is done, and safe.
-    ///
-    /// # Errors
-    /// When it cannot be noted.
-    fn done(&self, share: Share) -> io::Result<()>;
-
-    /// Waits until all shares of a stage, which have these digests, are done, and returns what is told of them, in their order.
-    ///
-    /// # Errors
-    /// As [`Team::claim`]; [`io::ErrorKind::InvalidData`] where a share was done of another division.
-    fn meet(&self, stage: Stage, digests: &[u64]) -> io::Result<Vec<Vec<u64>>>;
-
-    /// What the leader says, which waits for nobody; others wait for it.
-    ///
-    /// # Errors
-    /// As [`Team::claim`].
-    fn hear(&self, said: Option<Vec<u64>>) -> io::Result<Vec<u64>>;
-}
 
 /// The shares of a stage, as one of the team goes through them.
 pub(crate) struct Shares {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spolia_exec::{CutAnswer, Dispatcher, ExecError, Handed, MERGED, PreparedCut, SelectedRows, Selection, outline};
+use spolia_exec::{
+    CutAnswer, Dispatcher, ExecError, Handed, MERGED, Plan, PreparedCut, SelectedRows, Selection, outline,
+};
 use spolia_queue::{CutJob, Inputs, Job, JobResult, JobSpec, Resources};
 
 use super::choice::Choice;
@@ -153,13 +155,16 @@ async fn prepare(service: &Service, job: &Job, cut: &CutJob, parameters: &Parame
     Ok(prepared)
 }
 
-/// Hands a claimed job over to the scheduler, or leaves it to the servers where it is small.
+/// Hands a claimed job over to the scheduler, or leaves it to the servers where it is small, or nothing for a scheduler.
 ///
 /// # Errors
 /// [`Fault`] for what failed; then the job has not ended yet.
 pub(crate) async fn hand_over(service: &Service, dispatcher: &Dispatcher, job: &Job) -> Result<(), Fault> {
-    let JobSpec::Cut(cut) = &job.spec else { return Ok(dispatcher.give_up(&job.job_id).await?) };
     if !dispatcher.has_order(&job.job_id) {
+        let JobSpec::Cut(cut) = &job.spec else {
+            let lost = "what it was to work on is not in its folder any more; submit it anew";
+            return Ok(dispatcher.refuse(&job.job_id, lost, false).await?);
+        };
         let service = service.of_job(job);
         let parameters = Parameters::of(cut.inputs.parameters.iter().cloned());
         let prepared = prepare(&service, job, cut, &parameters).await?;
@@ -167,7 +172,7 @@ pub(crate) async fn hand_over(service: &Service, dispatcher: &Dispatcher, job: &
         if !asked_for && (prepared.objects() as u64) < dispatcher.settings().objects {
             return Ok(dispatcher.give_up(&job.job_id).await?);
         }
-        dispatcher.write_order(job, prepared.plan()).await?;
+        dispatcher.write_order(job, Plan::Cut(Box::new(prepared.plan().clone()))).await?;
     }
     let mut record = service.of_job(job).begin("hand over", Door::Job, &job.job_id);
     match dispatcher.hand_over(job).await {

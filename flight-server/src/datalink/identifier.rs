@@ -28,7 +28,7 @@ pub(super) async fn row(service: &Service, text: &str) -> Result<RowLink, Fault>
     let failed = |error: CatalogueError| Fault::from(ExecError::Catalogue(error));
     let control = service.archive.router().control();
     let manifest = control.manifest().await.map_err(failed)?.ok_or_else(unknown)?;
-    let versions = control.file_versions(&collection.name, file_name).await.map_err(failed)?.into_iter();
+    let versions = control.file_versions(&collection.name, &[file_name]).await.map_err(failed)?.into_values().flatten();
     let seen = versions.filter(|file| file.state == FileState::Loaded && manifest.visibility.shows(file.batch));
     let newest = seen.max_by_key(|file| file.file.file_version).ok_or_else(unknown)?;
     let table = collection.table(&newest.file.table_name).ok_or_else(unknown)?;

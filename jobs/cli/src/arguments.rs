@@ -5,7 +5,7 @@ mod jobs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use jobs::{Asked, CutWhat, Jobs, List, Report, Retry, Submit, SubmitCut, Wait};
+pub use jobs::{Asked, CutWhat, IngestWhat, Jobs, List, Report, Retry, Submit, SubmitCut, SubmitIngest, Wait};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -62,7 +62,7 @@ pub enum Command {
     /// Lists, changes and forgets the keys that sign links
     #[command(subcommand)]
     Keys(Keys),
-    /// Makes, lists, watches and ends jobs: cuts that a scheduler runs
+    /// Makes, lists, watches and ends jobs: cuts and ingests that a scheduler runs
     #[command(subcommand)]
     Jobs(Jobs),
     /// Works alone on the order in a job's folder; the local scheduler calls it
@@ -199,18 +199,19 @@ pub struct MakeGaia {
 Examples:
   spolia ingest gaia files/*.h5
   spolia ingest gaia --supersede CompleteSource_130097_0003.h5
-  spolia ingest my-model.toml files/*.h5")]
+  spolia ingest my-model.toml files/*.h5
+  spolia ingest gaia @files.txt --scheduler slurm --ranks 16")]
 pub struct Ingest {
-    /// A built-in data model (gaia), or a path to a .toml file
-    pub model: String,
-    /// The files
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-    /// Replace archived files of the same name and other content
+    #[command(flatten)]
+    pub what: IngestWhat,
+    /// Have a job do it: local (a process of this machine) or slurm
     #[arg(long)]
-    pub supersede: bool,
+    pub scheduler: Option<String>,
+    /// Ranks of the job
+    #[arg(long, requires = "scheduler")]
+    pub ranks: Option<u32>,
     /// Print the report as JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "scheduler")]
     pub json: bool,
 }
 

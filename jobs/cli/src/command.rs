@@ -38,7 +38,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Down => nodes::down(&site()?).await,
         Command::Status(options) => status::run(&site()?, options.json).await,
         Command::MakeGaia(make) => make_gaia::run(&make.options).await,
-        Command::Ingest(ingest) => ingest::run(&site()?, ingest).await,
+        Command::Ingest(ingest) => ingest::run(site()?, ingest).await,
         Command::Query(query) => query::run(&site()?, query).await,
         Command::Explain(explain) if explain.parse_only => explain::parse(&explain.adql),
         Command::Explain(explain) => explain::run(&site()?, explain).await,

@@ -23,6 +23,7 @@ use crate::selections::{SelectionSettings, Selections};
 use crate::store::{Store, StoreSettings};
 use crate::tap_schema::tap_schema;
 use crate::user_tables::UserTableSettings;
+use crate::work::NodeKeys;
 
 /// What it takes to open a site.
 #[derive(Debug, Clone)]
@@ -68,6 +69,7 @@ pub struct Archive {
     pub(crate) selections: Selections,
     pub(crate) user_tables: Arc<UserTableSettings>,
     store_settings: Arc<StoreSettings>,
+    node_keys: Arc<NodeKeys>,
     cut_settings: CutSettings,
     authority: Arc<str>,
     log: OperationLog,
@@ -81,7 +83,9 @@ impl Archive {
     pub async fn open(settings: ArchiveSettings) -> Result<Self, ExecError> {
         let control = Control::new(settings.control.config.clone())?;
         control.check_version().await?;
+        let node_keys = NodeKeys::new(&settings.control, &settings.nodes, &settings.router);
         Ok(Self {
+            node_keys: Arc::new(node_keys),
             keys: Arc::new(RwLock::new(control.signing_keys().await?.into())),
             router: Router::new(control, settings.nodes, &settings.router)?,
             store: Store::open(&settings.store, &settings.site, settings.cut.memory_mib)?,
@@ -134,6 +138,11 @@ impl Archive {
     /// Where the archived files lie, for those who read them elsewhere.
     pub(crate) fn store_settings(&self) -> &StoreSettings {
         &self.store_settings
+    }
+
+    /// How the nodes are reached, for those who write to them elsewhere.
+    pub(crate) fn node_keys(&self) -> &Arc<NodeKeys> {
+        &self.node_keys
     }
 
     /// Bounds on cuts.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use spolia_cutout::CutPlan;
 use spolia_queue::{
-    Attempt, Dispatch, Ended, ExecutionPhase, Job, JobError, JobResult, JobTable, Known, Launch, LocalScheduler,
+    Attempt, CUT, Dispatch, Ended, ExecutionPhase, Job, JobError, JobResult, JobTable, Known, Launch, LocalScheduler,
     MOST_ATTEMPTS, QueueError, Resources, Scheduler, SchedulerError, Seen, SlurmScheduler, SlurmSettings, State,
     TO_BE_CONTINUED, left_behind,
 };
@@ -16,7 +15,10 @@ use spolia_queue::{
 use crate::archive::Archive;
 use crate::error::ExecError;
 use crate::store::StoreSettings;
-use crate::work::{Line, Order, failure_in, forget_key, order_in, progress_in, read_ledger, renew};
+use crate::work::{
+    Line, NodeKeys, Order, Plan, REPORT, Report, Work, failure_in, forget_keys, order_in, progress_in, read_ledger,
+    renew,
+};
 
 /// The folder of jobs in a site's.
 pub const JOBS_FOLDER: &str = "jobs";
@@ -97,6 +99,7 @@ pub struct Dispatcher {
     scheduler: Arc<dyn Scheduler>,
     settings: Arc<JobSettings>,
     store: StoreSettings,
+    nodes: Arc<NodeKeys>,
     site: PathBuf,
     memory_mib: u64,
 }
@@ -133,6 +136,7 @@ impl Dispatcher {
             scheduler,
             settings: Arc::new(settings),
             store: archive.store_settings().clone(),
+            nodes: Arc::clone(archive.node_keys()),
             site: archive.site().to_owned(),
             memory_mib: archive.cut_settings().memory_mib,
         }
@@ -170,13 +174,13 @@ impl Dispatcher {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn write_order(&self, job: &Job, plan: &CutPlan) -> Result<(), ExecError> {
-        let (folder, plan) = (self.folder(&job.job_id), plan.clone());
+    pub async fn write_order(&self, job: &Job, plan: Plan) -> Result<(), ExecError> {
+        let (folder, nodes) = (self.folder(&job.job_id), Arc::clone(&self.nodes));
         let memory_mib = self.rank_memory(&job.spec.inputs().resources.or(&self.settings.resources));
-        let order = Order::new(&job.job_id, MERGED.1, &self.store, &self.site, memory_mib);
+        let order = Order::new(&job.job_id, plan.work(MERGED.1), &self.store, &self.site, memory_mib);
         let written = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&folder)?;
-            order.write(&plan, &folder)
+            order.write(&plan, &nodes, &folder)
         });
         let written = written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         let folder = self.folder(&job.job_id);
@@ -224,6 +228,7 @@ impl Dispatcher {
         let Some((attempt, is_new)) = self.dispatch.attempt(&job.job_id).await? else { return Ok(Handed::Taken) };
         let launch = Launch {
             job_id: job.job_id.clone(),
+            kind: job.spec.kind(),
             attempt: attempt.number,
             run_id: job.run_id.clone(),
             folder: self.folder(&job.job_id),
@@ -314,6 +319,7 @@ impl Dispatcher {
         for attempt in self.dispatch.unnoted().await? {
             let launch = Launch {
                 job_id: attempt.job_id.clone(),
+                kind: CUT,
                 attempt: attempt.number,
                 run_id: None,
                 folder: self.folder(&attempt.job_id),
@@ -356,10 +362,11 @@ impl Dispatcher {
         };
         let (looked, at) = (seen.clone(), attempt.clone());
         let looked_at = folder.clone();
+        let overdue = job.is_some_and(|job| !self.scheduler.keeps_time() && is_overdue(job));
         let found = tokio::task::spawn_blocking(move || {
-            let ended = ended(&looked_at, &at, &looked);
+            let ended = ended(&looked_at, &at, &looked, overdue);
             if matches!(ended, Some(Ended::Completed(_))) {
-                forget_key(&looked_at);
+                forget_keys(&looked_at);
             }
             (progress_in(&looked_at), ended)
         });
@@ -379,25 +386,28 @@ fn is_overdue(job: &Job) -> bool {
     job.started.is_some_and(|started| chrono::Utc::now() - started > most)
 }
 
-/// How a job ends with an attempt that is over; nothing while it is not, and where another attempt is to be made.
-fn ended(folder: &Path, attempt: &Attempt, seen: &Seen) -> Option<Ended> {
+/// How a job ends with an attempt that is over; nothing while it is not, and where another attempt is to be made. One that is overdue was told to
+/// end, however it took that.
+fn ended(folder: &Path, attempt: &Attempt, seen: &Seen, overdue: bool) -> Option<Ended> {
     let last = attempt.number >= MOST_ATTEMPTS;
     let told = seen.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
     let failed = |message: String, transient: bool| Some(Ended::Failed(JobError { message, transient }));
     let aborted = |message: &str| Some(Ended::Aborted(JobError { message: message.to_owned(), transient: true }));
     if seen.state.is_over()
-        && let Some(result) = merged(folder)
+        && let Some(result) = result(folder)
     {
         // What is whole is whole, whatever ended whoever made it.
         return Some(Ended::Completed(vec![result]));
     }
     let go_on = "what was done is kept: `spolia jobs retry` goes on from there";
+    let out_of_time = || aborted(&format!("timeout: its time was over; {go_on}, and can be given more time"));
     match seen.state {
         State::Pending | State::Held | State::Running | State::Suspended | State::Unknown | State::Gone => None,
-        State::Completed if last => failed("the work ended well, and left no merged file".to_owned(), true),
+        _ if overdue && failure_in(folder).is_none() => out_of_time(),
+        State::Completed if last => failed("the work ended well, and left nothing that is whole".to_owned(), true),
         State::Completed => None,
         State::Cancelled => aborted(&format!("it was ended{told}; {go_on}")),
-        State::Timeout => aborted(&format!("timeout: its time was over; {go_on}, and can be given more time")),
+        State::Timeout => out_of_time(),
         State::Failed if seen.exit_code == Some(TO_BE_CONTINUED) => {
             aborted(&format!("timeout: it was told to end before its time was over; {go_on}"))
         }
@@ -441,24 +451,44 @@ fn exceeded(folder: &Path, attempt: &Attempt) -> bool {
     ["Exceeded job memory limit", "oom-kill", "oom_kill", "OOM Killed"].iter().any(|words| text.contains(words))
 }
 
-/// The merged file in a folder, if it is whole.
-fn merged(folder: &Path) -> Option<JobResult> {
+/// What came out of the work in a folder, if all is done.
+fn result(folder: &Path) -> Option<JobResult> {
     let lines = read_ledger(folder).ok()?;
     let report = lines.iter().rev().find_map(|line| match line {
-        Line::Whole { report, .. } => Some(report.clone()),
+        Line::Whole { report, .. } => Some(report),
         _ => None,
     })?;
-    let size = std::fs::metadata(folder.join(MERGED.1)).ok()?.len();
-    let mut notes = BTreeMap::from([
-        ("files".to_owned(), report.files.to_string()),
-        ("objects".to_owned(), report.objects.to_string()),
-    ]);
-    notes.extend(order_in(folder).and_then(|order| order.epoch).map(|epoch| ("epoch".to_owned(), epoch.to_string())));
-    if !report.messages.is_empty() {
-        notes.insert("message".to_owned(), report.messages.join("; "));
-    }
-    let (id, file, content_type) = (MERGED.0.to_owned(), MERGED.1.to_owned(), MERGED.2.to_owned());
+    let ((id, file, content_type), mut notes) = match report {
+        Report::Cut(report) => {
+            let mut notes = counted([("files", report.files), ("objects", report.objects)]);
+            if !report.messages.is_empty() {
+                notes.insert("message".to_owned(), report.messages.join("; "));
+            }
+            (MERGED, notes)
+        }
+        Report::Ingest(report) => {
+            let counts = [
+                ("files", report.loaded as u64),
+                ("superseded", report.superseded as u64),
+                ("unchanged", report.unchanged as u64),
+                ("objects", report.objects),
+            ];
+            (("report", REPORT, "application/json"), counted(counts))
+        }
+    };
+    let epoch = match (report, order_in(folder).map(|order| order.work)) {
+        (Report::Ingest(report), _) => report.epoch,
+        (Report::Cut(_), Some(Work::Cut { epoch, .. })) => epoch,
+        _ => None,
+    };
+    notes.extend(epoch.map(|epoch| ("epoch".to_owned(), epoch.to_string())));
+    let size = std::fs::metadata(folder.join(file)).ok()?.len();
+    let (id, file, content_type) = (id.to_owned(), file.to_owned(), content_type.to_owned());
     Some(JobResult { id, content_type, size, file, rows: None, overflow: None, notes })
+}
+
+fn counted<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, String> {
+    counts.map(|(name, count)| (name.to_owned(), count.to_string())).into()
 }
 
 impl From<QueueError> for ExecError {

@@ -6,6 +6,7 @@ use datafusion::error::DataFusionError;
 use spolia_catalogue::CatalogueError;
 use spolia_cutout::CutoutError;
 use spolia_formats::FormatError;
+use spolia_ingest::IngestError;
 use spolia_planner::{PlanError, plain};
 use spolia_queue::{QueueError, SchedulerError};
 use spolia_shard_router::RouterError;
@@ -48,6 +49,9 @@ pub enum ExecError {
     /// The cut failed.
     #[error(transparent)]
     Cutout(#[from] CutoutError),
+    /// Files could not come in.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
     /// A column has no form that could be told.
     #[error(transparent)]
     Format(#[from] FormatError),

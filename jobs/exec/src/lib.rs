@@ -49,6 +49,6 @@ pub use upload::Upload;
 pub use user_table_def::{column_list, indexable, user_table_def};
 pub use user_tables::UserTableSettings;
 pub use work::{
-    Bench, Desk, Done, Failure, Ledger, Line, Member, Note, Order, Progress, Reply, Request, Way, failure_in,
-    note_failure, order_in, progress_in, read_ledger, read_log, write_log,
+    Bench, Desk, Done, Failure, IngestPlan, Ledger, Line, Member, Note, Order, Plan, Progress, Reply, Report, Request,
+    Way, Work, failure_in, note_failure, order_in, progress_in, read_ledger, read_log, write_log,
 };

@@ -100,6 +100,12 @@ pub enum IngestError {
         /// Why.
         source: object_store::Error,
     },
+    /// The work was to end before its time.
+    #[error("the ingest was told to end before its time; begun again, it goes on from what is done")]
+    Stopped,
+    /// Those who do it together lost each other.
+    #[error("the ingest cannot go on: {0}")]
+    Team(std::io::Error),
     /// The file's content is not what its name and the data model say, or it is damaged.
     #[error(transparent)]
     Content(CutoutError),
@@ -109,4 +115,30 @@ pub enum IngestError {
     /// The control database failed.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+}
+
+impl IngestError {
+    /// Whether the same ingest may succeed another time: where a disk, the store, a node or another of the team failed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => source.kind() != std::io::ErrorKind::NotFound,
+            Self::Store { .. } | Self::Team(_) => true,
+            Self::Router(error) => matches!(
+                error,
+                RouterError::Connect { .. }
+                    | RouterError::Busy { .. }
+                    | RouterError::BusyWriting { .. }
+                    | RouterError::TakenBack { .. }
+                    | RouterError::Statement { .. }
+            ),
+            Self::Catalogue(error) => matches!(
+                error,
+                CatalogueError::Connect(_)
+                    | CatalogueError::Statement { .. }
+                    | CatalogueError::TakenBack(_)
+                    | CatalogueError::EpochTaken(_)
+            ),
+            _ => false,
+        }
+    }
 }

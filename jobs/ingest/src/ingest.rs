@@ -1,33 +1,47 @@
 //! One ingest: a batch of files that becomes visible whole.
+//!
+//! Those who do it together share the files out, twice: to be checked, and to be loaded. In between the leader decides what is to be done with
+//! each of them; in the end it publishes. What is done is known to the control database and to the team, so that an ingest which is begun
+//! again goes on from there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
-use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
-use spolia_catalogue::{ArchivedFile, Collection, FileState, Manifest, NewFile, TableDef, Visibility};
-use spolia_cutout::{Identity, RowModel, index, index_location, rows};
+use futures::future::try_join_all;
+use md5::{Digest, Md5};
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+use spolia_catalogue::{
+    ArchivedFile, CatalogueError, Collection, CollectionLock, Control, FileState, Manifest, TableDef, Visibility,
+};
 use spolia_shard_router::{Router, lay_out_chunks};
+use spolia_team::{Share, Stage, Team};
 
-use crate::checksum::store;
+use crate::check::{Checked, weights};
 use crate::error::IngestError;
-use crate::model::row_model;
-use crate::plan::{Candidate, Step, refuse_doubles};
+use crate::load::{last_change, new_file};
+use crate::plan::{Candidate, Step, candidates};
 
-/// Files read at the same time.
+/// Files that one of the team reads at the same time.
 const FILES_AT_ONCE: usize = 3;
-/// The storage element that files in the site's own store belong to.
-const RSE: &str = "SPOLIA_LOCAL";
+/// How often the collection is asked for that another ingest holds.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often it is tried to publish: other collections take epochs, too.
+const EPOCHS_TRIED: usize = 10;
 
 /// What an ingest is doing, for a progress bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Checksums of this many files are to be taken.
-    Checking(usize),
+    /// Checksums are to be taken.
+    Checking {
+        /// Of so many files.
+        files: usize,
+        /// With so many bytes.
+        bytes: u64,
+    },
     /// One of them is.
     Checked,
     /// This many files are to be loaded; the rest is there already.
@@ -44,7 +58,7 @@ pub enum Event {
 }
 
 /// What an ingest did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestReport {
     /// Files that came in.
     pub loaded: usize,
@@ -72,62 +86,202 @@ pub struct Ingest<'a> {
     pub collection: &'a Collection,
     /// Replace files of the same name and other content.
     pub supersede: bool,
-    /// Told of every step.
+    /// How long another ingest into the collection is waited for.
+    pub patience: Duration,
+    /// Those who do it together, as this one of them sees them.
+    pub team: &'a Arc<dyn Team>,
+    /// Told of every step of this one.
     pub progress: &'a (dyn Fn(Event) + Sync),
 }
 
-/// A file on its way in.
-struct Load {
-    candidate: Candidate,
-    version: i32,
+/// What the leader knows once it is decided what is to be done with each file.
+struct Begun {
+    lock: CollectionLock,
+    batch: i32,
+    /// Files that are to be there in the end, by the batch.
+    wanted: usize,
+    superseded: Vec<ArchivedFile>,
+    report: IngestReport,
+}
+
+/// What is to be done with a file, as the leader tells others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lot {
+    /// Nothing: the archive has it.
+    Nothing,
+    /// Nothing more: it was loaded before an interruption, under this number.
+    Loaded(i32),
+    /// It is to be loaded, under this number.
+    Load(i32),
 }
 
 impl Ingest<'_> {
-    /// Brings `paths` in.
+    /// Brings `paths` in, or does as much of that as falls to this one; the leader tells what was done in all.
     ///
     /// # Errors
     /// The first file that cannot come in, or the part of the archive that failed; nothing has become visible then.
-    pub async fn run(&self, paths: &[PathBuf]) -> Result<IngestReport, IngestError> {
+    pub async fn run(&self, paths: &[PathBuf]) -> Result<Option<IngestReport>, IngestError> {
+        let candidates = candidates(self.collection, paths)?;
+        let lock = if self.team.leads() { Some(self.lock().await?) } else { None };
+        let states = states(&candidates)?;
+        if lock.is_some() {
+            let digests: Vec<u64> = states.iter().map(|state| state.digest).collect();
+            self.ask(move |team| team.divide(Stage::Check, &digests)).await?;
+        }
+        self.check(&candidates, &states).await?;
+        let (begun, said) = match lock {
+            Some(lock) => {
+                let (begun, lots) = self.begin(lock, &candidates, &states).await?;
+                (Some(begun), Some(lots.iter().map(|lot| lot.to_word()).collect()))
+            }
+            None => (None, None),
+        };
+        let lots = self.ask(|team| team.hear(said)).await?.into_iter().map(Lot::from_word).collect::<Vec<_>>();
+        self.load_all(&candidates, &states, &lots).await?;
+        match begun {
+            Some(begun) if begun.wanted == 0 => Ok(Some(self.give_up(begun).await?)),
+            Some(begun) => {
+                let digests = load_digests(&candidates, &lots);
+                self.ask(move |team| team.meet(Stage::Load, &digests)).await?;
+                Ok(Some(self.publish(begun).await?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Asks the team something, which may have to wait.
+    async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Team) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, IngestError> {
+        let team = Arc::clone(self.team);
+        let asked = tokio::task::spawn_blocking(move || ask(&*team)).await;
+        asked.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => IngestError::Stopped,
+            _ => IngestError::Team(error),
+        })
+    }
+
+    /// Keeps other ingests out of the collection.
+    async fn lock(&self) -> Result<CollectionLock, IngestError> {
+        let since = Instant::now();
+        loop {
+            match self.router.control().lock_collection(&self.collection.name).await {
+                Err(CatalogueError::Busy(_)) if since.elapsed() < self.patience => tokio::time::sleep(LOOK).await,
+                locked => return Ok(locked?),
+            }
+        }
+    }
+
+    /// Checks those of the files that fall to this one.
+    async fn check(&self, candidates: &[Candidate<'_>], states: &[State]) -> Result<(), IngestError> {
+        let bytes = states.iter().map(|state| state.size).sum();
+        (self.progress)(Event::Checking { files: candidates.len(), bytes });
+        let weigh = self.router.control().manifest().await?.is_none();
+        self.share_out(Stage::Check, candidates.len(), async |number| {
+            let checked = Checked::of(&candidates[number], weigh, candidates.len()).await?;
+            (self.progress)(Event::Checked);
+            Ok((states[number].digest, states[number].size, checked.to_words()))
+        })
+        .await
+    }
+
+    /// Loads those of the files that fall to this one.
+    async fn load_all(&self, candidates: &[Candidate<'_>], states: &[State], lots: &[Lot]) -> Result<(), IngestError> {
         let control = self.router.control();
-        let _lock = control.lock_collection(&self.collection.name).await?;
+        if lots.iter().all(|lot| *lot == Lot::Nothing) {
+            return Ok(());
+        }
+        let numbers: Vec<i32> = lots.iter().filter_map(|lot| lot.to_load()).collect();
+        let files: BTreeMap<i32, ArchivedFile> =
+            control.files(&numbers).await?.into_iter().map(|file| (file.file_id, file)).collect();
+        let manifest = control.manifest().await?.ok_or(CatalogueError::Empty)?;
+        let digests = load_digests(candidates, lots);
+        self.share_out(Stage::Load, candidates.len(), async |number| {
+            let Some(file_id) = lots.get(number).and_then(|lot| lot.to_load()) else {
+                return Ok((digests[number], 0, Vec::new()));
+            };
+            let file = files.get(&file_id).ok_or(CatalogueError::TakenBack(file_id))?;
+            let objects = self.load(&candidates[number], file, &manifest).await?;
+            (self.progress)(Event::Loaded { file_name: file.file.file_name.clone(), objects });
+            Ok((digests[number], states[number].size, vec![objects]))
+        })
+        .await
+    }
+
+    /// Does shares of a stage of so many, some at a time, as long as there are any. `each` returns the digest of one, its weight, and what is to
+    /// be told of it.
+    async fn share_out(
+        &self,
+        stage: Stage,
+        count: usize,
+        each: impl AsyncFn(usize) -> Result<(u64, u64, Vec<u64>), IngestError>,
+    ) -> Result<(), IngestError> {
+        let work = || async {
+            loop {
+                let number = self.ask(move |team| team.claim(stage)).await?;
+                let Some(place) = usize::try_from(number).ok().filter(|place| *place < count) else { return Ok(()) };
+                let (digest, weight, told) = each(place).await?;
+                let share = Share { stage, number, digest, weight, told };
+                self.ask(move |team| team.done(share)).await?;
+            }
+        };
+        try_join_all((0..FILES_AT_ONCE).map(|_| work())).await.map(drop)
+    }
+
+    /// Decides, as the leader, what is to be done with each file, and makes everything ready for it.
+    async fn begin(
+        &self,
+        lock: CollectionLock,
+        candidates: &[Candidate<'_>],
+        states: &[State],
+    ) -> Result<(Begun, Vec<Lot>), IngestError> {
+        let control = self.router.control();
+        let digests: Vec<u64> = states.iter().map(|state| state.digest).collect();
+        let told = self.ask(move |team| team.meet(Stage::Check, &digests)).await?;
+        let damaged = || IngestError::Team(io::Error::other("what was told of a checked file cannot be read"));
+        let checked = told.iter().map(|words| Checked::from_words(words).ok_or_else(damaged));
+        let checked = checked.collect::<Result<Vec<Checked>, _>>()?;
         self.declare().await?;
         let batch = control.open_batch(&self.collection.name).await?.batch;
-        let candidates = self.candidates(paths).await?;
-        self.clear_interrupted(batch, &candidates).await?;
-        let mut report = IngestReport::default();
-        let (mut loads, mut superseded) = (Vec::new(), Vec::new());
-        for candidate in candidates {
-            match candidate.step(control, &self.collection.name, batch, self.supersede).await? {
-                Step::Skip => report.unchanged += 1,
-                Step::Loaded(file) => {
-                    report.resumed += 1;
-                    report.objects += file.objects.unwrap_or_default() as u64;
-                    superseded.extend(self.replaced_by(&file).await?);
+        self.clear_interrupted(batch, candidates, &checked).await?;
+        let names: Vec<&str> = candidates.iter().map(|candidate| candidate.file_name.as_str()).collect();
+        let mut versions = control.file_versions(&self.collection.name, &names).await?;
+        let mut begun = Begun { lock, batch, wanted: 0, superseded: Vec::new(), report: IngestReport::default() };
+        let (mut lots, mut new) = (vec![Lot::Nothing; candidates.len()], Vec::new());
+        for (place, (candidate, checked)) in candidates.iter().zip(&checked).enumerate() {
+            let versions = versions.remove(&candidate.file_name).unwrap_or_default();
+            match candidate.step(&checked.sums, versions, batch, self.supersede)? {
+                Step::Skip => begun.report.unchanged += 1,
+                Step::Loaded { file_id, instead_of } => {
+                    begun.report.resumed += 1;
+                    begun.superseded.extend(instead_of);
+                    lots[place] = Lot::Loaded(file_id);
                 }
                 Step::Load { version, instead_of } => {
-                    superseded.extend(instead_of);
-                    loads.push(Load { candidate, version });
+                    begun.superseded.extend(instead_of);
+                    new.push((place, new_file(self.collection, candidate, &checked.sums, version)));
                 }
             }
         }
-        report.loaded = report.resumed + loads.len();
-        report.superseded = superseded.len();
-        if report.loaded == 0 {
-            control.abandon_batch(batch).await?;
-            return Ok(report);
+        begun.wanted = begun.report.resumed + new.len();
+        begun.report.loaded = begun.wanted;
+        begun.report.superseded = begun.superseded.len();
+        if begun.wanted > 0 {
+            self.make_ready(&checked).await?;
         }
-        let manifest = self.manifest(&loads).await?;
-        (self.progress)(Event::Loading(loads.len()));
         // Files get their numbers in the order they were given, so that rows have the same ids on any number of nodes.
-        let objects: Vec<u64> = stream::iter(&loads)
-            .then(|load| async move { (load, control.begin_file(&self.new_file(load), batch).await) })
-            .map(|(load, file)| async { self.load(load, &file?, &manifest).await })
-            .buffer_unordered(FILES_AT_ONCE)
-            .try_collect()
-            .await?;
-        report.objects += objects.iter().sum::<u64>();
-        report.epoch = Some(self.publish(&manifest, batch, &superseded).await?);
-        Ok(report)
+        let (places, files): (Vec<usize>, Vec<_>) = new.into_iter().unzip();
+        let files = control.begin_files(&files, batch).await?;
+        let known: Vec<_> = files.iter().zip(&places).map(|(file, place)| (file, candidates[*place].table)).collect();
+        self.router.announce_files(&known).await?;
+        for (place, file) in places.iter().zip(&files) {
+            lots[*place] = Lot::Load(file.file_id);
+        }
+        (self.progress)(Event::Loading(files.len()));
+        let digests = load_digests(candidates, &lots);
+        self.ask(move |team| team.divide(Stage::Load, &digests)).await?;
+        Ok((begun, lots))
     }
 
     /// Declares the collection, or checks that it is declared as it was.
@@ -141,27 +295,16 @@ impl Ingest<'_> {
         }
     }
 
-    async fn candidates(&self, paths: &[PathBuf]) -> Result<Vec<Candidate>, IngestError> {
-        (self.progress)(Event::Checking(paths.len()));
-        let check = |path: &PathBuf| {
-            let path = path.clone();
-            async move {
-                let candidate = Candidate::new(self.collection, &path).await?;
-                (self.progress)(Event::Checked);
-                Ok::<_, IngestError>(candidate)
-            }
-        };
-        let candidates: Vec<Candidate> =
-            stream::iter(paths.iter().map(check).collect::<Vec<_>>()).buffered(FILES_AT_ONCE).try_collect().await?;
-        refuse_doubles(&candidates)?;
-        Ok(candidates)
-    }
-
     /// Takes back what an interrupted run left half done, and what it brought that this run does not ask for.
-    async fn clear_interrupted(&self, batch: i32, candidates: &[Candidate]) -> Result<(), IngestError> {
+    async fn clear_interrupted(
+        &self,
+        batch: i32,
+        candidates: &[Candidate<'_>],
+        checked: &[Checked],
+    ) -> Result<(), IngestError> {
         let control = self.router.control();
-        let asked: BTreeMap<&str, &str> =
-            candidates.iter().map(|c| (c.file_name.as_str(), c.sums.md5.as_str())).collect();
+        let sums = checked.iter().map(|checked| checked.sums.md5.as_str());
+        let asked: BTreeMap<&str, &str> = candidates.iter().map(|c| c.file_name.as_str()).zip(sums).collect();
         for file in control.files_of_batch(batch).await? {
             let same = asked.get(file.file.file_name.as_str()) == Some(&file.file.checksum.as_str());
             if file.state == FileState::Loading || !same {
@@ -179,136 +322,129 @@ impl Ingest<'_> {
         self.collection.table(&file.file.table_name).ok_or_else(changed)
     }
 
-    /// The version that a file loaded before an interruption replaces.
-    async fn replaced_by(&self, file: &ArchivedFile) -> Result<Option<ArchivedFile>, IngestError> {
-        let versions = self.router.control().file_versions(&self.collection.name, &file.file.file_name).await?;
-        Ok(versions.into_iter().find(|older| older.file.file_version + 1 == file.file.file_version))
-    }
-
-    /// The newest manifest; lays out the chunks by the files at hand when there is none. The collection's tables are on
-    /// every node afterwards.
-    async fn manifest(&self, loads: &[Load]) -> Result<Manifest, IngestError> {
+    /// Lays out the chunks by what was found of the files where that was not done yet, and sees to it that the collection's tables are on every
+    /// node.
+    async fn make_ready(&self, checked: &[Checked]) -> Result<(), IngestError> {
         let control = self.router.control();
         let manifest = match control.manifest().await? {
             Some(manifest) => manifest,
             None => {
-                let keys = self.keys(loads).await?;
-                let chunks = lay_out_chunks(keys, self.router.groups());
+                let chunks = lay_out_chunks(&weights(checked), self.router.groups());
                 control.lay_out(&Manifest { epoch: 0, visibility: Visibility::default(), chunks }).await?;
-                control.manifest().await?.ok_or(spolia_catalogue::CatalogueError::Empty)?
+                control.manifest().await?.ok_or(CatalogueError::Empty)?
             }
         };
         self.router.prepare_nodes().await?;
-        self.router.prepare_collection(self.collection, &manifest).await?;
-        Ok(manifest)
+        Ok(self.router.prepare_collection(self.collection, &manifest).await?)
     }
 
-    /// The shard keys in all files, which are what chunks are weighed by.
-    async fn keys(&self, loads: &[Load]) -> Result<Vec<i64>, IngestError> {
-        let keys = stream::iter(loads.iter().map(|load| self.keys_of(load)).collect::<Vec<_>>());
-        let keys: Vec<Vec<i64>> = keys.buffer_unordered(FILES_AT_ONCE).try_collect().await?;
-        Ok(keys.concat())
-    }
-
-    async fn keys_of(&self, load: &Load) -> Result<Vec<i64>, IngestError> {
-        let table = &load.candidate.table;
-        if table.replicated {
-            return Ok(Vec::new());
-        }
-        let whole = row_model(table);
-        let fields = whole.fields.into_iter().filter(|field| field.name == table.shard_key).collect();
-        let stream = rows(&load.candidate.path, &RowModel { fields, ..whole });
-        let mut stream = std::pin::pin!(stream);
-        let mut keys = Vec::new();
-        while let Some(batch) = stream.next().await {
-            keys.extend(batch.map_err(IngestError::Content)?.column(1).as_primitive::<Int64Type>().iter().flatten());
-        }
-        Ok(keys)
-    }
-
-    /// Brings one file in: its bytes and their index to the store, its rows to their nodes. Returns how many objects it has.
-    async fn load(&self, load: &Load, file: &ArchivedFile, manifest: &Manifest) -> Result<u64, IngestError> {
-        let candidate = &load.candidate;
-        let changed = || IngestError::ChangedMeanwhile { path: candidate.path.clone() };
-        let before = last_change(&candidate.path)?;
-        let copied = store(&candidate.path, self.store, &StorePath::from(file.file.location.as_str())).await?;
-        if copied.sums != candidate.sums {
-            return Err(changed());
-        }
-        let etag = copied.etag.filter(|_| self.store_is_remote);
-        self.store_index(candidate, &file.file.location, etag).await?;
-        self.router.announce_file(file, &candidate.table).await?;
-        let stream = rows(&candidate.path, &row_model(&candidate.table));
-        let mut stream = std::pin::pin!(stream);
-        let mut objects = 0;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(IngestError::Content)?;
-            objects += batch.num_rows() as u64;
-            self.router.load(&candidate.table, file, manifest, &batch).await?;
-        }
-        // The index and the rows were read from the file itself after its copy was summed up.
-        if last_change(&candidate.path)? != before {
-            return Err(changed());
-        }
-        self.router.control().finish_file(file.file_id, objects as i64).await?;
-        (self.progress)(Event::Loaded { file_name: candidate.file_name.clone(), objects });
-        Ok(objects)
-    }
-
-    /// Makes the file's index, which cuts read it by, and puts it beside the file.
-    async fn store_index(
-        &self,
-        candidate: &Candidate,
-        location: &str,
-        etag: Option<String>,
-    ) -> Result<(), IngestError> {
-        let (path, identity) = (candidate.path.clone(), Identity { checksum: candidate.sums.md5.clone(), etag });
-        let (class, object) = (candidate.table.class.clone(), candidate.table.object.clone());
-        // Parsing reads the disk and computes.
-        let made = tokio::task::spawn_blocking(move || index(&path, &identity, &class, &object)).await;
-        let made = made.map_err(|error| IngestError::Broken { path: candidate.path.clone(), source: error })?;
-        let made = made.map_err(IngestError::Content)?;
-        let put = self.store.put(&StorePath::from(index_location(location)), made.into()).await;
-        put.map_err(|source| IngestError::Store { path: candidate.path.clone(), source })?;
-        Ok(())
-    }
-
-    fn new_file(&self, load: &Load) -> NewFile {
-        let candidate = &load.candidate;
-        let (name, extension, version) = (&candidate.file_name, &candidate.file_extension, load.version);
-        NewFile {
-            collection: self.collection.name.clone(),
-            table_name: candidate.table.name.clone(),
-            file_name: name.clone(),
-            file_extension: extension.clone(),
-            file_version: version,
-            did_rse: RSE.to_owned(),
-            did_scope: self.collection.name.clone(),
-            // A data identifier is never used again, so it carries the version.
-            did_name: format!("{name}.v{version}{extension}"),
-            checksum: candidate.sums.md5.clone(),
-            adler32: candidate.sums.adler32.clone(),
-            size: candidate.sums.size as i64,
-            location: format!("{}/{name}/v{version}/{name}{extension}", self.collection.name),
-        }
+    /// Closes a batch that brings nothing.
+    async fn give_up(&self, begun: Begun) -> Result<IngestReport, IngestError> {
+        self.router.control().abandon_batch(begun.batch).await?;
+        Ok(begun.report)
     }
 
     /// Makes the batch visible in the next epoch.
-    async fn publish(&self, manifest: &Manifest, batch: i32, superseded: &[ArchivedFile]) -> Result<i64, IngestError> {
+    async fn publish(&self, begun: Begun) -> Result<IngestReport, IngestError> {
         (self.progress)(Event::Publishing);
-        for file in superseded {
+        let Begun { mut lock, batch, wanted, superseded, mut report } = begun;
+        let control = self.router.control();
+        let files = control.files_of_batch(batch).await?;
+        if let Some(file) = files.iter().find(|file| file.state != FileState::Loaded) {
+            return Err(CatalogueError::TakenBack(file.file_id).into());
+        }
+        if files.len() != wanted {
+            return Err(IngestError::Team(io::Error::other("another ingest has changed the batch")));
+        }
+        report.objects = files.iter().map(|file| file.objects.unwrap_or_default().unsigned_abs()).sum();
+        for file in &superseded {
             self.router.supersede_file(file, self.table_of(file)?, batch).await?;
         }
-        let next = self.router.next_manifest(self.collection, manifest, batch).await?;
-        self.router.analyze(self.collection, manifest, &next).await?;
         let replaced: BTreeSet<i32> = superseded.iter().map(|file| file.file_id).collect();
-        self.router.control().publish(&next, batch, &replaced.into_iter().collect::<Vec<_>>()).await?;
-        Ok(next.epoch)
+        let replaced: Vec<i32> = replaced.into_iter().collect();
+        let mut tries = 0..EPOCHS_TRIED;
+        loop {
+            let held = control.manifest().await?.ok_or(CatalogueError::Empty)?;
+            let next = self.router.next_manifest(self.collection, &held, batch).await?;
+            self.router.analyze(self.collection, &held, &next).await?;
+            match Control::publish(&mut lock, &next, batch, &replaced).await {
+                Ok(()) => return Ok(IngestReport { epoch: Some(next.epoch), ..report }),
+                Err(CatalogueError::EpochTaken(_)) if tries.next().is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
-/// When a file was written last.
-fn last_change(path: &Path) -> Result<SystemTime, IngestError> {
-    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
-    changed.map_err(|source| IngestError::Read { path: path.to_owned(), source })
+/// A file as it is on the disk.
+struct State {
+    size: u64,
+    /// What tells it from others, and from what it was before it was written to.
+    digest: u64,
+}
+
+fn states(candidates: &[Candidate<'_>]) -> Result<Vec<State>, IngestError> {
+    let state = |candidate: &Candidate<'_>| {
+        let failed = |source| IngestError::Read { path: candidate.path.to_owned(), source };
+        let size = std::fs::metadata(candidate.path).map_err(failed)?.len();
+        let written = last_change(candidate.path)?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let words = [&size.to_le_bytes()[..], &written.as_nanos().to_le_bytes()];
+        Ok(State { size, digest: digest(candidate, &words.concat()) })
+    };
+    candidates.iter().map(state).collect()
+}
+
+/// The digests of the shares of [`Stage::Load`].
+fn load_digests(candidates: &[Candidate<'_>], lots: &[Lot]) -> Vec<u64> {
+    let one = |(candidate, lot): (&Candidate<'_>, &Lot)| digest(candidate, &lot.file_id().to_le_bytes());
+    candidates.iter().zip(lots).map(one).collect()
+}
+
+fn digest(candidate: &Candidate<'_>, more: &[u8]) -> u64 {
+    let sum = Md5::new().chain_update(candidate.path.as_os_str().as_encoded_bytes()).chain_update(more).finalize();
+    sum.iter().take(8).fold(0, |digest, byte| digest << 8 | u64::from(*byte))
+}
+
+impl Lot {
+    /// The number of a file that this batch brings; 0 for others.
+    fn file_id(self) -> i32 {
+        match self {
+            Self::Nothing => 0,
+            Self::Loaded(file_id) | Self::Load(file_id) => file_id,
+        }
+    }
+
+    fn to_load(self) -> Option<i32> {
+        if let Self::Load(file_id) = self { Some(file_id) } else { None }
+    }
+
+    fn to_word(self) -> u64 {
+        let number = |file_id: i32| u64::from(file_id.unsigned_abs()) << 1;
+        match self {
+            Self::Nothing => 0,
+            Self::Loaded(file_id) => number(file_id),
+            Self::Load(file_id) => number(file_id) | 1,
+        }
+    }
+
+    fn from_word(word: u64) -> Self {
+        let file_id = i32::try_from(word >> 1).unwrap_or(0);
+        match (file_id, word & 1) {
+            (0, _) => Self::Nothing,
+            (_, 0) => Self::Loaded(file_id),
+            (_, _) => Self::Load(file_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lot_is_a_word() {
+        for lot in [Lot::Nothing, Lot::Loaded(7), Lot::Load(7), Lot::Load(i32::MAX)] {
+            assert_eq!(Lot::from_word(lot.to_word()), lot);
+        }
+    }
 }

@@ -1,20 +1,21 @@
 //! What an ingest will do with each file, decided before anything is written.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use spolia_catalogue::{ArchivedFile, Collection, Control, FileState, TableDef};
+use spolia_catalogue::{ArchivedFile, Collection, FileState, TableDef};
 
-use crate::checksum::{Checksums, checksums};
+use crate::checksum::Checksums;
 use crate::error::IngestError;
 
-/// A file and what it is.
+/// A file and what its name says of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Candidate {
-    pub path: PathBuf,
-    pub table: TableDef,
+pub(crate) struct Candidate<'a> {
+    pub path: &'a Path,
+    pub table: &'a TableDef,
     pub file_name: String,
     pub file_extension: String,
-    pub sums: Checksums,
 }
 
 /// What is to be done with a file.
@@ -22,48 +23,77 @@ pub(crate) struct Candidate {
 pub(crate) enum Step {
     /// The archive has it.
     Skip,
-    /// It is loaded, by this batch, before an interruption.
-    Loaded(ArchivedFile),
+    /// It is loaded under this number, by this batch, before an interruption, instead of the older version if there is any.
+    Loaded { file_id: i32, instead_of: Option<ArchivedFile> },
     /// It comes in as this version, instead of the older one if there is any.
     Load { version: i32, instead_of: Option<ArchivedFile> },
 }
 
-impl Candidate {
-    /// Tells from its name what a file is, and sums it up.
-    pub(crate) async fn new(collection: &Collection, path: &Path) -> Result<Self, IngestError> {
-        let table = class_of(collection, path)?.clone();
-        let part = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
-        let file_name = part(path.file_stem()).unwrap_or_default();
-        let file_extension = part(path.extension()).map(|extension| format!(".{extension}")).unwrap_or_default();
-        Ok(Self { table, file_name, file_extension, sums: checksums(path).await?, path: path.to_owned() })
+/// The files by their places.
+///
+/// # Errors
+/// [`IngestError::UnknownClass`], and [`IngestError::Twice`] for two files of one name.
+pub(crate) fn candidates<'a>(
+    collection: &'a Collection,
+    paths: &'a [PathBuf],
+) -> Result<Vec<Candidate<'a>>, IngestError> {
+    let candidates = paths.iter().map(|path| Candidate::new(collection, path)).collect::<Result<Vec<_>, _>>()?;
+    let mut seen = BTreeMap::new();
+    for candidate in &candidates {
+        if let Some(first) = seen.insert(&candidate.file_name, candidate.path) {
+            let (first, second) = (first.to_owned(), candidate.path.to_owned());
+            return Err(IngestError::Twice { first, second });
+        }
+    }
+    Ok(candidates)
+}
+
+/// Checks what can be told from the names of files: that each is of a class of the collection, and that no two have the same.
+///
+/// # Errors
+/// [`IngestError::UnknownClass`] and [`IngestError::Twice`].
+pub fn check_names(collection: &Collection, paths: &[PathBuf]) -> Result<(), IngestError> {
+    candidates(collection, paths).map(drop)
+}
+
+impl<'a> Candidate<'a> {
+    fn new(collection: &'a Collection, path: &'a Path) -> Result<Self, IngestError> {
+        let part = |part: Option<&OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+        Ok(Self {
+            path,
+            table: class_of(collection, path)?,
+            file_name: part(path.file_stem()).unwrap_or_default(),
+            file_extension: part(path.extension()).map(|extension| format!(".{extension}")).unwrap_or_default(),
+        })
     }
 
     /// What is to be done with it, given what the archive holds under its name. Versions that `batch` itself brought are
     /// not visible yet.
-    pub(crate) async fn step(
+    pub(crate) fn step(
         &self,
-        control: &Control,
-        collection: &str,
+        sums: &Checksums,
+        versions: Vec<ArchivedFile>,
         batch: i32,
         supersede: bool,
     ) -> Result<Step, IngestError> {
-        let versions = control.file_versions(collection, &self.file_name).await?;
-        let ours = versions.iter().find(|file| file.batch == batch && file.state == FileState::Loaded);
-        if let Some(ours) = ours.filter(|file| file.file.checksum == self.sums.md5) {
-            return Ok(Step::Loaded(ours.clone()));
-        }
-        let Some(newest) = versions.into_iter().find(|file| file.batch != batch) else {
-            return Ok(Step::Load { version: 0, instead_of: None });
+        let is_ours = |file: &&ArchivedFile| {
+            file.batch == batch && file.state == FileState::Loaded && file.file.checksum == sums.md5
         };
-        if newest.file.checksum == self.sums.md5 {
+        let ours = versions.iter().find(is_ours).map(|file| file.file_id);
+        let newest = versions.into_iter().find(|file| file.batch != batch);
+        if let Some(file_id) = ours {
+            return Ok(Step::Loaded { file_id, instead_of: newest });
+        }
+        let Some(newest) = newest else { return Ok(Step::Load { version: 0, instead_of: None }) };
+        if newest.file.checksum == sums.md5 {
             return Ok(Step::Skip);
         }
         if !supersede {
             return Err(IngestError::Changed {
-                path: self.path.clone(),
+                path: self.path.to_owned(),
                 version: newest.file.file_version,
                 archived: newest.file.checksum,
-                found: self.sums.md5.clone(),
+                found: sums.md5.clone(),
             });
         }
         Ok(Step::Load { version: newest.file.file_version + 1, instead_of: Some(newest) })
@@ -78,15 +108,4 @@ fn class_of<'a>(collection: &'a Collection, path: &Path) -> Result<&'a TableDef,
         path: path.to_owned(),
         expected: collection.tables.iter().map(|table| format!("{}_….h5", table.class)).collect::<Vec<_>>().join(", "),
     })
-}
-
-/// Refuses two files of one name.
-pub(crate) fn refuse_doubles(candidates: &[Candidate]) -> Result<(), IngestError> {
-    let mut seen = std::collections::BTreeMap::new();
-    for candidate in candidates {
-        if let Some(first) = seen.insert(&candidate.file_name, &candidate.path) {
-            return Err(IngestError::Twice { first: first.clone(), second: candidate.path.clone() });
-        }
-    }
-    Ok(())
 }

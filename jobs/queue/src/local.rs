@@ -171,6 +171,7 @@ mod tests {
     fn launch(folder: &Path) -> Launch {
         Launch {
             job_id: "a".to_owned(),
+            kind: crate::spec::CUT,
             attempt: 1,
             run_id: None,
             folder: folder.to_owned(),

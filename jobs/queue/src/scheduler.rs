@@ -17,6 +17,8 @@ use crate::resources::Resources;
 pub struct Launch {
     /// Our job.
     pub job_id: String,
+    /// The kind of its work ([`JobSpec::kind`](crate::JobSpec::kind)).
+    pub kind: &'static str,
     /// The attempt, counted from 1.
     pub attempt: u32,
     /// What the owner calls the job.

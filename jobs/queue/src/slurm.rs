@@ -1,7 +1,7 @@
 //! Work by ranks of MPI on the nodes of a SLURM cluster: by its commands, or by slurmrestd.
 //!
 //! A job of SLURM carries the id of ours and the number of the attempt in its comment, so that an attempt whose taking was never noted is
-//! found again instead of being submitted twice. What is run is always the same script (`slurm/cut.sbatch`); whatever a user says goes into
+//! found again instead of being submitted twice. What is run is a script that is the same for all jobs of a kind (`slurm/*.sbatch`); whatever a user says goes into
 //! files that it never looks at, or into options that were checked ([`Resources::check`](crate::Resources::check)).
 
 mod commands;
@@ -19,13 +19,15 @@ use serde::{Deserialize, Serialize};
 use crate::attempt_files::id_in;
 use crate::local::quoted;
 use crate::scheduler::{Known, Launch, Scheduler, SchedulerError, Seen, State};
+use crate::spec::INGEST;
 use commands::Commands;
 use rest::Rest;
 
 /// Its name.
 const NAME: &str = "slurm";
 /// What is run, and its name in a job's folder.
-const SCRIPT: &str = include_str!("../../../slurm/cut.sbatch");
+const CUT_SCRIPT: &str = include_str!("../../../slurm/cut.sbatch");
+const INGEST_SCRIPT: &str = include_str!("../../../slurm/ingest.sbatch");
 const SCRIPT_FILE: &str = "job.sbatch";
 /// Letters of the owner's name for a job that SLURM shows.
 const NAME_LENGTH: usize = 40;
@@ -142,8 +144,8 @@ impl Scheduler for SlurmScheduler {
         let refused = |fault: String| SchedulerError::Refused { scheduler: NAME, fault };
         launch.resources.check().map_err(refused)?;
         let path = launch.folder.join(SCRIPT_FILE);
-        let written =
-            fs::write(&path, SCRIPT).and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
+        let written = fs::write(&path, script(launch.kind))
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
         written.map_err(|error| refused(format!("{}: {error}", path.display())))?;
         match &self.way {
             Way::Commands(commands) => commands.submit(&self.asked(launch)).await,
@@ -197,7 +199,7 @@ impl Scheduler for SlurmScheduler {
         let asked = self.asked(launch);
         let words = commands::submission(&asked);
         let command = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-        format!("# sbatch {command}\n{SCRIPT}")
+        format!("# sbatch {command}\n{}", script(launch.kind))
     }
 }
 
@@ -209,6 +211,11 @@ impl SlurmScheduler {
             Way::Rest(rest) => rest.all().await,
         }
     }
+}
+
+/// The script for work of a kind.
+fn script(kind: &str) -> &'static str {
+    if kind == INGEST { INGEST_SCRIPT } else { CUT_SCRIPT }
 }
 
 /// What tells a job of SLURM as an attempt at one of ours.
@@ -267,10 +274,12 @@ fn away(fault: impl ToString) -> SchedulerError {
 mod tests {
     use super::*;
     use crate::resources::Resources;
+    use crate::spec::CUT;
 
     fn launch() -> Launch {
         Launch {
             job_id: "0a1b2c3d-0000".to_owned(),
+            kind: CUT,
             attempt: 2,
             run_id: Some("my $(reboot) --wrap=x\n".to_owned()),
             folder: "/site/it's here".into(),
@@ -336,5 +345,12 @@ mod tests {
         assert!(script.contains("srun --mpi=\"$mpi\""));
         let hostile = SlurmSettings { mpi: "pmix;x".to_owned(), ..SlurmSettings::default() };
         assert!(SlurmScheduler::new(&hostile, Path::new("x")).is_err());
+    }
+
+    #[test]
+    fn scripts_do_the_same_with_every_order() {
+        let done = |script: &'static str| script.split_once("\nset -u\n").map(|(_, done)| done).unwrap();
+        assert_eq!(done(script(CUT)), done(script(INGEST)));
+        assert!(script(INGEST).contains("--job-name=spolia-ingest"));
     }
 }

@@ -8,7 +8,8 @@ use crate::resources::Resources;
 pub const TAP_QUERY: &str = "tap_query";
 /// The kind of [`JobSpec::Cut`].
 pub const CUT: &str = "cut";
-
+/// The kind of [`JobSpec::Ingest`].
+pub const INGEST: &str = "ingest";
 /// The kind of [`JobSpec::TableUpdate`].
 pub const TABLE_UPDATE: &str = "table_update";
 
@@ -20,6 +21,8 @@ pub enum JobSpec {
     TapQuery(Inputs),
     /// Cut & Merge.
     Cut(CutJob),
+    /// Bringing files into the archive; which ones is in the plan in the job's folder.
+    Ingest(Inputs),
     /// A change of a user's table.
     TableUpdate(Inputs),
 }
@@ -71,6 +74,7 @@ impl JobSpec {
         match self {
             Self::TapQuery(_) => TAP_QUERY,
             Self::Cut(_) => CUT,
+            Self::Ingest(_) => INGEST,
             Self::TableUpdate(_) => TABLE_UPDATE,
         }
     }
@@ -78,14 +82,20 @@ impl JobSpec {
     /// What the job was asked for.
     pub fn inputs(&self) -> &Inputs {
         match self {
-            Self::TapQuery(inputs) | Self::TableUpdate(inputs) | Self::Cut(CutJob { inputs, .. }) => inputs,
+            Self::TapQuery(inputs)
+            | Self::Ingest(inputs)
+            | Self::TableUpdate(inputs)
+            | Self::Cut(CutJob { inputs, .. }) => inputs,
         }
     }
 
     /// What the job was asked for.
     pub fn inputs_mut(&mut self) -> &mut Inputs {
         match self {
-            Self::TapQuery(inputs) | Self::TableUpdate(inputs) | Self::Cut(CutJob { inputs, .. }) => inputs,
+            Self::TapQuery(inputs)
+            | Self::Ingest(inputs)
+            | Self::TableUpdate(inputs)
+            | Self::Cut(CutJob { inputs, .. }) => inputs,
         }
     }
 }

@@ -10,8 +10,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::docs::the_commands_about_slurm_run;
+use crate::ingest_jobs::{difference, list};
 use crate::scheduled::{ALL, done_once};
-use crate::site::{Run, TestSite, make_gaia, open_folder, own_folder, run};
+use crate::site::{Run, TestSite, hdf5_files, make_gaia, open_folder, own_folder, run};
 
 /// A cluster that ends with the test, and how slurmrestd is reached: its URL and the file with the token.
 struct Cluster(TempDir, Option<(String, String)>);
@@ -322,6 +323,49 @@ fn ranks_on_four_nodes_cut_two_hundred_thousand_objects() {
     assert_eq!(shown["phase"], "COMPLETED", "{shown}");
     assert!(merged(&site, &job) == one);
     println!("after a node went down: {}", shown["attempts"]);
+}
+
+#[test]
+fn ranks_on_four_nodes_bring_files_in() {
+    let Some(cluster) = Cluster::start() else { return };
+    let files =
+        make_gaia(&["--layout", "mixed", "--sources", "4000", "--transits", "20000", "--transits-per-file", "250"]);
+    let site = TestSite::new(2);
+    let submit = |options: &[&str]| {
+        let mut submit =
+            cluster.jobs(&site, &["submit", "ingest", "gaia", &list(files.path()), "--ntasks=4", "--nodes=4"]);
+        run(submit.args(options)).ok().trim().to_owned()
+    };
+    // A rank is lost on the way; SLURM ends the others, and the next attempt goes on.
+    let job = submit(&["--mem=1G"]);
+    let victims = begun(&site, &job, 4);
+    kill_process(victims[1], Signal::KILL).unwrap();
+    let shown = cluster.ended(&site, &job);
+    assert_eq!(
+        (shown["phase"].as_str(), shown["attempts"].as_array().unwrap().len()),
+        (Some("COMPLETED"), 2),
+        "{shown}"
+    );
+    let folder = site.path().join("jobs").join(&job);
+    assert_eq!(done_once(&folder), 2);
+    let notes = &shown["results"][0]["notes"];
+    assert_eq!(
+        (notes["epoch"].as_str(), notes["files"].as_str()),
+        (Some("1"), Some(hdf5_files(files.path()).len().to_string().as_str()))
+    );
+    assert_eq!(difference(&site, files.path()), None);
+    let report: Value = serde_json::from_str(&run(&mut cluster.jobs(&site, &["report", &job, "--json"])).ok()).unwrap();
+    assert!(report["ranks"].as_array().unwrap().len() >= 5, "{report}");
+    assert!(report["stages"]["load"]["bytes"].as_u64() > Some(0), "{report}");
+
+    // The same again by slurmrestd: there is nothing to do.
+    if let Some((url, token)) = &cluster.1 {
+        let named = [("REST_URL", url.as_str()), ("REST_USER", "root"), ("REST_TOKEN", token)];
+        let mut again = site.command(&["ingest", "gaia", &list(files.path()), "--scheduler=slurm", "--ranks=2"]);
+        again.envs(named.map(|(name, value)| (format!("SPOLIA__JOBS__SLURM__{name}"), value)));
+        let again = run(&mut again);
+        assert!(again.success && again.stderr.contains("nothing to do: all"), "{again:?}");
+    }
 }
 
 #[test]

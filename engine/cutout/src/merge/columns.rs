@@ -10,12 +10,13 @@ use spolia_hdf5_format::datatype::Datatype;
 use spolia_hdf5_format::filter::{Encoder, Filter};
 use spolia_hdf5_format::rows::with_rows;
 use spolia_hdf5_format::write::{AttributeOut, DatasetOut, StorageOut, StoredChunk, WriteError, Written};
+use spolia_team::{Stage, Team};
 
 use super::{Member, Output};
 use crate::error::CutoutError;
 use crate::fetch::Fetcher;
 use crate::sink::Sink;
-use crate::team::{Shares, Stage, Team};
+use crate::team::Shares;
 
 /// Bytes of a chunk, where rows are not larger.
 const CHUNK: u64 = 256 << 10;

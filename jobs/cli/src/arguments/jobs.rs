@@ -47,6 +47,8 @@ pub enum Jobs {
 pub enum Submit {
     /// Cut & Merge
     Cut(SubmitCut),
+    /// Brings files into a collection, all in one epoch
+    Ingest(SubmitIngest),
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +73,39 @@ pub struct SubmitCut {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spolia jobs submit ingest gaia @files.txt --ntasks 16 --nodes 4 --time 120 --wait
+  spolia jobs submit ingest my-model.toml files/*.h5 --name july")]
+pub struct SubmitIngest {
+    #[command(flatten)]
+    pub what: IngestWhat,
+    #[command(flatten)]
+    pub asked: Asked,
+    /// Wait for its end; Ctrl-C leaves it alone
+    #[arg(long)]
+    pub wait: bool,
+    /// Print what the scheduler would be given, and make no job
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is brought in.
+#[derive(Debug, Clone, Args)]
+pub struct IngestWhat {
+    /// A built-in data model (gaia), or a path to a .toml file
+    pub model: String,
+    /// The files; @LIST reads their paths from a file, one a line
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<String>,
+    /// Replace archived files of the same name and other content
+    #[arg(long)]
+    pub supersede: bool,
 }
 
 /// What is cut.

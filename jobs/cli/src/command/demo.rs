@@ -77,7 +77,7 @@ async fn fill(site: &Site, archive: &Archive, sources: u32) -> Result<(), Comman
     }
     let paths = hdf5_files(&files)?;
     step(&format!("ingesting {} files into collection gaia", paths.len()));
-    let report = ingest::files(archive, "gaia", &paths, false).await?;
+    let report = ingest::bring(archive, "gaia", &paths, false).await?;
     println!("   {}", ingest::sentence(&report));
     Ok(())
 }

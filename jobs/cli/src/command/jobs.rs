@@ -1,4 +1,4 @@
-//! `spolia jobs`: cuts that a scheduler runs.
+//! `spolia jobs`: cuts and ingests that a scheduler runs.
 
 mod report;
 mod submit;
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use spolia_exec::{Archive, Dispatcher, ExecError, JOBS_FOLDER, read_log};
 use spolia_queue::{Attempt, ExecutionPhase, Job, JobFilter, JobSpec, JobTable, Scheduler};
 
-use crate::arguments::{Jobs, List, Submit};
+use crate::arguments::{Jobs, List};
 use crate::error::CommandError;
 use crate::site::Site;
 
-pub use submit::cut as cut_as_job;
+pub use submit::{cut as cut_as_job, ingest as ingest_as_job};
 
 /// The schedulers that jobs may be with.
 const SCHEDULERS: [&str; 2] = ["local", "slurm"];
@@ -24,9 +24,7 @@ const SCHEDULERS: [&str; 2] = ["local", "slurm"];
 pub async fn run(site: Site, command: Jobs) -> Result<(), CommandError> {
     let office = Office::open(site).await?;
     match command {
-        Jobs::Submit(submit) => match *submit {
-            Submit::Cut(cut) => submit::run(&office, cut).await,
-        },
+        Jobs::Submit(submit) => submit::run(&office, *submit).await,
         Jobs::List(list) => list_jobs(&office, &list).await,
         Jobs::Show { job, json } => show(&office, &job, json).await,
         Jobs::Logs { job } => logs(&office, &job).await,
@@ -233,7 +231,7 @@ async fn cancel(office: &Office, jobs: &[String]) -> Result<(), CommandError> {
             eprintln!("{} has ended already: {}", job.job_id, job.phase);
             continue;
         }
-        let JobSpec::Cut(_) = &job.spec else {
+        let (JobSpec::Cut(_) | JobSpec::Ingest(_)) = &job.spec else {
             return Err(CommandError::Said(format!("{} is the job of a server; end it where it was made", job.job_id)));
         };
         office.table.abort(&job.job_id).await.map_err(ExecError::from)?;

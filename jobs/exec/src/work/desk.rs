@@ -1,19 +1,23 @@
 //! The desk where those who work on an order claim shares and note what they have done; one of them keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use spolia_cutout::{CutProgress, CutReport, Stage};
+use spolia_cutout::CutProgress;
+use spolia_team::Stage;
 
 use super::ledger::{Ledger, Note};
+use super::outcome::Report;
 
 /// What one of them says at the desk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
     /// That it is there.
     Begin,
+    /// As the leader, how a stage is divided: the digests of its shares.
+    Divide(Stage, Vec<u64>),
     /// That it wants a share.
     Claim(Stage),
     /// That it has done one.
@@ -24,8 +28,8 @@ pub enum Request {
     Say(Vec<u64>),
     /// That it waits for what the leader says.
     Hear,
-    /// As the leader, that the merged file is whole.
-    End(CutReport),
+    /// As the leader, that all is done.
+    End(Report),
     /// That all are to end before their time. This one gets no answer of its own.
     Stop,
     /// That it needs nothing more.
@@ -35,7 +39,7 @@ pub enum Request {
 /// What it is answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The number of the attempt, and whether the file is whole already.
+    /// The number of the attempt, and whether all is done already.
     Begun(u32, bool),
     /// The number of a share.
     Claimed(u64),
@@ -54,11 +58,13 @@ pub enum Reply {
 /// The desk.
 pub struct Desk {
     ledger: Ledger,
-    /// The name of the merged file.
+    /// The name of the file that is made, if one is.
     output: String,
     progress: Arc<CutProgress>,
     /// The digests of a stage's shares, once the leader has passed them all.
     digests: BTreeMap<Stage, Vec<u64>>,
+    /// Stages that the leader has divided.
+    divided: BTreeSet<Stage>,
     said: Option<Vec<u64>>,
     stopped: bool,
     /// Those who wait, and for what.
@@ -66,10 +72,19 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk with a ledger of an order, whose merged file is to have a name; `progress` is told what is done.
+    /// A desk with a ledger of an order, whose file is to have a name where one is made; `progress` is told what is done.
     pub fn new(ledger: Ledger, output: String, progress: Arc<CutProgress>) -> Self {
         progress.finish(ledger.weight(Stage::Fill));
-        Self { ledger, output, progress, digests: BTreeMap::new(), said: None, stopped: false, waiting: Vec::new() }
+        Self {
+            ledger,
+            output,
+            progress,
+            digests: BTreeMap::new(),
+            divided: BTreeSet::new(),
+            said: None,
+            stopped: false,
+            waiting: Vec::new(),
+        }
     }
 
     /// Takes what one of them says, and gives all answers that are due: to this one, and to those who have waited. Rank 0 leads.
@@ -102,11 +117,18 @@ impl Desk {
                 }
                 Reply::Begun(self.ledger.attempt(), whole)
             }
+            Request::Divide(stage, digests) => {
+                self.ledger.divide(*stage, digests);
+                self.progress.finish(self.ledger.weight(*stage));
+                self.divided.insert(*stage);
+                Reply::Noted
+            }
+            Request::Claim(stage) if stage.is_divided_first() && !self.divided.contains(stage) => return Ok(None),
             Request::Claim(stage) => Reply::Claimed(self.ledger.claim(*stage)),
             Request::Done(note) => {
-                let filled = if note.share.stage == Stage::Fill { note.share.weight } else { 0 };
+                let done = if note.share.stage.counts() { note.share.weight } else { 0 };
                 self.ledger.done(note.clone())?;
-                self.progress.finish(filled);
+                self.progress.finish(done);
                 Reply::Noted
             }
             Request::Meet(stage, digests) => {
@@ -137,7 +159,7 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
-    use spolia_cutout::Share;
+    use spolia_team::Share;
 
     use super::*;
 
@@ -158,7 +180,7 @@ mod tests {
     #[test]
     fn those_who_meet_wait_for_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(folder.path(), "a", "spolia", 2).unwrap();
+        let ledger = Ledger::open(folder.path(), "a", "spolia", 2, &["merged.part"]).unwrap();
         let mut desk = Desk::new(ledger, "merged.h5".to_owned(), Arc::default());
         let digests = vec![0, 1];
         assert_eq!(desk.take(1, Request::Begin), [(1, Reply::Begun(1, false))]);
@@ -180,5 +202,16 @@ mod tests {
         assert!(matches!(desk.take(1, Request::Meet(Stage::Fill, vec![0, 1]))[..], [(1, Reply::Met(_))]));
         desk.take(0, done(0, 2));
         assert!(matches!(&desk.take(1, Request::Meet(Stage::Fill, vec![]))[..], [(1, Reply::Failed(_))]));
+    }
+    #[test]
+    fn shares_that_the_leader_divides_are_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path(), "a", "spolia", 2, &[]).unwrap();
+        let mut desk = Desk::new(ledger, String::new(), Arc::default());
+        assert_eq!(desk.take(1, Request::Claim(Stage::Load)), []);
+        let divided = desk.take(0, Request::Divide(Stage::Load, vec![3]));
+        assert_eq!(divided, [(0, Reply::Noted), (1, Reply::Claimed(0))]);
+        assert_eq!(desk.take(1, Request::Claim(Stage::Check)), []);
+        assert_eq!(desk.take(0, Request::Stop), [(1, Reply::Stop)]);
     }
 }

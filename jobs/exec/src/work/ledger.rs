@@ -7,7 +7,9 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use spolia_cutout::{CutReport, Share, Stage, TOGETHER};
+use spolia_team::{Share, Stage};
+
+use super::outcome::Report;
 
 /// The ledger's file.
 pub(crate) const LEDGER: &str = "ledger.jsonl";
@@ -36,10 +38,10 @@ pub enum Line {
     },
     /// A share is done.
     Share(Note),
-    /// The merged file is whole.
+    /// All is done.
     Whole {
         /// What was done in all.
-        report: CutReport,
+        report: Report,
         /// When, in milliseconds since 1970.
         ended_ms: u64,
     },
@@ -76,15 +78,24 @@ pub struct Ledger {
     done: BTreeMap<Stage, BTreeMap<u64, Share>>,
     /// Where claims go on, by stage.
     next: BTreeMap<Stage, u64>,
-    whole: Option<CutReport>,
+    whole: Option<Report>,
+    /// The files that shares are put into: first the one that becomes the result.
+    made: &'static [&'static str],
 }
 
 impl Ledger {
-    /// Opens the ledger in a folder, as another attempt by so many processes. What belongs to another plan is removed with all that was done of it.
+    /// Opens the ledger in a folder, as another attempt by so many processes, who put what they do into the files that are `made` there. What
+    /// belongs to another plan is removed with all that was done of it.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when another process has it; otherwise when the folder cannot be read or written.
-    pub fn open(folder: &Path, fingerprint: &str, software: &str, ranks: u32) -> io::Result<Self> {
+    pub fn open(
+        folder: &Path,
+        fingerprint: &str,
+        software: &str,
+        ranks: u32,
+        made: &'static [&'static str],
+    ) -> io::Result<Self> {
         let path = folder.join(LEDGER);
         let file = File::options().read(true).append(true).create(true).open(path)?;
         file.try_lock()?;
@@ -95,6 +106,7 @@ impl Ledger {
             done: BTreeMap::new(),
             next: BTreeMap::new(),
             whole: None,
+            made,
         };
         let plan = Line::Plan { fingerprint: fingerprint.to_owned(), software: software.to_owned() };
         if !ledger.take_up(&plan)? {
@@ -123,14 +135,15 @@ impl Ledger {
             }
         }
         // Without the file that shares were put into they are not done.
-        Ok(self.whole.is_some() || self.done.is_empty() || self.folder.join(TOGETHER[0]).exists())
+        let is_there = self.made.first().is_none_or(|name| self.folder.join(name).exists());
+        Ok(self.whole.is_some() || self.done.is_empty() || is_there)
     }
 
     fn begin_anew(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         (self.attempt, self.whole) = (1, None);
         self.done.clear();
-        for name in TOGETHER {
+        for name in self.made {
             match fs::remove_file(self.folder.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -154,14 +167,21 @@ impl Ledger {
         self.attempt
     }
 
-    /// What was done, once the merged file is whole.
-    pub fn whole(&self) -> Option<&CutReport> {
+    /// What was done, once all is.
+    pub fn whole(&self) -> Option<&Report> {
         self.whole.as_ref()
     }
 
     /// The weight of the shares of a stage that are done.
     pub(crate) fn weight(&self, stage: Stage) -> u64 {
         self.done.get(&stage).map_or(0, |done| done.values().map(|share| share.weight).sum())
+    }
+
+    /// Notes how a stage is divided: what was done of another division counts no more.
+    pub(crate) fn divide(&mut self, stage: Stage, digests: &[u64]) {
+        if let Some(done) = self.done.get_mut(&stage) {
+            done.retain(|number, share| digests.get(*number as usize) == Some(&share.digest));
+        }
     }
 
     /// Claims the first share of a stage that is neither done nor claimed.
@@ -196,21 +216,22 @@ impl Ledger {
         Ok((done.len() == digests.len()).then(|| done.values().map(|share| share.told.clone()).collect()))
     }
 
-    /// Notes that the merged file is whole, and gives it its name. What was only of use while it was made goes.
-    pub(crate) fn end(&mut self, report: &CutReport, output: &str) -> io::Result<()> {
+    /// Notes that all is done, and gives a file that was made its name. What was only of use while it was made goes.
+    pub(crate) fn end(&mut self, report: &Report, output: &str) -> io::Result<()> {
         self.note(&Line::Whole { report: report.clone(), ended_ms: now_ms() })?;
         self.file.sync_data()?;
         self.whole = Some(report.clone());
         self.settle(output)
     }
 
-    /// Gives a merged file that is whole its name, if it has not got it yet.
+    /// Gives a file that is whole its name, if it has not got it yet.
     pub(crate) fn settle(&self, output: &str) -> io::Result<()> {
-        let [merged, rest @ ..] = TOGETHER.map(|name| self.folder.join(name));
-        for path in rest.iter().filter(|path| path.exists()) {
+        let mut made = self.made.iter().map(|name| self.folder.join(name));
+        let whole = made.next().filter(|path| path.exists());
+        for path in made.filter(|path| path.exists()) {
             fs::remove_file(path)?;
         }
-        if merged.exists() { fs::rename(merged, self.folder.join(output)) } else { Ok(()) }
+        whole.map_or(Ok(()), |path| fs::rename(path, self.folder.join(output)))
     }
 }
 
@@ -252,6 +273,8 @@ pub(crate) fn now_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use spolia_cutout::{CutReport, TOGETHER};
+
     use super::*;
 
     fn note(number: u64, digest: u64) -> Note {
@@ -263,7 +286,7 @@ mod tests {
     #[test]
     fn work_goes_on_from_what_is_done() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |plan: &str| Ledger::open(folder.path(), plan, "spolia 1", 1);
+        let open = |plan: &str| Ledger::open(folder.path(), plan, "spolia 1", 1, &TOGETHER);
         let mut ledger = open("a").unwrap();
         assert_eq!(open("a").unwrap_err().kind(), io::ErrorKind::WouldBlock);
         fs::write(folder.path().join(TOGETHER[0]), "made").unwrap();
@@ -280,7 +303,7 @@ mod tests {
         ledger.done(note(0, 5)).unwrap();
         assert_eq!(ledger.met(Stage::Fill, &[5, 7]).unwrap(), Some(vec![vec![0], vec![1]]));
         assert_eq!(ledger.met(Stage::Fill, &[5, 8]).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        ledger.end(&CutReport::default(), "merged.h5").unwrap();
+        ledger.end(&Report::Cut(CutReport::default()), "merged.h5").unwrap();
         drop(ledger);
         assert_eq!(fs::read(folder.path().join("merged.h5")).unwrap(), b"made");
         assert!(open("a").unwrap().whole().is_some());
@@ -293,5 +316,16 @@ mod tests {
         ledger.done(note(0, 5)).unwrap();
         drop(ledger);
         assert_eq!(open("b").unwrap().claim(Stage::Fill), 0);
+    }
+    #[test]
+    fn what_was_done_of_another_division_is_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path(), "a", "spolia 1", 1, &[]).unwrap();
+        for (number, digest) in [(0, 5), (1, 6), (3, 8)] {
+            ledger.done(note(number, digest)).unwrap();
+        }
+        ledger.divide(Stage::Fill, &[5, 7, 9]);
+        assert_eq!([ledger.claim(Stage::Fill), ledger.claim(Stage::Fill)], [1, 2]);
+        assert_eq!(ledger.weight(Stage::Fill), 10);
     }
 }

@@ -1,14 +1,16 @@
 //! One of those who work on an order.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
-use spolia_cutout::{CutReport, Share, Stage, Team};
+use spolia_team::{Share, Stage, Team};
 
 use super::desk::{Desk, Reply, Request};
 use super::ledger::{Note, now_ms};
+use super::outcome::Report;
 
 /// The way to the desk.
 pub trait Way: Send + Sync {
@@ -35,14 +37,15 @@ pub struct Member {
     host: String,
     stopped: Arc<AtomicBool>,
     attempt: AtomicU32,
-    claimed_ms: AtomicU64,
+    /// When shares were claimed that are not done yet.
+    claimed_ms: Mutex<BTreeMap<(Stage, u64), u64>>,
 }
 
 impl Member {
     /// The one of a rank, who ends when `stopped` is set.
     pub fn new(way: Arc<dyn Way>, rank: u32, stopped: Arc<AtomicBool>) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let (attempt, claimed_ms) = (AtomicU32::new(0), AtomicU64::new(0));
+        let (attempt, claimed_ms) = (AtomicU32::new(0), Mutex::default());
         Self { way, rank, host, stopped, attempt, claimed_ms }
     }
 
@@ -57,8 +60,8 @@ impl Member {
         }
     }
 
-    /// Notes, as the leader, that the merged file is whole.
-    pub(crate) fn end(&self, report: &CutReport) -> io::Result<()> {
+    /// Notes, as the leader, that all is done.
+    pub(crate) fn end(&self, report: &Report) -> io::Result<()> {
         self.noted(Request::End(report.clone()))
     }
 
@@ -82,6 +85,10 @@ impl Member {
         }
     }
 
+    fn claimed(&self) -> MutexGuard<'_, BTreeMap<(Stage, u64), u64>> {
+        self.claimed_ms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn check_stopped(&self) -> io::Result<()> {
         if self.stopped.load(Ordering::Relaxed) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
@@ -92,11 +99,15 @@ impl Team for Member {
         self.rank == 0
     }
 
+    fn divide(&self, stage: Stage, digests: &[u64]) -> io::Result<()> {
+        self.noted(Request::Divide(stage, digests.to_vec()))
+    }
+
     fn claim(&self, stage: Stage) -> io::Result<u64> {
         self.check_stopped()?;
         match self.ask(Request::Claim(stage))? {
             Reply::Claimed(number) => {
-                self.claimed_ms.store(now_ms(), Ordering::Relaxed);
+                self.claimed().insert((stage, number), now_ms());
                 Ok(number)
             }
             other => Err(unexpected(&other)),
@@ -104,13 +115,15 @@ impl Team for Member {
     }
 
     fn done(&self, share: Share) -> io::Result<()> {
+        let ended_ms = now_ms();
+        let begun_ms = self.claimed().remove(&(share.stage, share.number)).unwrap_or(ended_ms);
         self.noted(Request::Done(Note {
             share,
             rank: self.rank,
             host: self.host.clone(),
             attempt: self.attempt.load(Ordering::Relaxed),
-            begun_ms: self.claimed_ms.load(Ordering::Relaxed),
-            ended_ms: now_ms(),
+            begun_ms,
+            ended_ms,
             cpu_ms: cpu_ms(),
             peak_kib: peak_kib(),
         }))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Asked, NAME, SCRIPT, SlurmSettings, away, seen};
+use super::{Asked, NAME, SlurmSettings, away, script, seen};
 use crate::scheduler::{SchedulerError, Seen};
 
 /// How long a request may take.
@@ -67,7 +67,8 @@ impl Rest {
         if !asked.launch.after.is_empty() {
             job["dependency"] = format!("afterok:{}", asked.launch.after.join(":")).into();
         }
-        let answer = self.ask(Method::POST, "job/submit", Some(json!({"script": SCRIPT, "job": job}))).await?;
+        let document = json!({"script": script(asked.launch.kind), "job": job});
+        let answer = self.ask(Method::POST, "job/submit", Some(document)).await?;
         let id = number(&answer["job_id"]).filter(|id| *id > 0);
         id.map(|id| id.to_string()).ok_or_else(|| SchedulerError::Refused { scheduler: NAME, fault: faults(&answer) })
     }

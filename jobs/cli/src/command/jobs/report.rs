@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
-use spolia_cutout::{CutReport, Stage};
-use spolia_exec::{JOBS_FOLDER, Line, Note, read_ledger};
+use spolia_exec::{JOBS_FOLDER, Line, Note, Report, read_ledger};
 use spolia_queue::Job;
+use spolia_team::Stage;
 
 use super::{Office, found};
-use crate::arguments::Report;
+use crate::arguments::Report as Asked;
+use crate::command::ingest::sentence;
 use crate::error::CommandError;
 
 /// Width of the timeline, and height of a rank's line in it.
@@ -18,8 +19,18 @@ const HEIGHT: usize = 14;
 /// Shares that are drawn at most: more than a screen has columns are not told apart.
 const MOST_DRAWN: usize = 20_000;
 
+/// The colours of stages in the timeline.
+const COLORS: [(Stage, &str); 6] = [
+    (Stage::Fill, "#1f77b4"),
+    (Stage::Encode, "#ff7f0e"),
+    (Stage::Place, "#2ca02c"),
+    (Stage::Hash, "#9467bd"),
+    (Stage::Check, "#17becf"),
+    (Stage::Load, "#1f77b4"),
+];
+
 /// Tells what a job took.
-pub async fn run(office: &Office, asked: &Report) -> Result<(), CommandError> {
+pub async fn run(office: &Office, asked: &Asked) -> Result<(), CommandError> {
     office.settle().await;
     let job = found(office, &asked.job).await?;
     let folder = office.site.folder().join(JOBS_FOLDER).join(&job.job_id);
@@ -44,7 +55,7 @@ pub async fn run(office: &Office, asked: &Report) -> Result<(), CommandError> {
 struct Account<'a> {
     notes: Vec<&'a Note>,
     attempts: Vec<(u32, u32, u64)>,
-    whole: Option<(&'a CutReport, u64)>,
+    whole: Option<(&'a Report, u64)>,
     stages: BTreeMap<Stage, Sum>,
     /// By attempt and rank.
     ranks: BTreeMap<(u32, u32), Sum>,
@@ -135,18 +146,21 @@ impl<'a> Account<'a> {
             self.attempts.len(),
             seconds(self.cpu_ms())
         );
-        if let Some((report, _)) = self.whole {
-            let _ = writeln!(
-                text,
-                "{} objects from {} files, {} bytes",
-                report.objects, report.files, report.bytes_written
-            );
+        let _ = match self.whole {
+            Some((Report::Cut(report), _)) => {
+                let (objects, files, bytes) = (report.objects, report.files, report.bytes_written);
+                writeln!(text, "{objects} objects from {files} files, {bytes} bytes")
+            }
+            Some((Report::Ingest(report), _)) => writeln!(text, "{}", sentence(report)),
+            None => Ok(()),
+        };
+        if requests > 0 {
+            let _ = writeln!(text, "{asked} bytes of values, read in {requests} requests of {read} bytes");
         }
-        let _ = writeln!(text, "{asked} bytes of values, read in {requests} requests of {read} bytes");
-        let _ = writeln!(text, "\n{:<10}{:>8}{:>16}{:>12}{:>12}", "STAGE", "SHARES", "BYTES", "RANK-S", "WALL-S");
+        let _ = writeln!(text, "\n{:<10}{:>8}{:>16}{:>12}{:>12}", "STAGE", "SHARES", "BYTES", "BUSY-S", "WALL-S");
         for (stage, sum) in &self.stages {
             let (busy, wall) = (seconds(sum.busy_ms), seconds(sum.wall_ms()));
-            let _ = writeln!(text, "{:<10}{:>8}{:>16}{busy:>12.2}{wall:>12.2}", name(*stage), sum.shares, sum.bytes);
+            let _ = writeln!(text, "{:<10}{:>8}{:>16}{busy:>12.2}{wall:>12.2}", stage.name(), sum.shares, sum.bytes);
         }
         let _ = writeln!(
             text,
@@ -177,7 +191,7 @@ impl<'a> Account<'a> {
             })
         };
         let stages: serde_json::Map<String, Value> =
-            self.stages.iter().map(|(stage, shares)| (name(*stage).to_owned(), sum(shares))).collect();
+            self.stages.iter().map(|(stage, shares)| (stage.name().to_owned(), sum(shares))).collect();
         let ranks: Vec<Value> = self
             .ranks
             .iter()
@@ -193,7 +207,10 @@ impl<'a> Account<'a> {
             "job": job.job_id, "phase": job.phase.name(), "wall_ms": self.ended_ms() - self.begun_ms(), "cpu_ms": self.cpu_ms(),
             "attempts": self.attempts.iter().map(|(number, ranks, begun)| json!({"number": number, "ranks": ranks, "begun_ms": begun})).collect::<Vec<_>>(),
             "requests": requests, "bytes_asked": bytes_asked, "bytes_read": bytes_read, "stages": stages, "ranks": ranks,
-            "report": self.whole.map(|(report, _)| report),
+            "report": self.whole.map(|(report, _)| match report {
+                Report::Cut(report) => json!(report),
+                Report::Ingest(report) => json!(report),
+            }),
         })
     }
 
@@ -209,11 +226,11 @@ impl<'a> Account<'a> {
             let _ = write!(
                 bars,
                 "<rect class=\"{}\" x=\"{left:.2}\" y=\"{}\" width=\"{:.2}\" height=\"{}\"><title>{} {}: {} bytes, {} ms</title></rect>",
-                name(note.share.stage),
+                note.share.stage.name(),
                 row * HEIGHT + 2,
                 (right - left).max(0.5),
                 HEIGHT - 3,
-                name(note.share.stage),
+                note.share.stage.name(),
                 note.share.number,
                 note.share.weight,
                 note.ended_ms.saturating_sub(note.begun_ms),
@@ -227,28 +244,22 @@ impl<'a> Account<'a> {
                 format!("<text x=\"-6\" y=\"{}\">{}.{} {host}</text>", row * HEIGHT + HEIGHT - 4, key.0, key.1)
             })
             .collect();
+        let styles: String = COLORS.iter().map(|(stage, color)| format!(".{}{{fill:{color}}}", stage.name())).collect();
+        let there = COLORS.iter().filter(|(stage, _)| self.stages.contains_key(stage));
+        let legend: String =
+            there.map(|(stage, color)| format!("<b style=\"color:{color}\">{}</b> ", stage.name())).collect();
         let height = rows.len().max(1) * HEIGHT;
         let (id, text) = (escaped(&job.job_id), escaped(&self.text(job)));
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Job {id}</title>
 <style>body{{font:14px system-ui,sans-serif;margin:2em;background:#fff;color:#222}}text{{font-size:10px;text-anchor:end}}
-.fill{{fill:#1f77b4}}.encode{{fill:#ff7f0e}}.place{{fill:#2ca02c}}.hash{{fill:#9467bd}}pre{{overflow-x:auto}}</style>
-<h1>Job {id}</h1><p>Ranks of each attempt over {:.1} s:
-<b style=\"color:#1f77b4\">fill</b> <b style=\"color:#ff7f0e\">encode</b> <b style=\"color:#2ca02c\">place</b> <b style=\"color:#9467bd\">hash</b></p>
+{styles}pre{{overflow-x:auto}}</style>
+<h1>Job {id}</h1><p>Ranks of each attempt over {:.1} s: {legend}</p>
 <svg viewBox=\"-160 0 {} {height}\" width=\"100%\" role=\"img\" aria-label=\"What each rank did when\">{labels}{bars}</svg>
 <pre>{text}</pre></html>\n",
             span / 1e3,
             WIDTH + 170.0,
         )
-    }
-}
-
-fn name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Fill => "fill",
-        Stage::Encode => "encode",
-        Stage::Place => "place",
-        Stage::Hash => "hash",
     }
 }
 

@@ -1,96 +1,32 @@
 //! Making jobs.
 
-use std::path::Path;
+mod cut;
+mod ingest;
 
 use chrono::{Duration, Utc};
 use serde_json::json;
-use spolia_exec::{CutOptions, CutRequest, Dispatcher, ExecError, Handed, JOBS_FOLDER, MERGED, Selection};
-use spolia_queue::{CutJob, ExecutionPhase, Inputs, Job, JobQuota, JobSpec, Launch, NewJob, Resources};
+use spolia_exec::{Dispatcher, ExecError, Handed, JOBS_FOLDER};
+use spolia_queue::{ExecutionPhase, Job, JobQuota, JobSpec, Launch, NewJob, Resources};
 
 use super::watch::{told, until_its_end};
 use super::{Office, found};
-use crate::arguments::{Asked, CutWhat, Retry, SubmitCut, Wait};
-use crate::command::cut::source_ids;
+use crate::arguments::{Asked, Retry, Submit, Wait};
 use crate::error::CommandError;
-use crate::site::Site;
+
+pub use cut::cut;
+pub use ingest::ingest;
 
 /// The shape of the document that says what a job is to do.
 const SPEC_VERSION: u32 = 1;
-/// The file of the ids of chosen sources.
-const IDS: &str = "source-ids";
-/// Jobs that one file of queries makes at most.
-const MOST_QUERIES: usize = 10_000;
 /// Letters of a name at most.
 const LONGEST_NAME: usize = 200;
 
-/// Makes a job, or one for each query of a file.
-pub async fn run(office: &Office, mut submit: SubmitCut) -> Result<(), CommandError> {
-    let Some(file) = submit.array.take() else {
-        return one(office, &submit).await;
-    };
-    let text = std::fs::read_to_string(&file).map_err(CommandError::file("read", &file))?;
-    let queries: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    if !(1..=MOST_QUERIES).contains(&queries.len()) {
-        return Err(CommandError::Said(format!(
-            "{} has {} queries; 1 to {MOST_QUERIES} make jobs",
-            file.display(),
-            queries.len()
-        )));
+/// Makes a job.
+pub async fn run(office: &Office, submit: Submit) -> Result<(), CommandError> {
+    match submit {
+        Submit::Cut(submit) => cut::run(office, submit).await,
+        Submit::Ingest(submit) => ingest::run(office, &submit).await,
     }
-    let name = submit.asked.name.clone();
-    for (number, query) in (1..).zip(queries) {
-        submit.what.adql = Some(query.to_owned());
-        submit.asked.name = Some(name.as_ref().map_or(number.to_string(), |name| format!("{name}.{number}")));
-        one(office, &submit).await?;
-    }
-    Ok(())
-}
-
-async fn one(office: &Office, submit: &SubmitCut) -> Result<(), CommandError> {
-    let dispatcher = office.dispatcher(submit.asked.scheduler.as_deref())?;
-    if submit.dry_run {
-        let resources = resources(office, &submit.asked).await?;
-        print!("{}", script(office, &dispatcher, &submit.asked, resources));
-        return Ok(());
-    }
-    let (job, handed) = made(office, &dispatcher, &submit.what, &submit.asked).await?;
-    tell(&job, &handed, dispatcher.scheduler().name(), submit.json);
-    if let Handed::Refused(why) = handed {
-        return Err(CommandError::Said(why));
-    }
-    waited(office, &job, &submit.wait).await
-}
-
-/// Cuts by a job, and waits for it: `spolia cut --scheduler`.
-pub async fn cut(site: Site, what: &CutWhat, asked: &Asked, output: &Path) -> Result<(), CommandError> {
-    let office = Office::open(site).await?;
-    let dispatcher = office.dispatcher(asked.scheduler.as_deref())?;
-    let (job, handed) = made(&office, &dispatcher, what, asked).await?;
-    if let Handed::Refused(why) = handed {
-        return Err(CommandError::Said(why));
-    }
-    waited(&office, &job, &Wait { wait: true, output: Some(output.to_owned()) }).await
-}
-
-/// Finds the objects, makes the job, and hands it over.
-async fn made(
-    office: &Office,
-    dispatcher: &Dispatcher,
-    what: &CutWhat,
-    asked: &Asked,
-) -> Result<(Job, Handed), CommandError> {
-    let resources = resources(office, asked).await?;
-    let (spec, request) = spec(what, resources)?;
-    let prepared = office.archive.prepare_cut(&request).await?;
-    let job = create(office, dispatcher, spec, asked).await?;
-    if let Selection::SourceIds(ids) = &request.selection {
-        let folder = dispatcher.folder(&job.job_id);
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(IDS), bytes));
-        written.map_err(CommandError::file("write into", &folder))?;
-    }
-    dispatcher.write_order(&job, prepared.plan()).await?;
-    Ok((job.clone(), handed_over(office, dispatcher, &job).await?))
 }
 
 async fn create(office: &Office, dispatcher: &Dispatcher, spec: JobSpec, asked: &Asked) -> Result<Job, CommandError> {
@@ -123,7 +59,8 @@ async fn handed_over(office: &Office, dispatcher: &Dispatcher, job: &Job) -> Res
     }
 }
 
-fn tell(job: &Job, handed: &Handed, scheduler: &str, as_json: bool) {
+/// Tells which job it is, and who has it; one that was refused is an error.
+fn tell(job: &Job, handed: &Handed, scheduler: &str, as_json: bool) -> Result<(), CommandError> {
     let (id, why) = match handed {
         Handed::Over(id) => (Some(id), None),
         Handed::PutOff(why) | Handed::Refused(why) => (None, Some(why)),
@@ -131,16 +68,20 @@ fn tell(job: &Job, handed: &Handed, scheduler: &str, as_json: bool) {
     };
     if as_json {
         println!("{}", json!({"job": job.job_id, "scheduler": scheduler, "id": id, "told": why}));
-        return;
+    } else {
+        println!("{}", job.job_id);
     }
-    println!("{}", job.job_id);
-    match (id, why) {
-        (Some(id), _) => eprintln!("{scheduler} has it as {id}"),
-        (None, Some(why)) => eprintln!("note: {why}"),
-        (None, None) => {}
+    match (handed, id, why) {
+        (Handed::Refused(why), ..) => return Err(CommandError::Said(why.clone())),
+        _ if as_json => {}
+        (_, Some(id), _) => eprintln!("{scheduler} has it as {id}"),
+        (_, None, Some(why)) => eprintln!("note: {why}"),
+        (_, None, None) => {}
     }
+    Ok(())
 }
 
+/// Waits for a job's end where that is wanted, and takes its result where it is to go.
 async fn waited(office: &Office, job: &Job, wait: &Wait) -> Result<(), CommandError> {
     if !wait.wait {
         return Ok(());
@@ -149,18 +90,17 @@ async fn waited(office: &Office, job: &Job, wait: &Wait) -> Result<(), CommandEr
     if job.phase != ExecutionPhase::Completed {
         return Err(CommandError::Said(told(&job)));
     }
+    let Some(result) = job.results.first() else { return Ok(()) };
+    let made = office.site.folder().join(JOBS_FOLDER).join(&job.job_id).join(&result.file);
+    if let JobSpec::Ingest(_) = &job.spec {
+        eprintln!("{}, by job {}", ingest::told(&made)?, job.job_id);
+    }
     let Some(output) = &wait.output else { return Ok(()) };
-    let merged = office.site.folder().join(JOBS_FOLDER).join(&job.job_id).join(MERGED.1);
     // Beside its place first: it appears whole.
     let part = output.with_extension("spolia-part");
-    std::fs::copy(&merged, &part).map_err(CommandError::file("write", &part))?;
+    std::fs::copy(&made, &part).map_err(CommandError::file("write", &part))?;
     std::fs::rename(&part, output).map_err(CommandError::file("write", output))?;
-    eprintln!(
-        "{}: {} bytes, by job {}",
-        output.display(),
-        job.results.first().map_or(0, |result| result.size),
-        job.job_id
-    );
+    eprintln!("{}: {} bytes, by job {}", output.display(), result.size, job.job_id);
     Ok(())
 }
 
@@ -185,47 +125,13 @@ async fn resources(office: &Office, asked: &Asked) -> Result<Resources, CommandE
     Ok(resources)
 }
 
-/// What the job is to do, by the parameters that doors know, and what is cut.
-fn spec(what: &CutWhat, resources: Resources) -> Result<(JobSpec, CutRequest), CommandError> {
-    let mut parameters = Vec::new();
-    let selection = match (&what.ids, &what.adql) {
-        (_, Some(adql)) => {
-            let adql = crate::command::query::text(adql)?;
-            parameters.push(("QUERY".to_owned(), adql.clone()));
-            Selection::Adql(adql)
-        }
-        (Some(ids), None) => Selection::SourceIds(source_ids(ids)?),
-        (None, None) => return Err(CommandError::Said("give --ids, --adql or --array".to_owned())),
-    };
-    let mut fields: Vec<String> =
-        what.fields.iter().map(|field| field.trim().to_owned()).filter(|field| !field.is_empty()).collect();
-    fields.sort();
-    fields.dedup();
-    parameters.extend(fields.iter().map(|field| ("FIELD".to_owned(), field.clone())));
-    let flags =
-        [("WITH_TRANSITS", what.with_transits), ("KEEP_UNMATCHED", what.keep_unmatched), ("PACKED", what.packed)];
-    parameters.extend(flags.iter().filter(|(_, set)| *set).map(|(name, _)| ((*name).to_owned(), "true".to_owned())));
-    parameters.extend(what.compress.map(|level| ("COMPRESSION".to_owned(), level.to_string())));
-    let source_ids = matches!(selection, Selection::SourceIds(_)).then(|| IDS.to_owned());
-    let inputs = Inputs { version: SPEC_VERSION, parameters, resources, ..Inputs::default() };
-    let request = CutRequest {
-        selection,
-        options: CutOptions { fields, packed: what.packed, compression: what.compress },
-        with_transits: what.with_transits,
-        keep_unmatched: what.keep_unmatched,
-        epoch: None,
-        most_objects: None,
-    };
-    Ok((JobSpec::Cut(CutJob { inputs, rows: None, source_ids }), request))
-}
-
-/// What the scheduler would be given.
-fn script(office: &Office, dispatcher: &Dispatcher, asked: &Asked, resources: Resources) -> String {
+/// What the scheduler would be given for a job of a kind.
+fn script(office: &Office, dispatcher: &Dispatcher, asked: &Asked, kind: &'static str, resources: Resources) -> String {
     let job_id = "JOB".to_owned();
     let folder = office.site.folder().join(JOBS_FOLDER).join(&job_id);
     let resources = resources.or(&dispatcher.settings().resources);
     let after = resources.after.clone();
-    let launch = Launch { job_id, attempt: 1, run_id: asked.name.clone(), folder, resources, after };
+    let launch = Launch { job_id, kind, attempt: 1, run_id: asked.name.clone(), folder, resources, after };
     dispatcher.scheduler().script(&launch)
 }
 
@@ -258,9 +164,6 @@ pub async fn retry(office: &Office, retry: Retry) -> Result<(), CommandError> {
     let job = create(office, &dispatcher, spec, &Asked { name, owner, ..asked }).await?;
     dispatcher.take_over(&old.job_id, &job).await?;
     let handed = handed_over(office, &dispatcher, &job).await?;
-    tell(&job, &handed, dispatcher.scheduler().name(), false);
-    if let Handed::Refused(why) = handed {
-        return Err(CommandError::Said(why));
-    }
+    tell(&job, &handed, dispatcher.scheduler().name(), false)?;
     waited(office, &job, &wait).await
 }
