@@ -291,7 +291,7 @@ async fn done(service: &Service, job: &Job) -> Ended {
         JobSpec::Cut(cut) => run_cut(service, job, cut).await.map(|result| vec![result]),
         JobSpec::TableUpdate(update) => run_update(service, job, update).await.map(|()| Vec::new()),
         // None is claimed here.
-        JobSpec::Ingest(_) => Err(Fault::usage("files come in by a scheduler")),
+        JobSpec::Ingest(_) | JobSpec::Verify(_) => Err(Fault::usage("a scheduler does that")),
     };
     match result {
         Ok(results) => Ended::Completed(results),

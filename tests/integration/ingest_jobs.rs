@@ -230,3 +230,43 @@ fn an_ingest_waits_for_one_that_has_the_collection() {
     site.spolia(&["jobs", "wait", &jobs[0], &jobs[1]]).ok();
     assert_eq!(epoch(&site), Some(2));
 }
+
+#[test]
+fn files_that_are_not_what_they_were_are_found() {
+    let files = make_gaia(&FILES);
+    let site = TestSite::with_files(1, files.path());
+    let count = hdf5_files(files.path()).len();
+    let verify = ["jobs", "submit", "verify", "gaia", "--scheduler", "local", "--wait"];
+    let whole = site.spolia(&verify);
+    let told = format!("{count} files with ");
+    assert!(whole.success && whole.stderr.contains(&told) && whole.stderr.contains("are what they were"), "{whole:?}");
+    assert!(site.spolia(&["jobs", "submit", "verify", "gaja", "--scheduler", "local"]).refused().contains("no files"));
+
+    let objects = site.path().join("objects/gaia");
+    let object = |name: &str| objects.join(name).join("v0").join(format!("{name}.h5"));
+    let [damaged, gone] = ["CompleteSource_130097_0000", "CompleteSource_130097_0001"].map(object);
+    let mut bytes = std::fs::read(&damaged).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&damaged, bytes).unwrap();
+    std::fs::remove_file(&gone).unwrap();
+    std::fs::remove_file(object("CompleteSource_130097_0002").with_extension("h5.index")).unwrap();
+    let found = site.spolia(&verify);
+    for words in
+        ["is ERROR", &format!("2 of {count} files"), "0000.h5: it has another content", "0001.h5: it is not there"]
+    {
+        assert!(!found.success && found.stderr.contains(words), "{words}: {found:?}");
+    }
+    // The same by ranks, on an order that somebody has prepared.
+    let folder = site.path().join("by-hand");
+    let command =
+        run(site.command(&["jobs", "submit", "verify", "gaia", "--scheduler", "local", "--prepare"]).arg(&folder)).ok();
+    assert!(command.contains(" work ") && command.trim().ends_with("by-hand 1"), "{command}");
+    let again =
+        run(site.command(&["jobs", "submit", "verify", "gaia", "--scheduler", "local", "--prepare"]).arg(&folder));
+    assert!(again.refused().contains("has an order already"));
+    let Some(mut three) = ranks(&folder, 3) else { return };
+    run(&mut three).ok();
+    let report: Value = serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap();
+    assert_eq!(["missing", "damaged", "without_index"].map(|key| report[key].as_u64()), [Some(1); 3], "{report}");
+}

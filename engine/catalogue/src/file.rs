@@ -7,6 +7,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::control::Control;
 use crate::error::{Act, CatalogueError};
+use crate::manifest::Visibility;
 
 /// How far a file's rows have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +127,23 @@ impl Control {
         let sql = format!("SELECT {COLUMNS} FROM spolia.file WHERE batch = $1 ORDER BY file_id");
         let rows = self.client().await?.query(&sql, &[&batch]).await.act("list a batch's files")?;
         Ok(rows.iter().map(ArchivedFile::from_row).collect())
+    }
+
+    /// The files of a collection that an epoch shows, by their numbers.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn files_of_collection(
+        &self,
+        collection: &str,
+        visibility: &Visibility,
+    ) -> Result<Vec<ArchivedFile>, CatalogueError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM spolia.file WHERE collection = $1 AND state = 'loaded' ORDER BY file_id");
+        let rows = self.client().await?.query(&sql, &[&collection]).await.act("list a collection's files")?;
+        let files = rows.iter().map(ArchivedFile::from_row);
+        let replaced = |file: &ArchivedFile| file.superseded.is_some_and(|batch| visibility.shows(batch));
+        Ok(files.filter(|file| visibility.shows(file.batch) && !replaced(file)).collect())
     }
 
     /// Notes files as being loaded by `batch`. They get their numbers in this order.

@@ -5,7 +5,9 @@ mod jobs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use jobs::{Asked, CutWhat, IngestWhat, Jobs, List, Report, Retry, Submit, SubmitCut, SubmitIngest, Wait};
+pub use jobs::{
+    Asked, CutWhat, IngestWhat, Jobs, List, Manner, Report, Retry, Submit, SubmitCut, SubmitIngest, SubmitVerify, Wait,
+};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -62,7 +64,7 @@ pub enum Command {
     /// Lists, changes and forgets the keys that sign links
     #[command(subcommand)]
     Keys(Keys),
-    /// Makes, lists, watches and ends jobs: cuts and ingests that a scheduler runs
+    /// Makes, lists, watches and ends jobs: work that a scheduler runs
     #[command(subcommand)]
     Jobs(Jobs),
     /// Works alone on the order in a job's folder; the local scheduler calls it

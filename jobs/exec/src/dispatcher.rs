@@ -24,6 +24,8 @@ use crate::work::{
 pub const JOBS_FOLDER: &str = "jobs";
 /// The name of the result of a cut, its file in the job's folder, and its media type.
 pub const MERGED: (&str, &str, &str) = ("merged", "merged.h5", "application/x-hdf5");
+/// Whose order it is that somebody has done by hand.
+const BY_HAND: &str = "by-hand";
 /// How long others leave a job alone that is being handed over.
 const LEASE: Duration = Duration::from_secs(300);
 /// Bytes of what SLURM wrote that are looked at for why a job ended.
@@ -175,16 +177,46 @@ impl Dispatcher {
     /// # Errors
     /// When it cannot be written.
     pub async fn write_order(&self, job: &Job, plan: Plan) -> Result<(), ExecError> {
-        let (folder, nodes) = (self.folder(&job.job_id), Arc::clone(&self.nodes));
-        let memory_mib = self.rank_memory(&job.spec.inputs().resources.or(&self.settings.resources));
-        let order = Order::new(&job.job_id, plan.work(MERGED.1), &self.store, &self.site, memory_mib);
+        self.write(&self.folder(&job.job_id), &job.job_id, plan, &job.spec.inputs().resources).await
+    }
+
+    /// Writes what work of a kind needs into a folder, for somebody to have it done; returns the command that does it.
+    ///
+    /// # Errors
+    /// [`ExecError::Request`] where there is an order already; when it cannot be written.
+    pub async fn prepare(
+        &self,
+        folder: &Path,
+        kind: &'static str,
+        plan: Plan,
+        resources: &Resources,
+    ) -> Result<String, ExecError> {
+        if order_in(folder).is_some() {
+            return Err(ExecError::Request(format!("{} has an order already", folder.display())));
+        }
+        self.write(folder, BY_HAND, plan, resources).await?;
+        let launch = Launch {
+            job_id: BY_HAND.to_owned(),
+            kind,
+            attempt: 1,
+            run_id: None,
+            folder: folder.to_owned(),
+            resources: resources.or(&self.settings.resources),
+            after: Vec::new(),
+        };
+        Ok(self.scheduler.prepare(&launch)?)
+    }
+
+    async fn write(&self, folder: &Path, job_id: &str, plan: Plan, resources: &Resources) -> Result<(), ExecError> {
+        let memory_mib = self.rank_memory(&resources.or(&self.settings.resources));
+        let order = Order::new(job_id, plan.work(MERGED.1), &self.store, &self.site, memory_mib);
+        let (to, nodes) = (folder.to_owned(), Arc::clone(&self.nodes));
         let written = tokio::task::spawn_blocking(move || {
-            std::fs::create_dir_all(&folder)?;
-            order.write(&plan, &nodes, &folder)
+            std::fs::create_dir_all(&to)?;
+            order.write(&plan, &nodes, &to)
         });
         let written = written.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        let folder = self.folder(&job.job_id);
-        written.map_err(|error| ExecError::Work { folder, fault: error.to_string() })
+        written.map_err(|error| ExecError::Work { folder: folder.to_owned(), fault: error.to_string() })
     }
 
     /// Has a job take over what was done of another one, which has ended.
@@ -394,10 +426,10 @@ fn ended(folder: &Path, attempt: &Attempt, seen: &Seen, overdue: bool) -> Option
     let failed = |message: String, transient: bool| Some(Ended::Failed(JobError { message, transient }));
     let aborted = |message: &str| Some(Ended::Aborted(JobError { message: message.to_owned(), transient: true }));
     if seen.state.is_over()
-        && let Some(result) = result(folder)
+        && let Some(ended) = whole(folder)
     {
         // What is whole is whole, whatever ended whoever made it.
-        return Some(Ended::Completed(vec![result]));
+        return Some(ended);
     }
     let go_on = "what was done is kept: `spolia jobs retry` goes on from there";
     let out_of_time = || aborted(&format!("timeout: its time was over; {go_on}, and can be given more time"));
@@ -451,13 +483,22 @@ fn exceeded(folder: &Path, attempt: &Attempt) -> bool {
     ["Exceeded job memory limit", "oom-kill", "oom_kill", "OOM Killed"].iter().any(|words| text.contains(words))
 }
 
-/// What came out of the work in a folder, if all is done.
-fn result(folder: &Path) -> Option<JobResult> {
+/// How a job ends whose work is all done.
+fn whole(folder: &Path) -> Option<Ended> {
     let lines = read_ledger(folder).ok()?;
     let report = lines.iter().rev().find_map(|line| match line {
         Line::Whole { report, .. } => Some(report),
         _ => None,
     })?;
+    let fault = if let Report::Verify(report) = report { report.fault() } else { None };
+    match fault {
+        Some(message) => Some(Ended::Failed(JobError { message, transient: false })),
+        None => Some(Ended::Completed(vec![result(folder, report)?])),
+    }
+}
+
+/// What came out of the work in a folder that is all done.
+fn result(folder: &Path, report: &Report) -> Option<JobResult> {
     let ((id, file, content_type), mut notes) = match report {
         Report::Cut(report) => {
             let mut notes = counted([("files", report.files), ("objects", report.objects)]);
@@ -472,6 +513,14 @@ fn result(folder: &Path) -> Option<JobResult> {
                 ("superseded", report.superseded as u64),
                 ("unchanged", report.unchanged as u64),
                 ("objects", report.objects),
+            ];
+            (("report", REPORT, "application/json"), counted(counts))
+        }
+        Report::Verify(report) => {
+            let counts = [
+                ("files", report.files as u64),
+                ("bytes", report.bytes),
+                ("without_index", report.without_index as u64),
             ];
             (("report", REPORT, "application/json"), counted(counts))
         }

@@ -17,9 +17,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use spolia_cutout::{CutPlan, CutProgress, CutoutError, Files, TOGETHER, cut_together};
-use spolia_ingest::{Event, Ingest, IngestError};
+use spolia_ingest::{ArchivedBytes, Event, Ingest, IngestError, Verify};
 use spolia_shard_router::Router;
 use spolia_team::Team;
 
@@ -65,6 +66,7 @@ pub struct Bench {
 enum Task {
     Cut { plan: Box<CutPlan>, output: String, files: Arc<Files> },
     Ingest { plan: Box<IngestPlan>, router: Router, store: Store },
+    Verify { files: Vec<ArchivedBytes>, store: Store },
 }
 
 impl Bench {
@@ -78,6 +80,7 @@ impl Bench {
         let task = match (papers.plan, papers.order.work, papers.nodes) {
             (Plan::Cut(plan), Work::Cut { output, .. }, _) => Task::Cut { plan, output, files: store.files },
             (Plan::Ingest(plan), _, Some(nodes)) => Task::Ingest { plan, router: nodes.open()?, store },
+            (Plan::Verify(files), ..) => Task::Verify { files, store },
             _ => return Err(at_work(folder, &io::Error::other("the order and its plan are not of the same kind"))),
         };
         Ok(Self { folder: folder.to_owned(), task, progress: Arc::default() })
@@ -91,6 +94,7 @@ impl Bench {
         let (fingerprint, made, output) = match &self.task {
             Task::Cut { plan, output, .. } => (plan.fingerprint(), &TOGETHER[..], output.clone()),
             Task::Ingest { plan, .. } => (fingerprint(plan), &[][..], String::new()),
+            Task::Verify { files, .. } => (fingerprint(files), &[][..], String::new()),
         };
         let ledger = Ledger::open(&self.folder, &fingerprint, SOFTWARE, ranks, made);
         let ledger = ledger.map_err(|error| match error.kind() {
@@ -163,11 +167,22 @@ impl Bench {
                     progress: &progress,
                 };
                 let Some(report) = ingest.run(&plan.files).await? else { return Ok(None) };
-                folder::put(&self.folder, REPORT, &report, folder::OPEN)
-                    .map_err(|error| at_work(&self.folder, &error))?;
+                self.write_report(&report)?;
                 Ok(Some(Report::Ingest(report)))
             }
+            Task::Verify { files, store } => {
+                let progress = |bytes| self.progress.hand_out(bytes);
+                let verify = Verify { store: &store.objects, team, progress: &progress };
+                let Some(report) = verify.run(files).await? else { return Ok(None) };
+                self.write_report(&report)?;
+                Ok(Some(Report::Verify(report)))
+            }
         }
+    }
+
+    fn write_report(&self, report: &impl Serialize) -> Result<(), ExecError> {
+        let written = folder::put(&self.folder, REPORT, report, folder::OPEN);
+        written.map_err(|error| at_work(&self.folder, &error))
     }
 
     /// Does something that waits for others.
@@ -192,8 +207,8 @@ impl Bench {
     }
 }
 
-/// What tells a plan of an ingest from others.
-fn fingerprint(plan: &IngestPlan) -> String {
+/// What tells a plan from others.
+fn fingerprint(plan: &impl Serialize) -> String {
     let document = serde_json::to_vec(plan).unwrap_or_default();
     Sha256::digest(document).iter().map(|byte| format!("{byte:02x}")).collect()
 }

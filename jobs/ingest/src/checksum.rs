@@ -107,8 +107,12 @@ async fn read(
         adler32.write(&piece);
         each(piece.freeze()).await?;
     }
-    let md5 = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Checksums { md5, adler32: format!("{:08x}", adler32.finish()), size })
+    Ok(Checksums { md5: hex(&md5.finalize()), adler32: format!("{:08x}", adler32.finish()), size })
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

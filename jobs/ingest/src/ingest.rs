@@ -10,23 +10,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
-use md5::{Digest, Md5};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 use spolia_catalogue::{
     ArchivedFile, CatalogueError, Collection, CollectionLock, Control, FileState, Manifest, TableDef, Visibility,
 };
 use spolia_shard_router::{Router, lay_out_chunks};
-use spolia_team::{Share, Stage, Team};
+use spolia_team::{Stage, Team};
 
 use crate::check::{Checked, weights};
 use crate::error::IngestError;
 use crate::load::{last_change, new_file};
 use crate::plan::{Candidate, Step, candidates};
+use crate::sharing::{Did, ask, digest, share_out};
 
-/// Files that one of the team reads at the same time.
-const FILES_AT_ONCE: usize = 3;
 /// How often the collection is asked for that another ingest holds.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it is tried to publish: other collections take epochs, too.
@@ -126,7 +123,7 @@ impl Ingest<'_> {
         let states = states(&candidates)?;
         if lock.is_some() {
             let digests: Vec<u64> = states.iter().map(|state| state.digest).collect();
-            self.ask(move |team| team.divide(Stage::Check, &digests)).await?;
+            ask(self.team, move |team| team.divide(Stage::Check, &digests)).await?;
         }
         self.check(&candidates, &states).await?;
         let (begun, said) = match lock {
@@ -136,30 +133,17 @@ impl Ingest<'_> {
             }
             None => (None, None),
         };
-        let lots = self.ask(|team| team.hear(said)).await?.into_iter().map(Lot::from_word).collect::<Vec<_>>();
+        let lots = ask(self.team, |team| team.hear(said)).await?.into_iter().map(Lot::from_word).collect::<Vec<_>>();
         self.load_all(&candidates, &states, &lots).await?;
         match begun {
             Some(begun) if begun.wanted == 0 => Ok(Some(self.give_up(begun).await?)),
             Some(begun) => {
                 let digests = load_digests(&candidates, &lots);
-                self.ask(move |team| team.meet(Stage::Load, &digests)).await?;
+                ask(self.team, move |team| team.meet(Stage::Load, &digests)).await?;
                 Ok(Some(self.publish(begun).await?))
             }
             None => Ok(None),
         }
-    }
-
-    /// Asks the team something, which may have to wait.
-    async fn ask<T: Send + 'static>(
-        &self,
-        ask: impl FnOnce(&dyn Team) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, IngestError> {
-        let team = Arc::clone(self.team);
-        let asked = tokio::task::spawn_blocking(move || ask(&*team)).await;
-        asked.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted => IngestError::Stopped,
-            _ => IngestError::Team(error),
-        })
     }
 
     /// Keeps other ingests out of the collection.
@@ -178,10 +162,10 @@ impl Ingest<'_> {
         let bytes = states.iter().map(|state| state.size).sum();
         (self.progress)(Event::Checking { files: candidates.len(), bytes });
         let weigh = self.router.control().manifest().await?.is_none();
-        self.share_out(Stage::Check, candidates.len(), async |number| {
+        share_out(self.team, Stage::Check, candidates.len(), async |number| {
             let checked = Checked::of(&candidates[number], weigh, candidates.len()).await?;
             (self.progress)(Event::Checked);
-            Ok((states[number].digest, states[number].size, checked.to_words()))
+            Ok(Did { digest: states[number].digest, weight: states[number].size, told: checked.to_words() })
         })
         .await
     }
@@ -197,36 +181,16 @@ impl Ingest<'_> {
             control.files(&numbers).await?.into_iter().map(|file| (file.file_id, file)).collect();
         let manifest = control.manifest().await?.ok_or(CatalogueError::Empty)?;
         let digests = load_digests(candidates, lots);
-        self.share_out(Stage::Load, candidates.len(), async |number| {
+        share_out(self.team, Stage::Load, candidates.len(), async |number| {
             let Some(file_id) = lots.get(number).and_then(|lot| lot.to_load()) else {
-                return Ok((digests[number], 0, Vec::new()));
+                return Ok(Did { digest: digests[number], weight: 0, told: Vec::new() });
             };
             let file = files.get(&file_id).ok_or(CatalogueError::TakenBack(file_id))?;
             let objects = self.load(&candidates[number], file, &manifest).await?;
             (self.progress)(Event::Loaded { file_name: file.file.file_name.clone(), objects });
-            Ok((digests[number], states[number].size, vec![objects]))
+            Ok(Did { digest: digests[number], weight: states[number].size, told: vec![objects] })
         })
         .await
-    }
-
-    /// Does shares of a stage of so many, some at a time, as long as there are any. `each` returns the digest of one, its weight, and what is to
-    /// be told of it.
-    async fn share_out(
-        &self,
-        stage: Stage,
-        count: usize,
-        each: impl AsyncFn(usize) -> Result<(u64, u64, Vec<u64>), IngestError>,
-    ) -> Result<(), IngestError> {
-        let work = || async {
-            loop {
-                let number = self.ask(move |team| team.claim(stage)).await?;
-                let Some(place) = usize::try_from(number).ok().filter(|place| *place < count) else { return Ok(()) };
-                let (digest, weight, told) = each(place).await?;
-                let share = Share { stage, number, digest, weight, told };
-                self.ask(move |team| team.done(share)).await?;
-            }
-        };
-        try_join_all((0..FILES_AT_ONCE).map(|_| work())).await.map(drop)
     }
 
     /// Decides, as the leader, what is to be done with each file, and makes everything ready for it.
@@ -238,7 +202,7 @@ impl Ingest<'_> {
     ) -> Result<(Begun, Vec<Lot>), IngestError> {
         let control = self.router.control();
         let digests: Vec<u64> = states.iter().map(|state| state.digest).collect();
-        let told = self.ask(move |team| team.meet(Stage::Check, &digests)).await?;
+        let told = ask(self.team, move |team| team.meet(Stage::Check, &digests)).await?;
         let damaged = || IngestError::Team(io::Error::other("what was told of a checked file cannot be read"));
         let checked = told.iter().map(|words| Checked::from_words(words).ok_or_else(damaged));
         let checked = checked.collect::<Result<Vec<Checked>, _>>()?;
@@ -280,7 +244,7 @@ impl Ingest<'_> {
         }
         (self.progress)(Event::Loading(files.len()));
         let digests = load_digests(candidates, &lots);
-        self.ask(move |team| team.divide(Stage::Load, &digests)).await?;
+        ask(self.team, move |team| team.divide(Stage::Load, &digests)).await?;
         Ok((begun, lots))
     }
 
@@ -388,21 +352,20 @@ fn states(candidates: &[Candidate<'_>]) -> Result<Vec<State>, IngestError> {
         let failed = |source| IngestError::Read { path: candidate.path.to_owned(), source };
         let size = std::fs::metadata(candidate.path).map_err(failed)?.len();
         let written = last_change(candidate.path)?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let words = [&size.to_le_bytes()[..], &written.as_nanos().to_le_bytes()];
-        Ok(State { size, digest: digest(candidate, &words.concat()) })
+        let words = [path_of(candidate), &size.to_le_bytes(), &written.as_nanos().to_le_bytes()];
+        Ok(State { size, digest: digest(&words) })
     };
     candidates.iter().map(state).collect()
 }
 
 /// The digests of the shares of [`Stage::Load`].
 fn load_digests(candidates: &[Candidate<'_>], lots: &[Lot]) -> Vec<u64> {
-    let one = |(candidate, lot): (&Candidate<'_>, &Lot)| digest(candidate, &lot.file_id().to_le_bytes());
+    let one = |(candidate, lot): (&Candidate<'_>, &Lot)| digest(&[path_of(candidate), &lot.file_id().to_le_bytes()]);
     candidates.iter().zip(lots).map(one).collect()
 }
 
-fn digest(candidate: &Candidate<'_>, more: &[u8]) -> u64 {
-    let sum = Md5::new().chain_update(candidate.path.as_os_str().as_encoded_bytes()).chain_update(more).finalize();
-    sum.iter().take(8).fold(0, |digest, byte| digest << 8 | u64::from(*byte))
+fn path_of<'a>(candidate: &Candidate<'a>) -> &'a [u8] {
+    candidate.path.as_os_str().as_encoded_bytes()
 }
 
 impl Lot {

@@ -11,9 +11,12 @@ mod ingest;
 mod load;
 mod model;
 mod plan;
+mod sharing;
+mod verify;
 
 pub use checksum::{Checksums, checksums};
 pub use error::IngestError;
 pub use ingest::{Event, Ingest, IngestReport};
 pub use model::{built_in_models, model, row_model};
 pub use plan::check_names;
+pub use verify::{ArchivedBytes, Verify, VerifyReport};

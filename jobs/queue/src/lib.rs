@@ -29,6 +29,6 @@ pub use phase::{ExecutionPhase, UnknownPhase};
 pub use resources::{Resources, mebibytes, minutes};
 pub use scheduler::{Known, Launch, Scheduler, SchedulerError, Seen, State};
 pub use slurm::{SlurmScheduler, SlurmSettings};
-pub use spec::{CUT, CutJob, INGEST, Inputs, JobSpec, TABLE_UPDATE, TAP_QUERY, UploadedTable};
+pub use spec::{CUT, CutJob, INGEST, Inputs, JobSpec, TABLE_UPDATE, TAP_QUERY, UploadedTable, VERIFY};
 pub use table::{JobQuota, JobTable};
 pub use worker::{Ended, Worker};

@@ -120,6 +120,10 @@ impl Scheduler for LocalScheduler {
         Ok(())
     }
 
+    fn prepare(&self, launch: &Launch) -> Result<String, SchedulerError> {
+        Ok(self.script(launch).trim_end().to_owned())
+    }
+
     fn script(&self, launch: &Launch) -> String {
         let command = self.command(launch);
         let words = std::iter::once(command.get_program()).chain(command.get_args());

@@ -147,7 +147,13 @@ pub trait Scheduler: Send + Sync {
     /// [`SchedulerError::Away`].
     async fn cancel(&self, attempts: &[Known]) -> Result<(), SchedulerError>;
 
-    /// What [`Scheduler::submit`] would do, for a person to read, or to do by hand.
+    /// Puts beside an order what [`Scheduler::submit`] would run, and returns the command by which a person has it run.
+    ///
+    /// # Errors
+    /// [`SchedulerError::Refused`].
+    fn prepare(&self, launch: &Launch) -> Result<String, SchedulerError>;
+
+    /// What [`Scheduler::submit`] would do, for a person to read.
     fn script(&self, launch: &Launch) -> String;
 }
 

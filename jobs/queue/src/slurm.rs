@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::attempt_files::id_in;
 use crate::local::quoted;
 use crate::scheduler::{Known, Launch, Scheduler, SchedulerError, Seen, State};
-use crate::spec::INGEST;
+use crate::spec::{INGEST, VERIFY};
 use commands::Commands;
 use rest::Rest;
 
@@ -28,6 +28,7 @@ const NAME: &str = "slurm";
 /// What is run, and its name in a job's folder.
 const CUT_SCRIPT: &str = include_str!("../../../slurm/cut.sbatch");
 const INGEST_SCRIPT: &str = include_str!("../../../slurm/ingest.sbatch");
+const VERIFY_SCRIPT: &str = include_str!("../../../slurm/verify.sbatch");
 const SCRIPT_FILE: &str = "job.sbatch";
 /// Letters of the owner's name for a job that SLURM shows.
 const NAME_LENGTH: usize = 40;
@@ -141,12 +142,7 @@ impl Scheduler for SlurmScheduler {
     }
 
     async fn submit(&self, launch: &Launch) -> Result<String, SchedulerError> {
-        let refused = |fault: String| SchedulerError::Refused { scheduler: NAME, fault };
-        launch.resources.check().map_err(refused)?;
-        let path = launch.folder.join(SCRIPT_FILE);
-        let written = fs::write(&path, script(launch.kind))
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
-        written.map_err(|error| refused(format!("{}: {error}", path.display())))?;
+        self.write_script(launch)?;
         match &self.way {
             Way::Commands(commands) => commands.submit(&self.asked(launch)).await,
             Way::Rest(rest) => rest.submit(&self.asked(launch)).await,
@@ -195,15 +191,33 @@ impl Scheduler for SlurmScheduler {
         }
     }
 
+    fn prepare(&self, launch: &Launch) -> Result<String, SchedulerError> {
+        self.write_script(launch)?;
+        Ok(self.command(launch))
+    }
+
     fn script(&self, launch: &Launch) -> String {
-        let asked = self.asked(launch);
-        let words = commands::submission(&asked);
-        let command = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-        format!("# sbatch {command}\n{}", script(launch.kind))
+        format!("# {}\n{}", self.command(launch), script(launch.kind))
     }
 }
 
 impl SlurmScheduler {
+    /// Puts the script beside the order.
+    fn write_script(&self, launch: &Launch) -> Result<(), SchedulerError> {
+        let refused = |fault: String| SchedulerError::Refused { scheduler: NAME, fault };
+        launch.resources.check().map_err(refused)?;
+        let path = launch.folder.join(SCRIPT_FILE);
+        let written = fs::write(&path, script(launch.kind));
+        let written = written.and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
+        written.map_err(|error| refused(format!("{}: {error}", path.display())))
+    }
+
+    /// The command that submits it.
+    fn command(&self, launch: &Launch) -> String {
+        let words = commands::submission(&self.asked(launch));
+        format!("sbatch {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
+    }
+
     /// All jobs of ours that SLURM remembers, with their comments.
     async fn all(&self) -> Result<BTreeMap<String, (Seen, String)>, SchedulerError> {
         match &self.way {
@@ -215,7 +229,11 @@ impl SlurmScheduler {
 
 /// The script for work of a kind.
 fn script(kind: &str) -> &'static str {
-    if kind == INGEST { INGEST_SCRIPT } else { CUT_SCRIPT }
+    match kind {
+        INGEST => INGEST_SCRIPT,
+        VERIFY => VERIFY_SCRIPT,
+        _ => CUT_SCRIPT,
+    }
 }
 
 /// What tells a job of SLURM as an attempt at one of ours.
@@ -350,7 +368,9 @@ mod tests {
     #[test]
     fn scripts_do_the_same_with_every_order() {
         let done = |script: &'static str| script.split_once("\nset -u\n").map(|(_, done)| done).unwrap();
-        assert_eq!(done(script(CUT)), done(script(INGEST)));
-        assert!(script(INGEST).contains("--job-name=spolia-ingest"));
+        for kind in [CUT, INGEST, VERIFY] {
+            assert_eq!(done(script(CUT)), done(script(kind)));
+            assert!(script(kind).contains(&format!("--job-name=spolia-{kind}\n")));
+        }
     }
 }

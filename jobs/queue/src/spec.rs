@@ -10,6 +10,8 @@ pub const TAP_QUERY: &str = "tap_query";
 pub const CUT: &str = "cut";
 /// The kind of [`JobSpec::Ingest`].
 pub const INGEST: &str = "ingest";
+/// The kind of [`JobSpec::Verify`].
+pub const VERIFY: &str = "verify";
 /// The kind of [`JobSpec::TableUpdate`].
 pub const TABLE_UPDATE: &str = "table_update";
 
@@ -23,6 +25,8 @@ pub enum JobSpec {
     Cut(CutJob),
     /// Bringing files into the archive; which ones is in the plan in the job's folder.
     Ingest(Inputs),
+    /// Comparing the archive's files with the catalogue.
+    Verify(Inputs),
     /// A change of a user's table.
     TableUpdate(Inputs),
 }
@@ -75,6 +79,7 @@ impl JobSpec {
             Self::TapQuery(_) => TAP_QUERY,
             Self::Cut(_) => CUT,
             Self::Ingest(_) => INGEST,
+            Self::Verify(_) => VERIFY,
             Self::TableUpdate(_) => TABLE_UPDATE,
         }
     }
@@ -84,6 +89,7 @@ impl JobSpec {
         match self {
             Self::TapQuery(inputs)
             | Self::Ingest(inputs)
+            | Self::Verify(inputs)
             | Self::TableUpdate(inputs)
             | Self::Cut(CutJob { inputs, .. }) => inputs,
         }
@@ -94,6 +100,7 @@ impl JobSpec {
         match self {
             Self::TapQuery(inputs)
             | Self::Ingest(inputs)
+            | Self::Verify(inputs)
             | Self::TableUpdate(inputs)
             | Self::Cut(CutJob { inputs, .. }) => inputs,
         }

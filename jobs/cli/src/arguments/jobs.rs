@@ -49,6 +49,8 @@ pub enum Submit {
     Cut(SubmitCut),
     /// Brings files into a collection, all in one epoch
     Ingest(SubmitIngest),
+    /// Compares a collection's files in the object store with the catalogue
+    Verify(SubmitVerify),
 }
 
 #[derive(Debug, Args)]
@@ -56,23 +58,16 @@ pub enum Submit {
   spolia jobs submit cut --ids @ids.txt --with-transits --ntasks 4 --time 30 --mem 2G --wait -o merged.h5
   spolia jobs submit cut --adql 'SELECT id FROM gaia.completesource WHERE varpi > 5' --partition long --name near
   spolia jobs submit cut --array queries.txt --name fields            a job for each line of queries.txt
-  spolia jobs submit cut --ids @ids.txt --dry-run                     what sbatch would be given")]
+  spolia jobs submit cut --ids @ids.txt --dry-run                     what sbatch would be given
+  spolia jobs submit cut --ids @ids.txt --prepare folder              for sbatch by hand")]
 pub struct SubmitCut {
     #[command(flatten)]
     pub what: CutWhat,
     /// A file with a query a line, each of which becomes a job of its own
-    #[arg(long, group = "chosen", value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "output")]
+    #[arg(long, group = "chosen", value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["output", "prepare"])]
     pub array: Option<PathBuf>,
     #[command(flatten)]
-    pub asked: Asked,
-    #[command(flatten)]
-    pub wait: Wait,
-    /// Print what the scheduler would be given, and make no job
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    pub manner: Manner,
 }
 
 #[derive(Debug, Args)]
@@ -83,13 +78,33 @@ pub struct SubmitIngest {
     #[command(flatten)]
     pub what: IngestWhat,
     #[command(flatten)]
+    pub manner: Manner,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spolia jobs submit verify gaia --ntasks 16 --time 600
+  spolia jobs submit verify gaia --scheduler local --wait -o report.json")]
+pub struct SubmitVerify {
+    /// The collection
+    pub collection: String,
+    #[command(flatten)]
+    pub manner: Manner,
+}
+
+/// How a job is made, whatever it does.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Manner {
+    #[command(flatten)]
     pub asked: Asked,
-    /// Wait for its end; Ctrl-C leaves it alone
-    #[arg(long)]
-    pub wait: bool,
+    #[command(flatten)]
+    pub wait: Wait,
     /// Print what the scheduler would be given, and make no job
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     pub dry_run: bool,
+    /// Write all that the work needs into this folder, print the command that has it done, and make no job
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["wait", "dry_run"], value_hint = ValueHint::DirPath)]
+    pub prepare: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -202,7 +217,7 @@ pub struct Wait {
     /// Wait for its end; Ctrl-C leaves it alone
     #[arg(long)]
     pub wait: bool,
-    /// Where the merged file is to be when the job has completed
+    /// Where the merged file, or the report, is to be when the job has completed
     #[arg(long, short, value_name = "FILE", requires = "wait", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 }

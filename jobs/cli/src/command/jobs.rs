@@ -1,4 +1,4 @@
-//! `spolia jobs`: cuts and ingests that a scheduler runs.
+//! `spolia jobs`: work that a scheduler runs.
 
 mod report;
 mod submit;
@@ -231,7 +231,7 @@ async fn cancel(office: &Office, jobs: &[String]) -> Result<(), CommandError> {
             eprintln!("{} has ended already: {}", job.job_id, job.phase);
             continue;
         }
-        let (JobSpec::Cut(_) | JobSpec::Ingest(_)) = &job.spec else {
+        let (JobSpec::Cut(_) | JobSpec::Ingest(_) | JobSpec::Verify(_)) = &job.spec else {
             return Err(CommandError::Said(format!("{} is the job of a server; end it where it was made", job.job_id)));
         };
         office.table.abort(&job.job_id).await.map_err(ExecError::from)?;

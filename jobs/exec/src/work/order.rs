@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use spolia_catalogue::{Collection, Control};
 use spolia_cutout::CutPlan;
+use spolia_ingest::ArchivedBytes;
 use spolia_shard_router::{NodeAddress, Router, RouterSettings};
 
 use super::folder::{OPEN, SECRET, forget, put, take};
@@ -55,6 +56,8 @@ pub enum Work {
         /// The collection that they belong to.
         collection: String,
     },
+    /// Comparing the archive's files with the catalogue.
+    Verify,
 }
 
 /// What it is to be done with.
@@ -64,6 +67,8 @@ pub enum Plan {
     Cut(Box<CutPlan>),
     /// The files to ingest.
     Ingest(Box<IngestPlan>),
+    /// The files to compare.
+    Verify(Vec<ArchivedBytes>),
 }
 
 impl Plan {
@@ -75,6 +80,7 @@ impl Plan {
                 epoch: Some(plan.provenance.epoch).filter(|_| plan.provenance.archived),
             },
             Self::Ingest(plan) => Work::Ingest { collection: plan.collection.name.clone() },
+            Self::Verify(_) => Work::Verify,
         }
     }
 }
@@ -153,6 +159,7 @@ impl Order {
                 put(folder, PLAN, plan, OPEN)?;
                 put(folder, NODES, nodes, SECRET)?;
             }
+            Plan::Verify(files) => put(folder, PLAN, files, OPEN)?,
         }
         if let Some(key) = self.store.key() {
             put(folder, STORE_KEY, &key, SECRET)?;
@@ -173,6 +180,7 @@ impl Papers {
         let (plan, nodes) = match order.work {
             Work::Cut { .. } => (Plan::Cut(take(folder, PLAN)?), None),
             Work::Ingest { .. } => (Plan::Ingest(take(folder, PLAN)?), Some(take(folder, NODES)?)),
+            Work::Verify => (Plan::Verify(take(folder, PLAN)?), None),
         };
         Ok(Self { store: order.store.clone().with(key), order, plan, nodes })
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use spolia_cutout::{CutReport, CutoutError};
-use spolia_ingest::IngestReport;
+use spolia_ingest::{IngestReport, VerifyReport};
 
 use super::folder::{OPEN, forget, put, take};
 use crate::error::ExecError;
@@ -40,6 +40,8 @@ pub enum Report {
     Cut(CutReport),
     /// Files came in.
     Ingest(IngestReport),
+    /// Files were compared with the catalogue.
+    Verify(VerifyReport),
 }
 
 /// Writes down how far the work in a folder is.

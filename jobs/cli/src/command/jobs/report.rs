@@ -8,9 +8,10 @@ use spolia_exec::{JOBS_FOLDER, Line, Note, Report, read_ledger};
 use spolia_queue::Job;
 use spolia_team::Stage;
 
+use super::submit::verify;
 use super::{Office, found};
 use crate::arguments::Report as Asked;
-use crate::command::ingest::sentence;
+use crate::command::ingest;
 use crate::error::CommandError;
 
 /// Width of the timeline, and height of a rank's line in it.
@@ -151,7 +152,8 @@ impl<'a> Account<'a> {
                 let (objects, files, bytes) = (report.objects, report.files, report.bytes_written);
                 writeln!(text, "{objects} objects from {files} files, {bytes} bytes")
             }
-            Some((Report::Ingest(report), _)) => writeln!(text, "{}", sentence(report)),
+            Some((Report::Ingest(report), _)) => writeln!(text, "{}", ingest::sentence(report)),
+            Some((Report::Verify(report), _)) => writeln!(text, "{}", verify::sentence(report)),
             None => Ok(()),
         };
         if requests > 0 {
@@ -210,6 +212,7 @@ impl<'a> Account<'a> {
             "report": self.whole.map(|(report, _)| match report {
                 Report::Cut(report) => json!(report),
                 Report::Ingest(report) => json!(report),
+                Report::Verify(report) => json!(report),
             }),
         })
     }

@@ -2,15 +2,18 @@
 
 mod cut;
 mod ingest;
+pub mod verify;
+
+use std::path::Path;
 
 use chrono::{Duration, Utc};
 use serde_json::json;
-use spolia_exec::{Dispatcher, ExecError, Handed, JOBS_FOLDER};
-use spolia_queue::{ExecutionPhase, Job, JobQuota, JobSpec, Launch, NewJob, Resources};
+use spolia_exec::{Dispatcher, ExecError, Handed, JOBS_FOLDER, Plan};
+use spolia_queue::{ExecutionPhase, Inputs, Job, JobQuota, JobSpec, Launch, NewJob, Resources};
 
 use super::watch::{told, until_its_end};
 use super::{Office, found};
-use crate::arguments::{Asked, Retry, Submit, Wait};
+use crate::arguments::{Asked, Manner, Retry, Submit, Wait};
 use crate::error::CommandError;
 
 pub use cut::cut;
@@ -26,7 +29,82 @@ pub async fn run(office: &Office, submit: Submit) -> Result<(), CommandError> {
     match submit {
         Submit::Cut(submit) => cut::run(office, submit).await,
         Submit::Ingest(submit) => ingest::run(office, &submit).await,
+        Submit::Verify(submit) => verify::run(office, &submit).await,
     }
+}
+
+/// What a job is to do, and with what.
+struct Task {
+    spec: JobSpec,
+    plan: Plan,
+    /// A file that the spec names, and its content.
+    file: Option<(&'static str, Vec<u8>)>,
+}
+
+/// Makes a job of a kind and hands it over, or does what is asked for instead. `task` finds out what it is to do.
+async fn submit(
+    office: &Office,
+    kind: &'static str,
+    manner: &Manner,
+    task: impl AsyncFnOnce() -> Result<Task, CommandError>,
+) -> Result<(), CommandError> {
+    let Manner { asked, wait, dry_run, prepare, json } = manner;
+    let dispatcher = office.dispatcher(asked.scheduler.as_deref())?;
+    let resources = resources(office, asked).await?;
+    if *dry_run {
+        print!("{}", script(office, &dispatcher, asked, kind, resources));
+        return Ok(());
+    }
+    let task = task().await?;
+    if let Some(folder) = prepare {
+        let folder = std::path::absolute(folder).map_err(CommandError::file("make", folder))?;
+        println!("{}", dispatcher.prepare(&folder, kind, task.plan, &resources).await?);
+        return Ok(());
+    }
+    let (job, handed) = made(office, &dispatcher, asked, resources, task).await?;
+    tell(&job, &handed, dispatcher.scheduler().name(), *json)?;
+    waited(office, &job, wait).await
+}
+
+/// Makes a job and waits for its end, without a word about itself before.
+async fn through(
+    office: &Office,
+    asked: &Asked,
+    output: Option<&Path>,
+    task: impl AsyncFnOnce() -> Result<Task, CommandError>,
+) -> Result<(), CommandError> {
+    let dispatcher = office.dispatcher(asked.scheduler.as_deref())?;
+    let resources = resources(office, asked).await?;
+    let (job, handed) = made(office, &dispatcher, asked, resources, task().await?).await?;
+    if let Handed::Refused(why) = handed {
+        return Err(CommandError::Said(why));
+    }
+    waited(office, &job, &Wait { wait: true, output: output.map(Path::to_owned) }).await
+}
+
+/// Makes the job and hands it over.
+async fn made(
+    office: &Office,
+    dispatcher: &Dispatcher,
+    asked: &Asked,
+    resources: Resources,
+    task: Task,
+) -> Result<(Job, Handed), CommandError> {
+    let Task { mut spec, plan, file } = task;
+    spec.inputs_mut().resources = resources;
+    let job = create(office, dispatcher, spec, asked).await?;
+    if let Some((name, content)) = file {
+        let folder = dispatcher.folder(&job.job_id);
+        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(name), content));
+        written.map_err(CommandError::file("write into", &folder))?;
+    }
+    dispatcher.write_order(&job, plan).await?;
+    Ok((job.clone(), handed_over(office, dispatcher, &job).await?))
+}
+
+/// What a job was asked for.
+fn inputs(parameters: Vec<(String, String)>) -> Inputs {
+    Inputs { version: SPEC_VERSION, parameters, ..Inputs::default() }
 }
 
 async fn create(office: &Office, dispatcher: &Dispatcher, spec: JobSpec, asked: &Asked) -> Result<Job, CommandError> {
@@ -92,8 +170,10 @@ async fn waited(office: &Office, job: &Job, wait: &Wait) -> Result<(), CommandEr
     }
     let Some(result) = job.results.first() else { return Ok(()) };
     let made = office.site.folder().join(JOBS_FOLDER).join(&job.job_id).join(&result.file);
-    if let JobSpec::Ingest(_) = &job.spec {
-        eprintln!("{}, by job {}", ingest::told(&made)?, job.job_id);
+    match &job.spec {
+        JobSpec::Ingest(_) => eprintln!("{}, by job {}", ingest::told(&made)?, job.job_id),
+        JobSpec::Verify(_) => eprintln!("{}, by job {}", verify::told(&made)?, job.job_id),
+        _ => {}
     }
     let Some(output) = &wait.output else { return Ok(()) };
     // Beside its place first: it appears whole.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use spolia_exec::{CutOptions, CutRequest, Dispatcher, Handed, Plan, Selection};
-use spolia_queue::{CUT, CutJob, Inputs, Job, JobSpec, Resources};
+use spolia_exec::{CutOptions, CutRequest, Plan, Selection};
+use spolia_queue::{CUT, CutJob, JobSpec};
 
-use super::{SPEC_VERSION, create, handed_over, resources, script, tell, waited};
-use crate::arguments::{Asked, CutWhat, SubmitCut, Wait};
+use super::{Task, inputs, submit, through};
+use crate::arguments::{Asked, CutWhat, SubmitCut};
 use crate::command::cut::source_ids;
 use crate::command::jobs::Office;
 use crate::error::CommandError;
@@ -18,9 +18,9 @@ const IDS: &str = "source-ids";
 const MOST_QUERIES: usize = 10_000;
 
 /// Makes a job, or one for each query of a file.
-pub async fn run(office: &Office, mut submit: SubmitCut) -> Result<(), CommandError> {
-    let Some(file) = submit.array.take() else {
-        return one(office, &submit).await;
+pub async fn run(office: &Office, mut asked: SubmitCut) -> Result<(), CommandError> {
+    let Some(file) = asked.array.take() else {
+        return one(office, &asked).await;
     };
     let text = std::fs::read_to_string(&file).map_err(CommandError::file("read", &file))?;
     let queries: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -31,61 +31,38 @@ pub async fn run(office: &Office, mut submit: SubmitCut) -> Result<(), CommandEr
             queries.len()
         )));
     }
-    let name = submit.asked.name.clone();
+    let name = asked.manner.asked.name.clone();
     for (number, query) in (1..).zip(queries) {
-        submit.what.adql = Some(query.to_owned());
-        submit.asked.name = Some(name.as_ref().map_or(number.to_string(), |name| format!("{name}.{number}")));
-        one(office, &submit).await?;
+        asked.what.adql = Some(query.to_owned());
+        asked.manner.asked.name = Some(name.as_ref().map_or(number.to_string(), |name| format!("{name}.{number}")));
+        one(office, &asked).await?;
     }
     Ok(())
 }
 
-async fn one(office: &Office, submit: &SubmitCut) -> Result<(), CommandError> {
-    let dispatcher = office.dispatcher(submit.asked.scheduler.as_deref())?;
-    if submit.dry_run {
-        let resources = resources(office, &submit.asked).await?;
-        print!("{}", script(office, &dispatcher, &submit.asked, CUT, resources));
-        return Ok(());
-    }
-    let (job, handed) = made(office, &dispatcher, &submit.what, &submit.asked).await?;
-    tell(&job, &handed, dispatcher.scheduler().name(), submit.json)?;
-    waited(office, &job, &submit.wait).await
+async fn one(office: &Office, asked: &SubmitCut) -> Result<(), CommandError> {
+    submit(office, CUT, &asked.manner, async || task(office, &asked.what).await).await
 }
 
 /// Cuts by a job, and waits for it: `spolia cut --scheduler`.
 pub async fn cut(site: Site, what: &CutWhat, asked: &Asked, output: &Path) -> Result<(), CommandError> {
     let office = Office::open(site).await?;
-    let dispatcher = office.dispatcher(asked.scheduler.as_deref())?;
-    let (job, handed) = made(&office, &dispatcher, what, asked).await?;
-    if let Handed::Refused(why) = handed {
-        return Err(CommandError::Said(why));
-    }
-    waited(&office, &job, &Wait { wait: true, output: Some(output.to_owned()) }).await
+    through(&office, asked, Some(output), async || task(&office, what).await).await
 }
 
-/// Finds the objects, makes the job, and hands it over.
-async fn made(
-    office: &Office,
-    dispatcher: &Dispatcher,
-    what: &CutWhat,
-    asked: &Asked,
-) -> Result<(Job, Handed), CommandError> {
-    let resources = resources(office, asked).await?;
-    let (spec, request) = spec(what, resources)?;
+/// Finds the objects.
+async fn task(office: &Office, what: &CutWhat) -> Result<Task, CommandError> {
+    let (spec, request) = spec(what)?;
     let prepared = office.archive.prepare_cut(&request).await?;
-    let job = create(office, dispatcher, spec, asked).await?;
-    if let Selection::SourceIds(ids) = &request.selection {
-        let folder = dispatcher.folder(&job.job_id);
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(IDS), bytes));
-        written.map_err(CommandError::file("write into", &folder))?;
-    }
-    dispatcher.write_order(&job, Plan::Cut(Box::new(prepared.plan().clone()))).await?;
-    Ok((job.clone(), handed_over(office, dispatcher, &job).await?))
+    let file = match &request.selection {
+        Selection::SourceIds(ids) => Some((IDS, ids.iter().flat_map(|id| id.to_le_bytes()).collect())),
+        _ => None,
+    };
+    Ok(Task { spec, plan: Plan::Cut(Box::new(prepared.plan().clone())), file })
 }
 
 /// What the job is to do, by the parameters that doors know, and what is cut.
-fn spec(what: &CutWhat, resources: Resources) -> Result<(JobSpec, CutRequest), CommandError> {
+fn spec(what: &CutWhat) -> Result<(JobSpec, CutRequest), CommandError> {
     let mut parameters = Vec::new();
     let selection = match (&what.ids, &what.adql) {
         (_, Some(adql)) => {
@@ -106,7 +83,6 @@ fn spec(what: &CutWhat, resources: Resources) -> Result<(JobSpec, CutRequest), C
     parameters.extend(flags.iter().filter(|(_, set)| *set).map(|(name, _)| ((*name).to_owned(), "true".to_owned())));
     parameters.extend(what.compress.map(|level| ("COMPRESSION".to_owned(), level.to_string())));
     let source_ids = matches!(selection, Selection::SourceIds(_)).then(|| IDS.to_owned());
-    let inputs = Inputs { version: SPEC_VERSION, parameters, resources, ..Inputs::default() };
     let request = CutRequest {
         selection,
         options: CutOptions { fields, packed: what.packed, compression: what.compress },
@@ -115,5 +91,5 @@ fn spec(what: &CutWhat, resources: Resources) -> Result<(JobSpec, CutRequest), C
         epoch: None,
         most_objects: None,
     };
-    Ok((JobSpec::Cut(CutJob { inputs, rows: None, source_ids }), request))
+    Ok((JobSpec::Cut(CutJob { inputs: inputs(parameters), rows: None, source_ids }), request))
 }
