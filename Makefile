@@ -10,12 +10,13 @@
 #   make bench-formats   writing and reading VOTable, CSV, ECSV and FITS against astropy and the votable crate
 #   make bench-tap       the TAP door against DaCHS in one run: rows per second, cones, small jobs (installs python3-gavo; optimised);
 #                        BENCH="--sources 400000" and other options: benches/tap/bench.py --help
+#   make bench-jobs     cuts and ingests by one process, by MPI ranks and under SLURM, and a model of large clusters (installs SLURM, Open MPI)
 #   make fuzz            random bytes through the HDF5 reader, filters and writer, MINUTES=20 each
 #   make python          the Python clients of the tests               make clean    drop what was built
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test judges soak fuzz bench bench-cutout bench-formats bench-tap release worker python clean demo-packages test-packages \
+.PHONY: help demo test judges soak fuzz bench bench-cutout bench-formats bench-tap bench-jobs release worker python clean demo-packages test-packages \
 	judges-packages bench-tap-packages worker-packages target
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/spolia
@@ -72,6 +73,10 @@ bench-tap: bench-tap-packages target
 	python=$$(tests/setup/python.sh) \
 		&& stars=$$(benches/tap/stars.sh $$python) \
 		&& PYTHONDONTWRITEBYTECODE=1 $$python benches/tap/bench.py $(CARGO_TARGET_DIR)/release --stars $$stars $(BENCH)
+
+bench-jobs: judges-packages target
+	cargo build --workspace --bins --release $(LOCKED)
+	PYTHONDONTWRITEBYTECODE=1 python3 benches/jobs/bench.py $(CARGO_TARGET_DIR)/release $(BENCH)
 
 python: test-packages
 	@tests/setup/python.sh
