@@ -1,6 +1,6 @@
 //! Queries on the command line: exact ids, plain errors, nodes that are down, and what is asked of whom.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::site::{TestSite, make_gaia, own_folder, program, python, run};
 
@@ -247,4 +247,17 @@ fn an_explanation_tells_what_each_node_is_asked_and_has_done() {
     assert_eq!((rows.len(), sent), (5, 400), "four statements and what runs above them: {answer}");
     let fault = site.spolia(&["query", "EXPLAIN\nSELECT paralax FROM gaia.completesource"]).refused();
     assert!(fault.contains("line 2, column 8"), "{fault}");
+}
+
+#[test]
+fn whoever_has_read_enough_ends_it_without_a_complaint() {
+    let (_files, site) = site(1);
+    let rows = "SELECT * FROM gaia.astroelementary";
+    for command in [&["status"][..], &["query", rows, "-f", "csv"], &["explain", rows], &["completions", "bash"]] {
+        let mut child = site.command(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && said.is_empty(), "{command:?}: {}, {said}", ended.status);
+    }
 }

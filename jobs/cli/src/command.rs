@@ -56,7 +56,9 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         }
         Command::DecodeTable(table) => decode_table::run(&table),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "spolia", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "spolia", &mut script);
+            print!("{}", String::from_utf8_lossy(&script));
             Ok(())
         }
     }
