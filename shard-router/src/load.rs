@@ -10,10 +10,11 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, Schema};
+use deadpool_postgres::Transaction;
 use futures::SinkExt;
 use futures::future::try_join_all;
 use pgpq::ArrowToPostgresBinaryEncoder;
-use spolia_catalogue::{ArchivedFile, Manifest, NewFile, TableDef};
+use spolia_catalogue::{ArchivedFile, Collection, Manifest, NewFile, TableDef};
 use spolia_sky::{Cone, HPX29_ORDER, PIXEL_ORDER, Position, SkyError, SourceId, healpix_index};
 use tokio_postgres::CopyInSink;
 use tokio_postgres::types::ToSql;
@@ -82,13 +83,19 @@ impl Router {
         Ok(())
     }
 
-    /// Marks the rows of a file as replaced by `batch`; they stay visible until an epoch shows that batch.
+    /// Marks the rows of a file as replaced by `batch`; they stay visible until an epoch shows that batch. `instead` is the
+    /// file that comes in for it: whoever takes that one back has the last word.
     ///
     /// # Errors
-    /// When a node does not answer or refuses.
-    pub async fn supersede_file(&self, file: &ArchivedFile, table: &TableDef, batch: i32) -> Result<(), RouterError> {
+    /// When a node does not answer or refuses, or the file that comes in was taken back.
+    pub async fn supersede_file(
+        &self,
+        file: &ArchivedFile,
+        table: &TableDef,
+        instead: &ArchivedFile,
+    ) -> Result<(), RouterError> {
         let (first, end) = id_range(file.file_id);
-        let schema = &file.file.collection;
+        let (schema, batch) = (&file.file.collection, instead.batch);
         let update = |name| {
             format!(
                 "UPDATE {schema}.{name} SET superseded = {batch} \
@@ -98,9 +105,39 @@ impl Router {
         let sql = tables_of(table).map(update).collect::<String>();
         let supersede = |node: Arc<Node>| {
             let sql = sql.clone();
-            async move { node.writer().await?.batch_execute(&sql).await.map_err(node.failed("supersede a file's rows")) }
+            async move {
+                let failed = |error| node.failed("supersede a file's rows")(error);
+                let mut client = node.writer().await?;
+                let transaction = client.transaction().await.map_err(failed)?;
+                hold(&node, &transaction, instead).await?;
+                transaction.batch_execute(&sql).await.map_err(failed)?;
+                transaction.commit().await.map_err(failed)
+            }
         };
         try_join_all(self.nodes().iter().cloned().map(supersede)).await?;
+        Ok(())
+    }
+
+    /// Takes back all marks that rows of a collection are replaced by `batch`, which was interrupted.
+    ///
+    /// # Errors
+    /// When a node does not answer or refuses.
+    pub async fn unmark(&self, collection: &Collection, batch: i32) -> Result<(), RouterError> {
+        let schema = &collection.name;
+        // It may have been interrupted before there were tables.
+        let update = |name| {
+            format!(
+                "DO $$ BEGIN IF to_regclass('{schema}.{name}') IS NOT NULL THEN
+                     UPDATE {schema}.{name} SET superseded = NULL WHERE superseded = {batch};
+                 END IF; END $$; "
+            )
+        };
+        let sql = collection.tables.iter().flat_map(tables_of).map(update).collect::<String>();
+        let unmark = |node: Arc<Node>| {
+            let sql = sql.clone();
+            async move { node.writer().await?.batch_execute(&sql).await.map_err(node.failed("take marks back")) }
+        };
+        try_join_all(self.nodes().iter().cloned().map(unmark)).await?;
         Ok(())
     }
 
@@ -168,15 +205,20 @@ fn id_range(file_id: i32) -> (i64, i64) {
     (i64::from(file_id) << 32, (i64::from(file_id) + 1) << 32)
 }
 
+/// Keeps a file from being taken off a node until a transaction has ended.
+async fn hold(node: &Node, transaction: &Transaction<'_>, file: &ArchivedFile) -> Result<(), RouterError> {
+    let known = "SELECT FROM spolia_node.file WHERE file_id = $1 FOR KEY SHARE";
+    let there = transaction.query_opt(known, &[&file.file_id]).await.map_err(node.failed("hold a file"))?;
+    let taken_back = || RouterError::TakenBack { file: file.file.file_name.clone(), node: node.name().to_owned() };
+    there.map(drop).ok_or_else(taken_back)
+}
+
 /// Rows of a file to a node, as long as the file is known there.
 async fn copy_in(node: &Node, file: &ArchivedFile, copy: &str, rows: &RecordBatch) -> Result<(), RouterError> {
     let failed = |error| node.failed("take rows")(error);
     let mut client = node.writer().await?;
     let transaction = client.transaction().await.map_err(failed)?;
-    let known = "SELECT FROM spolia_node.file WHERE file_id = $1 FOR KEY SHARE";
-    if transaction.query_opt(known, &[&file.file_id]).await.map_err(failed)?.is_none() {
-        return Err(RouterError::TakenBack { file: file.file.file_name.clone(), node: node.name().to_owned() });
-    }
+    hold(node, &transaction, file).await?;
     let sink = transaction.copy_in(copy).await.map_err(failed)?;
     send_rows(sink, std::slice::from_ref(rows), failed).await?;
     transaction.commit().await.map_err(failed)

@@ -115,6 +115,53 @@ fn an_ingest_killed_at_any_moment_is_finished_by_the_next() {
 }
 
 #[test]
+fn rows_are_not_replaced_by_what_never_came() {
+    let files = small_files();
+    let paths = hdf5_files(files.path());
+    let (old, other) = (&paths[0], paths.last().unwrap());
+    let site = TestSite::new(2);
+    site.ingest(std::slice::from_ref(old), &[]).ok();
+    let before = content(&site);
+    // Another version is all there but for the epoch, which the control node refuses.
+    let newer = files.path().join("newer");
+    std::fs::create_dir(&newer).unwrap();
+    let newer = newer.join(old.file_name().unwrap());
+    let mut bytes = std::fs::read(old).unwrap();
+    bytes.extend_from_slice(&[0; 64]);
+    std::fs::write(&newer, bytes).unwrap();
+    let sql = |sql: &str| site.psql("n1", "postgres", sql).ok();
+    sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$");
+    sql("CREATE TRIGGER refuse BEFORE INSERT ON spolia.manifest FOR EACH ROW EXECUTE FUNCTION refuse()");
+    let refused = site.ingest(std::slice::from_ref(&newer), &["--supersede"]).refused();
+    assert!(refused.contains("not now"), "{refused}");
+    sql("DROP TRIGGER refuse ON spolia.manifest");
+    assert_eq!(content(&site), before);
+    // The next ingest takes the batch up and does not bring that version.
+    site.ingest(std::slice::from_ref(other), &[]).ok();
+    let table =
+        if old.display().to_string().contains("AstroElementary") { "astroelementary" } else { "completesource" };
+    let name = old.file_stem().unwrap().display().to_string();
+    let seen =
+        site.rows(&format!("SELECT COUNT(*) AS n FROM gaia.{table} WHERE file_name = '{name}' AND file_version = 0"));
+    let marked =
+        |node: &str| sql_count(&site, node, &format!("SELECT count(*) FROM gaia.{table} WHERE superseded IS NOT NULL"));
+    assert_ne!(seen, [["0"]], "the old rows are gone");
+    assert_eq!([marked("n1"), marked("n2")], [0, 0]);
+    // It can still come in.
+    site.ingest(std::slice::from_ref(&newer), &["--supersede"]).ok();
+    let seen_now = |version: u32| {
+        site.rows(&format!(
+            "SELECT COUNT(*) AS n FROM gaia.{table} WHERE file_name = '{name}' AND file_version = {version}"
+        ))
+    };
+    assert_eq!((seen_now(0), seen_now(1)), (vec![vec!["0".to_owned()]], seen));
+}
+
+fn sql_count(site: &TestSite, node: &str, sql: &str) -> u64 {
+    site.psql(node, "postgres", sql).ok().trim().parse().unwrap()
+}
+
+#[test]
 fn an_ingest_that_was_given_up_adds_nothing() {
     let files = small_files();
     let paths = hdf5_files(files.path());

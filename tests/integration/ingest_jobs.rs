@@ -140,6 +140,8 @@ fn what_cannot_come_in_is_told_and_mended() {
     assert_eq!((epoch(&site), rows(&site, files.path()).len()), (Some(1), 0), "nothing is visible");
     std::fs::write(&damaged, &whole).unwrap();
     let job = failed.stdout.trim();
+    // A retry has what it takes from the site as it is then.
+    assert!(!site.path().join("jobs").join(job).join("nodes.json").exists(), "the passwords are still there");
     let retried = site.spolia(&["jobs", "retry", job, "--wait"]).ok();
     let folder = site.path().join("jobs").join(retried.trim());
     assert_eq!(["check", "load"].map(|stage| done_again(&folder, stage)), [1, 0], "only what was mended is done again");
@@ -186,6 +188,51 @@ fn an_ingest_that_is_killed_goes_on() {
     assert_eq!(epoch(&site), Some(1));
     let orphans = site.psql("n1", "postgres", "SELECT count(*) FROM spolia.file WHERE state <> 'loaded'").ok();
     assert_eq!(orphans.trim(), "0");
+}
+
+#[test]
+fn an_ingest_that_is_to_end_before_its_time_ends_what_it_has_begun() {
+    let files = make_gaia(&FILES);
+    let site = TestSite::new(2);
+    let folder = order(&site, files.path());
+    let loaded = || {
+        let sql = "SELECT coalesce(string_agg(file_id::text, ','), '0') FROM spolia.file WHERE state = 'loaded'";
+        site.psql("n1", "postgres", sql).stdout.trim().trim_matches('"').to_owned()
+    };
+    let Some(mut three) = ranks(&folder, 3) else { return };
+    let mut child = three.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while ["", "0"].contains(&loaded().as_str()) {
+        assert!(begun.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(), "nothing is loaded");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    workers(&folder).iter().for_each(|pid| kill_process(*pid, Signal::TERM).unwrap_or_default());
+    let status = child.wait().unwrap();
+    assert!(status.success() || status.code() == Some(75), "{status}");
+    assert!(!folder.join("failure.json").exists());
+    let ids = loaded();
+    let half = ["n1", "n2"].map(|node| {
+        let sql = format!("SELECT count(*) FROM gaia.astroelementary WHERE id >> 32 NOT IN ({ids})");
+        site.psql(node, "postgres", &sql).ok().trim().to_owned()
+    });
+    assert_eq!(half, ["0", "0"], "files were begun and not ended");
+    run(&mut alone(&folder)).ok();
+    assert_eq!(difference(&site, files.path()), None);
+}
+
+#[test]
+fn a_link_to_a_file_keeps_its_name() {
+    let files = make_gaia(&["--layout", "mixed", "--sources", "40", "--transits", "200"]);
+    let links = files.path().join("links");
+    std::fs::create_dir(&links).unwrap();
+    for (number, path) in hdf5_files(files.path()).iter().enumerate() {
+        let blob = files.path().join(format!("blob-{number}"));
+        std::fs::rename(path, &blob).unwrap();
+        std::os::unix::fs::symlink(&blob, links.join(path.file_name().unwrap())).unwrap();
+    }
+    let site = TestSite::new(1);
+    site.spolia(&["jobs", "submit", "ingest", "gaia", &list(&links), "--scheduler", "local", "--wait"]).ok();
+    assert_eq!(difference(&site, &links), None);
 }
 
 #[test]
@@ -243,7 +290,12 @@ fn files_that_are_not_what_they_were_are_found() {
     assert!(site.spolia(&["jobs", "submit", "verify", "gaja", "--scheduler", "local"]).refused().contains("no files"));
 
     let objects = site.path().join("objects/gaia");
-    let object = |name: &str| objects.join(name).join("v0").join(format!("{name}.h5"));
+    let object = |name: &str| {
+        let versions: Vec<_> =
+            std::fs::read_dir(objects.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(versions.len() == 1 && versions[0].display().to_string().contains("/v0-"), "{versions:?}");
+        versions[0].join(format!("{name}.h5"))
+    };
     let [damaged, gone] = ["CompleteSource_130097_0000", "CompleteSource_130097_0001"].map(object);
     let mut bytes = std::fs::read(&damaged).unwrap();
     let middle = bytes.len() / 2;
@@ -251,17 +303,31 @@ fn files_that_are_not_what_they_were_are_found() {
     std::fs::write(&damaged, bytes).unwrap();
     std::fs::remove_file(&gone).unwrap();
     std::fs::remove_file(object("CompleteSource_130097_0002").with_extension("h5.index")).unwrap();
+    let unreadable = object("CompleteSource_130097_0003");
+    let away = unreadable.with_extension("away");
+    std::fs::rename(&unreadable, &away).unwrap();
+    std::fs::create_dir(&unreadable).unwrap();
     let found = site.spolia(&verify);
     for words in
-        ["is ERROR", &format!("2 of {count} files"), "0000.h5: it has another content", "0001.h5: it is not there"]
+        ["is ERROR", &format!("3 of {count} files"), "0000.h5: it has another content", "0001.h5: it is not there"]
     {
         assert!(!found.success && found.stderr.contains(words), "{words}: {found:?}");
     }
+    // What was mended since is looked at again, and only that.
+    std::fs::remove_dir(&unreadable).unwrap();
+    std::fs::rename(&away, &unreadable).unwrap();
+    let retried = site.spolia(&["jobs", "retry", found.stdout.trim(), "--wait"]);
+    assert!(!retried.success && retried.stderr.contains(&format!("2 of {count} files")), "{retried:?}");
+    let report = site.spolia(&["jobs", "report", retried.stdout.trim(), "--json"]).ok();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let looked_at: Vec<u64> =
+        report["ranks"].as_array().unwrap().iter().map(|rank| rank["shares"].as_u64().unwrap()).collect();
+    assert_eq!(looked_at, [count as u64 - 3, 3], "{report}");
     // The same by ranks, on an order that somebody has prepared.
     let folder = site.path().join("by-hand");
     let command =
         run(site.command(&["jobs", "submit", "verify", "gaia", "--scheduler", "local", "--prepare"]).arg(&folder)).ok();
-    assert!(command.contains(" work ") && command.trim().ends_with("by-hand 1"), "{command}");
+    assert!(command.contains(" work ") && command.trim().ends_with("by-hand 0"), "{command}");
     let again =
         run(site.command(&["jobs", "submit", "verify", "gaia", "--scheduler", "local", "--prepare"]).arg(&folder));
     assert!(again.refused().contains("has an order already"));

@@ -27,6 +27,8 @@ pub struct Batch {
     pub collection: String,
     /// How far it has come.
     pub state: BatchState,
+    /// Whether another ingest had begun it, and was interrupted.
+    pub interrupted: bool,
 }
 
 impl Control {
@@ -37,9 +39,10 @@ impl Control {
     pub async fn open_batch(&self, collection: &str) -> Result<Batch, CatalogueError> {
         let client = self.client().await?;
         let sql = "INSERT INTO spolia.batch (collection, state) VALUES ($1, 'loading')
-                   ON CONFLICT (collection) WHERE state = 'loading' DO UPDATE SET state = 'loading' RETURNING batch";
+                   ON CONFLICT (collection) WHERE state = 'loading' DO UPDATE SET state = 'loading' RETURNING batch, xmax <> 0";
         let row = client.query_one(sql, &[&collection]).await.act("open a batch")?;
-        Ok(Batch { batch: row.get(0), collection: collection.to_owned(), state: BatchState::Loading })
+        let (collection, state) = (collection.to_owned(), BatchState::Loading);
+        Ok(Batch { batch: row.get(0), collection, state, interrupted: row.get(1) })
     }
 
     /// Publishes the next epoch: the batch becomes visible, the files it replaces are noted, all in one transaction of the connection that
@@ -100,4 +103,14 @@ impl Control {
 /// Holds a collection for one ingest.
 pub struct CollectionLock {
     client: deadpool_postgres::ClientWrapper,
+}
+
+impl CollectionLock {
+    /// Sees whether it still holds the collection: what was done before, nobody has done to it since.
+    ///
+    /// # Errors
+    /// When it was lost.
+    pub async fn check(&self) -> Result<(), CatalogueError> {
+        self.client.simple_query("SELECT 1").await.act("hold a collection").map(drop)
+    }
 }

@@ -17,7 +17,6 @@ use crate::error::ExecError;
 use crate::store::StoreSettings;
 use crate::work::{
     Line, NodeKeys, Order, Plan, REPORT, Report, Work, failure_in, forget_keys, order_in, progress_in, read_ledger,
-    renew,
 };
 
 /// The folder of jobs in a site's.
@@ -187,7 +186,7 @@ impl Dispatcher {
     pub async fn prepare(
         &self,
         folder: &Path,
-        kind: &'static str,
+        (kind, name): (&'static str, Option<&str>),
         plan: Plan,
         resources: &Resources,
     ) -> Result<String, ExecError> {
@@ -198,8 +197,9 @@ impl Dispatcher {
         let launch = Launch {
             job_id: BY_HAND.to_owned(),
             kind,
-            attempt: 1,
-            run_id: None,
+            // Each time that it is submitted is one.
+            attempt: 0,
+            run_id: Some(name.unwrap_or(BY_HAND).to_owned()),
             folder: folder.to_owned(),
             resources: resources.or(&self.settings.resources),
             after: Vec::new(),
@@ -208,8 +208,7 @@ impl Dispatcher {
     }
 
     async fn write(&self, folder: &Path, job_id: &str, plan: Plan, resources: &Resources) -> Result<(), ExecError> {
-        let memory_mib = self.rank_memory(&resources.or(&self.settings.resources));
-        let order = Order::new(job_id, plan.work(MERGED.1), &self.store, &self.site, memory_mib);
+        let order = self.order(job_id, plan.work(MERGED.1), resources);
         let (to, nodes) = (folder.to_owned(), Arc::clone(&self.nodes));
         let written = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&to)?;
@@ -219,16 +218,24 @@ impl Dispatcher {
         written.map_err(|error| ExecError::Work { folder: folder.to_owned(), fault: error.to_string() })
     }
 
+    fn order(&self, job_id: &str, work: Work, resources: &Resources) -> Order {
+        let memory_mib = self.rank_memory(&resources.or(&self.settings.resources));
+        Order::new(job_id, work, &self.store, &self.site, memory_mib)
+    }
+
     /// Has a job take over what was done of another one, which has ended.
     ///
     /// # Errors
     /// When its folder is not there, or cannot be written.
     pub async fn take_over(&self, before: &str, job: &Job) -> Result<(), ExecError> {
-        let (from, to, job_id) = (self.folder(before), self.folder(&job.job_id), job.job_id.clone());
-        let memory_mib = self.rank_memory(&job.spec.inputs().resources.or(&self.settings.resources));
+        let (from, to) = (self.folder(before), self.folder(&job.job_id));
+        let lost = || ExecError::NotFound(format!("nothing was done of job {before}; submit it anew"));
+        let work = order_in(&from).ok_or_else(lost)?.work;
+        // Of what it needs to know of the site, what is so now.
+        let (order, nodes) = (self.order(&job.job_id, work, &job.spec.inputs().resources), Arc::clone(&self.nodes));
         let moved = tokio::task::spawn_blocking(move || {
             std::fs::rename(&from, &to)?;
-            renew(&to, &job_id, memory_mib)
+            order.take_over(&nodes, &to)
         });
         let moved = moved.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         moved.map_err(|error| ExecError::Work { folder: self.folder(before), fault: error.to_string() })
@@ -397,7 +404,8 @@ impl Dispatcher {
         let overdue = job.is_some_and(|job| !self.scheduler.keeps_time() && is_overdue(job));
         let found = tokio::task::spawn_blocking(move || {
             let ended = ended(&looked_at, &at, &looked, overdue);
-            if matches!(ended, Some(Ended::Completed(_))) {
+            // Whoever tries it again writes them anew.
+            if ended.is_some() {
                 forget_keys(&looked_at);
             }
             (progress_in(&looked_at), ended)

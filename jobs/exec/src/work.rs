@@ -32,7 +32,7 @@ pub use ledger::{Ledger, Line, Note, read_ledger};
 pub use log::{read_log, write_log};
 pub use member::{Member, Way};
 pub use order::{IngestPlan, Order, Plan, Work, order_in};
-pub(crate) use order::{NodeKeys, forget_keys, renew};
+pub(crate) use order::{NodeKeys, forget_keys};
 use outcome::forget_failure;
 pub use outcome::{Failure, Progress, Report, failure_in, note_failure, progress_in};
 

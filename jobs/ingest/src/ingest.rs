@@ -4,7 +4,7 @@
 //! each of them; in the end it publishes. What is done is known to the control database and to the team, so that an ingest which is begun
 //! again goes on from there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 use spolia_catalogue::{
-    ArchivedFile, CatalogueError, Collection, CollectionLock, Control, FileState, Manifest, TableDef, Visibility,
+    ArchivedFile, Batch, CatalogueError, Collection, CollectionLock, Control, FileState, Manifest, TableDef, Visibility,
 };
 use spolia_shard_router::{Router, lay_out_chunks};
 use spolia_team::{Stage, Team};
@@ -97,7 +97,8 @@ struct Begun {
     batch: i32,
     /// Files that are to be there in the end, by the batch.
     wanted: usize,
-    superseded: Vec<ArchivedFile>,
+    /// Older versions, by the numbers of the files that come in for them.
+    superseded: BTreeMap<i32, ArchivedFile>,
     report: IngestReport,
 }
 
@@ -207,11 +208,13 @@ impl Ingest<'_> {
         let checked = told.iter().map(|words| Checked::from_words(words).ok_or_else(damaged));
         let checked = checked.collect::<Result<Vec<Checked>, _>>()?;
         self.declare().await?;
-        let batch = control.open_batch(&self.collection.name).await?.batch;
-        self.clear_interrupted(batch, candidates, &checked).await?;
+        let Batch { batch, interrupted, .. } = control.open_batch(&self.collection.name).await?;
+        if interrupted {
+            self.clear_interrupted(batch, candidates, &checked).await?;
+        }
         let names: Vec<&str> = candidates.iter().map(|candidate| candidate.file_name.as_str()).collect();
         let mut versions = control.file_versions(&self.collection.name, &names).await?;
-        let mut begun = Begun { lock, batch, wanted: 0, superseded: Vec::new(), report: IngestReport::default() };
+        let mut begun = Begun { lock, batch, wanted: 0, superseded: BTreeMap::new(), report: IngestReport::default() };
         let (mut lots, mut new) = (vec![Lot::Nothing; candidates.len()], Vec::new());
         for (place, (candidate, checked)) in candidates.iter().zip(&checked).enumerate() {
             let versions = versions.remove(&candidate.file_name).unwrap_or_default();
@@ -219,29 +222,32 @@ impl Ingest<'_> {
                 Step::Skip => begun.report.unchanged += 1,
                 Step::Loaded { file_id, instead_of } => {
                     begun.report.resumed += 1;
-                    begun.superseded.extend(instead_of);
+                    begun.superseded.extend(instead_of.map(|older| (file_id, older)));
                     lots[place] = Lot::Loaded(file_id);
                 }
                 Step::Load { version, instead_of } => {
-                    begun.superseded.extend(instead_of);
-                    new.push((place, new_file(self.collection, candidate, &checked.sums, version)));
+                    new.push((place, instead_of, new_file(self.collection, candidate, &checked.sums, version)));
                 }
             }
         }
         begun.wanted = begun.report.resumed + new.len();
         begun.report.loaded = begun.wanted;
-        begun.report.superseded = begun.superseded.len();
         if begun.wanted > 0 {
             self.make_ready(&checked).await?;
         }
         // Files get their numbers in the order they were given, so that rows have the same ids on any number of nodes.
-        let (places, files): (Vec<usize>, Vec<_>) = new.into_iter().unzip();
+        let files: Vec<_> = new.iter().map(|(.., file)| file.clone()).collect();
         let files = control.begin_files(&files, batch).await?;
-        let known: Vec<_> = files.iter().zip(&places).map(|(file, place)| (file, candidates[*place].table)).collect();
+        let known: Vec<_> =
+            files.iter().zip(&new).map(|(file, (place, ..))| (file, candidates[*place].table)).collect();
         self.router.announce_files(&known).await?;
-        for (place, file) in places.iter().zip(&files) {
-            lots[*place] = Lot::Load(file.file_id);
+        // Had another ingest taken them back before they were announced, nobody would take their rows off.
+        begun.lock.check().await?;
+        for (file, (place, instead_of, _)) in files.iter().zip(new) {
+            lots[place] = Lot::Load(file.file_id);
+            begun.superseded.extend(instead_of.map(|older| (file.file_id, older)));
         }
+        begun.report.superseded = begun.superseded.len();
         (self.progress)(Event::Loading(files.len()));
         let digests = load_digests(candidates, &lots);
         ask(self.team, move |team| team.divide(Stage::Load, &digests)).await?;
@@ -277,7 +283,8 @@ impl Ingest<'_> {
                 control.forget_file(file.file_id).await?;
             }
         }
-        Ok(())
+        // Those that are wanted are made again in the end.
+        Ok(self.router.unmark(self.collection, batch).await?)
     }
 
     /// The table that a file's rows are in.
@@ -321,11 +328,12 @@ impl Ingest<'_> {
             return Err(IngestError::Team(io::Error::other("another ingest has changed the batch")));
         }
         report.objects = files.iter().map(|file| file.objects.unwrap_or_default().unsigned_abs()).sum();
-        for file in &superseded {
-            self.router.supersede_file(file, self.table_of(file)?, batch).await?;
+        for file in &files {
+            if let Some(older) = superseded.get(&file.file_id) {
+                self.router.supersede_file(older, self.table_of(older)?, file).await?;
+            }
         }
-        let replaced: BTreeSet<i32> = superseded.iter().map(|file| file.file_id).collect();
-        let replaced: Vec<i32> = replaced.into_iter().collect();
+        let replaced: Vec<i32> = superseded.values().map(|older| older.file_id).collect();
         let mut tries = 0..EPOCHS_TRIED;
         loop {
             let held = control.manifest().await?.ok_or(CatalogueError::Empty)?;

@@ -19,4 +19,4 @@ pub use error::IngestError;
 pub use ingest::{Event, Ingest, IngestReport};
 pub use model::{built_in_models, model, row_model};
 pub use plan::check_names;
-pub use verify::{ArchivedBytes, Verify, VerifyReport};
+pub use verify::{ArchivedBytes, Verify, VerifyReport, is_whole};

@@ -89,7 +89,8 @@ pub(crate) fn new_file(
         checksum: sums.md5.clone(),
         adler32: sums.adler32.clone(),
         size: sums.size as i64,
-        location: format!("{}/{name}/v{version}/{name}{extension}", collection.name),
+        // Its content is in it, so that what another ingest puts there late is the same.
+        location: format!("{}/{name}/v{version}-{}/{name}{extension}", collection.name, &sums.md5[..8]),
     }
 }
 

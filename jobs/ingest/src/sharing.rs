@@ -40,7 +40,8 @@ pub(crate) async fn ask<T: Send + 'static>(
     })
 }
 
-/// Does shares of a stage of so many, some at a time, as long as there are any.
+/// Does shares of a stage of so many, some at a time, as long as there are any. When the work is to end before its time, those that were begun
+/// are done.
 pub(crate) async fn share_out(
     team: &Arc<dyn Team>,
     stage: Stage,
@@ -49,12 +50,16 @@ pub(crate) async fn share_out(
 ) -> Result<(), IngestError> {
     let work = || async {
         loop {
-            let number = ask(team, move |team| team.claim(stage)).await?;
-            let Some(place) = usize::try_from(number).ok().filter(|place| *place < count) else { return Ok(()) };
+            let number = match ask(team, move |team| team.claim(stage)).await {
+                Err(IngestError::Stopped) => return Ok::<_, IngestError>(false),
+                claimed => claimed?,
+            };
+            let Some(place) = usize::try_from(number).ok().filter(|place| *place < count) else { return Ok(true) };
             let Did { digest, weight, told } = each(place).await?;
             let share = Share { stage, number, digest, weight, told };
             ask(team, move |team| team.done(share)).await?;
         }
     };
-    try_join_all((0..FILES_AT_ONCE).map(|_| work())).await.map(drop)
+    let all = try_join_all((0..FILES_AT_ONCE).map(|_| work())).await?;
+    if all.contains(&false) { Err(IngestError::Stopped) } else { Ok(()) }
 }

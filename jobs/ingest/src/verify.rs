@@ -39,9 +39,11 @@ pub struct VerifyReport {
     pub missing: usize,
     /// Files that are there with another content.
     pub damaged: usize,
+    /// Files that cannot be read; the log has why.
+    pub unreadable: usize,
     /// Files that have no index beside them; cuts read them more slowly.
     pub without_index: usize,
-    /// The first thousand of those that are missing or damaged.
+    /// The first thousand of those that are missing, damaged or cannot be read.
     pub named: Vec<String>,
 }
 
@@ -61,13 +63,14 @@ enum Found {
     Whole,
     Missing,
     Damaged,
+    Unreadable,
 }
 
 impl Verify<'_> {
     /// Reads those of `files` that fall to this one whole, and compares them with the catalogue; the leader tells what was found in all.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When those who do it lose each other.
     pub async fn run(&self, files: &[ArchivedBytes]) -> Result<Option<VerifyReport>, IngestError> {
         let digests: Vec<u64> = files.iter().map(digest_of).collect();
         (self.progress)(files.iter().map(|file| file.size).sum());
@@ -76,10 +79,7 @@ impl Verify<'_> {
             ask(self.team, move |team| team.divide(Stage::Check, &digests)).await?;
         }
         share_out(self.team, Stage::Check, files.len(), async |number| {
-            let (found, indexed) = self.look_at(&files[number]).await?;
-            if found != Found::Whole {
-                tracing::warn!(file = files[number].location, "is {found:?}");
-            }
+            let (found, indexed) = self.look_at(&files[number]).await;
             Ok(Did { digest: digests[number], weight: files[number].size, told: vec![found as u64, indexed.into()] })
         })
         .await?;
@@ -91,27 +91,40 @@ impl Verify<'_> {
     }
 
     /// What is there of a file, and whether its index is.
-    async fn look_at(&self, file: &ArchivedBytes) -> Result<(Found, bool), IngestError> {
-        let failed = |source| IngestError::Store { path: file.location.clone().into(), source };
-        let index = self.store.head(&StorePath::from(index_location(&file.location))).await;
-        let indexed = there(index).map_err(failed)?.is_some();
-        let got = there(self.store.get(&StorePath::from(file.location.as_str())).await).map_err(failed)?;
-        let Some(got) = got else { return Ok((Found::Missing, indexed)) };
-        let summed = got.into_stream().try_fold((Md5::new(), 0), async |(md5, size), bytes| {
+    async fn look_at(&self, file: &ArchivedBytes) -> (Found, bool) {
+        let indexed = self.store.head(&StorePath::from(index_location(&file.location))).await.is_ok();
+        let found = match self.sum(file).await {
+            Ok(sum) if sum == (file.size, file.md5.clone()) => Found::Whole,
+            Ok((size, md5)) => {
+                tracing::warn!(file = file.location, size, md5, "it has another content");
+                Found::Damaged
+            }
+            Err(object_store::Error::NotFound { .. }) => {
+                tracing::warn!(file = file.location, "it is not there");
+                Found::Missing
+            }
+            Err(error) => {
+                tracing::warn!(file = file.location, %error, "it cannot be read");
+                Found::Unreadable
+            }
+        };
+        (found, indexed)
+    }
+
+    /// The bytes of a file, and their MD5.
+    async fn sum(&self, file: &ArchivedBytes) -> object_store::Result<(u64, String)> {
+        let bytes = self.store.get(&StorePath::from(file.location.as_str())).await?.into_stream();
+        let summed = bytes.try_fold((Md5::new(), 0), async |(md5, size), bytes| {
             Ok((md5.chain_update(&bytes), size + bytes.len() as u64))
         });
-        let (md5, size) = summed.await.map_err(failed)?;
-        let whole = (size, hex(&md5.finalize())) == (file.size, file.md5.clone());
-        Ok((if whole { Found::Whole } else { Found::Damaged }, indexed))
+        let (md5, size) = summed.await?;
+        Ok((size, hex(&md5.finalize())))
     }
 }
 
-/// What was asked for, if it is there.
-fn there<T>(found: object_store::Result<T>) -> object_store::Result<Option<T>> {
-    match found {
-        Err(object_store::Error::NotFound { .. }) => Ok(None),
-        found => found.map(Some),
-    }
+/// Whether a file was whole that this is told of.
+pub fn is_whole(told: &[u64]) -> bool {
+    told.first() == Some(&(Found::Whole as u64))
 }
 
 /// What tells the share of a file from that of another, or of another content.
@@ -133,6 +146,10 @@ fn report(files: &[ArchivedBytes], told: &[Vec<u64>]) -> VerifyReport {
                 report.damaged += 1;
                 "it has another content"
             }
+            Some(&found) if found == Found::Unreadable as u64 => {
+                report.unreadable += 1;
+                "it cannot be read"
+            }
             _ => continue,
         };
         if report.named.len() < MOST_NAMED {
@@ -145,7 +162,7 @@ fn report(files: &[ArchivedBytes], told: &[Vec<u64>]) -> VerifyReport {
 impl VerifyReport {
     /// What is wrong, if anything is.
     pub fn fault(&self) -> Option<String> {
-        let wrong = self.missing + self.damaged;
+        let wrong = self.missing + self.damaged + self.unreadable;
         let first = self.named.iter().take(5).cloned().collect::<Vec<_>>().join("; ");
         (wrong > 0).then(|| {
             let more = if wrong > 5 { format!("; and {} more", wrong - 5) } else { String::new() };

@@ -19,7 +19,7 @@ pub struct Launch {
     pub job_id: String,
     /// The kind of its work ([`JobSpec::kind`](crate::JobSpec::kind)).
     pub kind: &'static str,
-    /// The attempt, counted from 1.
+    /// The attempt, counted from 1; 0 for work that somebody has done by hand.
     pub attempt: u32,
     /// What the owner calls the job.
     pub run_id: Option<String>,

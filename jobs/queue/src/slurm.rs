@@ -86,7 +86,7 @@ struct Asked<'a> {
     launch: &'a Launch,
     name: String,
     comment: String,
-    /// The script's arguments: folder, worker, attempt and MPI.
+    /// The script's arguments: folder, worker, attempt, which may be empty, and MPI.
     arguments: [String; 4],
 }
 
@@ -118,11 +118,13 @@ impl SlurmScheduler {
         let name: String = launch.run_id.iter().flat_map(|name| name.chars()).take(NAME_LENGTH).map(plain).collect();
         let name = if name.is_empty() { launch.job_id.chars().take(8).collect() } else { name };
         let (folder, worker) = (launch.folder.display().to_string(), self.worker.display().to_string());
+        // By hand, each job of SLURM is an attempt.
+        let attempt = if launch.attempt == 0 { String::new() } else { launch.attempt.to_string() };
         Asked {
             launch,
             name: format!("spolia-{name}"),
             comment: comment(&launch.job_id, launch.attempt),
-            arguments: [folder, worker, launch.attempt.to_string(), self.mpi.clone()],
+            arguments: [folder, worker, attempt, self.mpi.clone()],
         }
     }
 }

@@ -358,6 +358,21 @@ fn ranks_on_four_nodes_bring_files_in() {
     assert!(report["ranks"].as_array().unwrap().len() >= 5, "{report}");
     assert!(report["stages"]["load"]["bytes"].as_u64() > Some(0), "{report}");
 
+    // An order that somebody submits by hand, again when it has failed.
+    let by_hand = site.path().join("by-hand");
+    let mut prepare = cluster.jobs(&site, &["submit", "cut", "--ntasks=2", "--name=mine", "--prepare"]);
+    let command = run(prepare.arg(&by_hand).args(ALL)).ok().replacen("sbatch ", "sbatch --wait ", 1);
+    assert!(command.contains("--job-name=spolia-mine"), "{command}");
+    let submit = || run(Command::new("sh").args(["-c", &command]).env("SLURM_CONF", cluster.path().join("slurm.conf")));
+    let told =
+        || run(Command::new("sh").args(["-c", "tail -n 50 slurm-*.out failure.json"]).current_dir(&by_hand)).stdout;
+    let plan = std::fs::read(by_hand.join("plan.json")).unwrap();
+    std::fs::write(by_hand.join("plan.json"), &plan[..plan.len() / 2]).unwrap();
+    assert!(!submit().success && told().contains("plan.json: "), "{}", told());
+    std::fs::write(by_hand.join("plan.json"), plan).unwrap();
+    assert!(submit().success, "{}", told());
+    assert!(std::fs::read(by_hand.join("merged.h5")).unwrap() == one_process(&site));
+
     // The same again by slurmrestd: there is nothing to do.
     if let Some((url, token)) = &cluster.1 {
         let named = [("REST_URL", url.as_str()), ("REST_USER", "root"), ("REST_TOKEN", token)];

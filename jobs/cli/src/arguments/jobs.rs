@@ -103,7 +103,7 @@ pub struct Manner {
     #[arg(long, conflicts_with = "wait")]
     pub dry_run: bool,
     /// Write all that the work needs into this folder, print the command that has it done, and make no job
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["wait", "dry_run"], value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["wait", "dry_run", "dependency", "json"], value_hint = ValueHint::DirPath)]
     pub prepare: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]

@@ -106,6 +106,11 @@ impl Desk {
         replies
     }
 
+    /// Whether all are to end before their time.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// The answer, unless it has to wait.
     fn reply(&mut self, rank: u32, request: &Request) -> io::Result<Option<Reply>> {
         Ok(Some(match request {

@@ -253,6 +253,23 @@ fn lines(mut file: &File) -> io::Result<(Vec<Line>, u64)> {
     Ok((lines, end))
 }
 
+/// Has work go on in a folder where it was all done, or was not: shares that are `again` to be done count no more.
+pub(crate) fn reopen(folder: &Path, again: impl Fn(&Share) -> bool) -> io::Result<()> {
+    let kept = |line: &Line| match line {
+        Line::Whole { .. } => false,
+        Line::Share(note) => !again(&note.share),
+        Line::Plan { .. } | Line::Attempt { .. } => true,
+    };
+    let mut text = Vec::new();
+    for line in read_ledger(folder)?.iter().filter(|line| kept(line)) {
+        serde_json::to_writer(&mut text, line)?;
+        text.push(b'\n');
+    }
+    let part = folder.join(format!("{LEDGER}.part"));
+    fs::write(&part, text)?;
+    fs::rename(part, folder.join(LEDGER))
+}
+
 /// The lines of the ledger in a folder, for those who want to know how the work goes or went; none where it has not begun.
 ///
 /// # Errors

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use spolia_catalogue::{Collection, Control};
 use spolia_cutout::CutPlan;
-use spolia_ingest::ArchivedBytes;
+use spolia_ingest::{ArchivedBytes, is_whole};
 use spolia_shard_router::{NodeAddress, Router, RouterSettings};
 
 use super::folder::{OPEN, SECRET, forget, put, take};
+use super::ledger::reopen;
 use super::outcome;
 use crate::error::ExecError;
 use crate::store::{StoreKey, StoreSettings};
@@ -152,20 +153,45 @@ impl Order {
     /// # Errors
     /// When they cannot be written.
     pub(crate) fn write(&self, plan: &Plan, nodes: &NodeKeys, folder: &Path) -> io::Result<()> {
-        forget_keys_in(folder)?;
         match plan {
             Plan::Cut(plan) => put(folder, PLAN, plan, OPEN)?,
-            Plan::Ingest(plan) => {
-                put(folder, PLAN, plan, OPEN)?;
-                put(folder, NODES, nodes, SECRET)?;
-            }
+            Plan::Ingest(plan) => put(folder, PLAN, plan, OPEN)?,
             Plan::Verify(files) => put(folder, PLAN, files, OPEN)?,
+        }
+        self.write_with_keys(nodes, folder)
+    }
+
+    /// Writes it into a folder that has its plan, with the keys that it takes.
+    fn write_with_keys(&self, nodes: &NodeKeys, folder: &Path) -> io::Result<()> {
+        forget_keys_in(folder)?;
+        if let Work::Ingest { .. } = self.work {
+            put(folder, NODES, nodes, SECRET)?;
         }
         if let Some(key) = self.store.key() {
             put(folder, STORE_KEY, &key, SECRET)?;
         }
         // It comes last: a folder with an order has everything.
         put(folder, ORDER, self, OPEN)
+    }
+
+    /// Takes the place of the order of another job in a folder, with all that was done of it.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub(crate) fn take_over(&self, nodes: &NodeKeys, folder: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            // Attempts at the job that had it before.
+            if entry.file_name().to_string_lossy().starts_with("attempt-") {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        outcome::forget_failure(folder)?;
+        if self.work == Work::Verify {
+            // What was not whole may be so now.
+            reopen(folder, |share| !is_whole(&share.told))?;
+        }
+        self.write_with_keys(nodes, folder)
     }
 }
 
@@ -189,23 +215,6 @@ impl Papers {
 /// The order in a folder; nothing where there is none that can be read.
 pub fn order_in(folder: &Path) -> Option<Order> {
     take(folder, ORDER).ok()
-}
-
-/// Gives the work in a folder, with all that was done of it, to another job, each of whose processes may take so much memory.
-///
-/// # Errors
-/// When the folder cannot be written, or has no order.
-pub(crate) fn renew(folder: &Path, job_id: &str, memory_mib: u64) -> io::Result<()> {
-    let order = Order { job_id: job_id.to_owned(), memory_mib, ..take(folder, ORDER)? };
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        // Attempts at the job that had it before.
-        if entry.file_name().to_string_lossy().starts_with("attempt-") {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    outcome::forget_failure(folder)?;
-    put(folder, ORDER, &order, OPEN)
 }
 
 /// Removes the keys from a folder where nothing more is to be done.

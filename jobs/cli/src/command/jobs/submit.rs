@@ -58,7 +58,7 @@ async fn submit(
     let task = task().await?;
     if let Some(folder) = prepare {
         let folder = std::path::absolute(folder).map_err(CommandError::file("make", folder))?;
-        println!("{}", dispatcher.prepare(&folder, kind, task.plan, &resources).await?);
+        println!("{}", dispatcher.prepare(&folder, (kind, asked.name.as_deref()), task.plan, &resources).await?);
         return Ok(());
     }
     let (job, handed) = made(office, &dispatcher, asked, resources, task).await?;

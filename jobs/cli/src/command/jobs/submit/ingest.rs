@@ -28,8 +28,11 @@ pub async fn ingest(site: Site, what: &IngestWhat, asked: &Asked) -> Result<(), 
 async fn task(office: &Office, what: &IngestWhat) -> Result<Task, CommandError> {
     let collection = model(&what.model)?;
     office.archive.check_collection(&collection).await?;
-    // Whoever does the work is elsewhere.
-    let whole = |path: &Path| path.canonicalize().map_err(CommandError::file("open", path));
+    // Whoever does the work is elsewhere. A link keeps its own name, which says what the file is.
+    let whole = |path: &Path| {
+        let found = std::fs::metadata(path).and_then(|_| std::path::absolute(path));
+        found.map_err(CommandError::file("open", path))
+    };
     let files = files(&what.files)?.iter().map(|path| whole(path)).collect::<Result<Vec<_>, _>>()?;
     check_names(&collection, &files)?;
     let parameters = [
